@@ -1,1 +1,26 @@
-//! Skeleton.
+//! Translation between the four wire formats of language models, pure: no runtime, no sockets, no clock, no randomness.
+#![warn(missing_docs)]
+
+pub mod catalog;
+pub mod chat;
+pub mod claude;
+pub mod codec;
+mod error;
+pub mod estimate;
+pub mod fault;
+pub mod format;
+pub mod gemini;
+pub mod id;
+pub mod json;
+pub mod lane;
+pub mod model;
+pub mod normalize;
+pub mod opaque;
+pub mod profile;
+pub mod reasoning;
+pub mod responses;
+pub mod schema;
+pub mod sse;
+
+pub use error::{Error, ErrorKind};
+pub use format::Format;

@@ -1,0 +1,267 @@
+//! What the four codecs share: the contexts they are given, the stream traits they implement, what encoding a request
+//! gives back.
+//!
+//! Codecs are pure. Time, ids and names arrive in a context; decoders never see the client's format, encoders never
+//! the upstream's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::catalog::Caps;
+use crate::fault::Fault;
+use crate::format::Format;
+use crate::model::{Event, Ext, Mode, Owner, Request, Show, Str};
+use crate::profile::Profile;
+use crate::reasoning::Table;
+use crate::schema::Cleaned;
+use crate::sse::Frame;
+
+/// What an encoder of answers needs to know of the client's request.
+#[derive(Clone, Debug)]
+pub struct ClientContext {
+    /// Seed of every id that is made.
+    pub request_id: Str,
+    /// When the request began, in Unix seconds.
+    pub created: u64,
+    /// The clock, in Unix seconds; only for "completed at".
+    pub now: fn() -> u64,
+    /// The model as the client wrote it.
+    pub requested_model: Str,
+    /// True when the gateway changed the name on the way (alias, prefix, suffix): then the client's own string is
+    /// echoed, else what the upstream reports.
+    pub echoes_requested_model: bool,
+    /// Chat: a usage chunk ends the stream.
+    pub include_usage: bool,
+    /// What the client is shown of reasoning; already resolved from wish and format default (E.8).
+    pub show: Show,
+    /// Chat: `function_call` instead of `tool_calls`.
+    pub is_legacy_functions: bool,
+    /// Chat: the member that carries reasoning text.
+    pub reasoning_field: ReasoningField,
+    /// Claude: the client declared a web search tool of its own format.
+    pub declares_web_search: bool,
+    /// Claude: the client declared a code execution tool of its own format.
+    pub declares_code_execution: bool,
+    /// Responses: request members to echo.
+    pub echo: Ext,
+    /// Responses: `include`.
+    pub include: BTreeSet<Str>,
+    /// Local estimate of the input, for Claude's `message_start` when the upstream says nothing yet.
+    pub input_estimate: Option<u64>,
+    /// Gemini: server-sent events (`alt=sse`) instead of a JSON array.
+    pub is_sse: bool,
+    /// Gemini: every chunk wrapped as Code Assist does.
+    pub is_enveloped: bool,
+}
+
+impl ClientContext {
+    /// The context of a decoded request.
+    pub fn new(request: &Request, request_id: impl Into<Str>, created: u64) -> Self {
+        use crate::model::{HostedKind, Tool};
+        let declares = |wanted: HostedKind| {
+            request.tools.iter().any(|tool| {
+                matches!(tool, Tool::Hosted { kind, native, .. } if *kind == wanted && native.format == Format::Claude)
+            })
+        };
+        Self {
+            request_id: request_id.into(),
+            created,
+            now: || 0,
+            requested_model: request.model.as_str().into(),
+            echoes_requested_model: false,
+            include_usage: request.include_usage,
+            show: crate::reasoning::visibility(request),
+            is_legacy_functions: request.is_legacy_functions,
+            reasoning_field: ReasoningField::Content,
+            declares_web_search: declares(HostedKind::WebSearch),
+            declares_code_execution: declares(HostedKind::CodeExecution),
+            echo: request.echo.clone(),
+            include: request.include.clone(),
+            input_estimate: None,
+            is_sse: true,
+            is_enveloped: false,
+        }
+    }
+
+    /// The model name to write, given what the upstream reported.
+    pub fn model<'a>(&'a self, reported: Option<&'a str>) -> &'a str {
+        if self.echoes_requested_model {
+            return &self.requested_model;
+        }
+        reported.filter(|name| !name.is_empty()).unwrap_or(&self.requested_model)
+    }
+}
+
+/// Chat member that carries reasoning text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasoningField {
+    /// `reasoning_content`
+    Content,
+    /// `reasoning`
+    Reasoning,
+    /// Both.
+    Both,
+    /// Neither.
+    None,
+}
+
+/// What a decoder of answers needs to know of the upstream.
+#[derive(Clone, Debug)]
+pub struct UpstreamContext {
+    /// Seed of ids that the upstream leaves out.
+    pub request_id: Str,
+    /// Whose opaque state comes.
+    pub owner: Owner,
+    /// Credential scope that opaque state is bound to.
+    pub scope: Option<Str>,
+    /// Chat: leading `<think>` is reasoning.
+    pub has_think_tags: bool,
+    /// The status the upstream answered with, for errors inside.
+    pub status: u16,
+}
+
+impl UpstreamContext {
+    /// A context for a profile.
+    pub fn new(profile: &Profile, request_id: impl Into<Str>) -> Self {
+        Self {
+            request_id: request_id.into(),
+            owner: profile.owner,
+            scope: None,
+            has_think_tags: profile.has_think_tags,
+            status: 200,
+        }
+    }
+}
+
+/// Turns frames of an upstream stream into events. See [`crate::model`] for the contract of the events.
+pub trait StreamDecoder: Send + fmt::Debug {
+    /// Reads one frame; after `End` or `Error` was given out, frames are ignored.
+    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>);
+    /// The stream is over: cleanly (`None`), or broken for the given reason (reset, idle timeout). Gives out `End` or
+    /// `Error` unless that has happened.
+    fn finish(&mut self, broken: Option<Fault>, out: &mut Vec<Event>);
+}
+
+/// Turns events into the bytes of a client stream.
+pub trait StreamEncoder: Send + fmt::Debug {
+    /// Writes one event.
+    fn event(&mut self, event: Event, out: &mut Vec<u8>);
+    /// Writes a sign of life that this client bears.
+    fn keep_alive(&mut self, out: &mut Vec<u8>);
+}
+
+/// Everything an encoder of requests needs to know of where the request goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The upstream's dialect.
+    pub profile: &'a Profile,
+    /// What the model can do.
+    pub caps: &'a Caps,
+    /// The model's name at the upstream.
+    pub model: &'a str,
+    /// Reasoning from the model name's suffix; wins over the body.
+    pub suffix: Option<Mode>,
+    /// Whether to stream. May differ from the client's wish (fold, unfold).
+    pub stream: bool,
+    /// Scope of the credential, for opaque state bound to it.
+    pub scope: Option<&'a str>,
+    /// What to do with what the target cannot express.
+    pub strictness: Strictness,
+    /// Levels and budgets.
+    pub table: &'a Table,
+    /// Cleaned schemas from earlier requests.
+    pub schemas: &'a Cleaned,
+    /// Reasoning state remembered for clients that drop it; see [`crate::opaque::Memory`].
+    pub memory: Option<&'a dyn crate::opaque::Memory>,
+    /// What an upstream rejection asked to repair; see [`crate::opaque::Repair`].
+    pub repair: Option<crate::opaque::Repair>,
+}
+
+/// Where the line between dropping and refusing lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// Semantics are dropped too, except what would crash.
+    Lenient,
+    /// Semantics are refused, hints dropped.
+    #[default]
+    Default,
+    /// Hints are refused too.
+    Strict,
+}
+
+/// An encoded request.
+#[derive(Debug, Default)]
+pub struct Encoded {
+    /// The body.
+    pub body: Vec<u8>,
+    /// Tokens for the `anthropic-beta` header.
+    pub betas: Vec<String>,
+    /// How answers are led back to the client's terms.
+    pub bridge: Bridge,
+    /// What was dropped.
+    pub notes: Notes,
+}
+
+/// What happened to names and forms on the way out, so that answers can be led back: see
+/// [`crate::normalize::Restore`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bridge {
+    /// Tools whose answers need more than a pass: by wire name.
+    pub tools: BTreeMap<String, ToolOrigin>,
+    /// Stop sequences that the gateway enforces.
+    pub stop_filter: Vec<Str>,
+    /// Wire name of the forced tool whose input is the structured answer.
+    pub structured_tool: Option<String>,
+}
+
+/// The client's view of a tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolOrigin {
+    /// The client's name.
+    pub name: Str,
+    /// Its namespace.
+    pub namespace: Option<Str>,
+    /// The client declared a free-form tool that was sent as a function with an `input` string.
+    pub is_custom: bool,
+    /// The client declared a typed tool of its format (`local_shell` …) that was sent as a function.
+    pub native_type: Option<Str>,
+}
+
+/// JSON paths of dropped members, for the `x-gateway-dropped` header.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Notes(Vec<String>);
+
+impl Notes {
+    /// Adds a path once.
+    pub fn add(&mut self, path: impl Into<String>) {
+        let path = path.into();
+        if !self.0.contains(&path) {
+            self.0.push(path);
+        }
+    }
+
+    /// The paths.
+    pub fn paths(&self) -> &[String] {
+        &self.0
+    }
+
+    /// True without paths.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The header value: comma separated, at most 1 KiB.
+    pub fn header(&self) -> Option<String> {
+        let mut value = String::new();
+        for path in &self.0 {
+            if value.len() + path.len() + 2 > 1024 {
+                break;
+            }
+            if !value.is_empty() {
+                value.push_str(", ");
+            }
+            value.push_str(path);
+        }
+        (!value.is_empty()).then_some(value)
+    }
+}

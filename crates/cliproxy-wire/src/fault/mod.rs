@@ -1,0 +1,115 @@
+//! The canonical error: what went wrong upstream or in the gateway, in terms that every client format can say.
+//!
+//! It lives beside the codecs, not at the HTTP edge, because errors also travel inside streams. The one table from
+//! [`Kind`] to status, type and code words of each format is in [`table`](self); decoding the many shapes of upstream
+//! errors is in `decode`, writing the four client shapes in `encode`.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::json::Raw;
+
+/// What kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The request is wrong.
+    InvalidRequest,
+    /// The conversation does not fit.
+    ContextLength,
+    /// A content policy forbids it.
+    ContentPolicy,
+    /// The caller is not known.
+    Authentication,
+    /// The caller may not.
+    Permission,
+    /// A bill is open.
+    Billing,
+    /// The model or path does not exist.
+    NotFound,
+    /// A conflict.
+    Conflict,
+    /// The body is too large.
+    TooLarge,
+    /// Understood but not processable.
+    Unprocessable,
+    /// Too many requests for now.
+    RateLimit,
+    /// A quota is used up.
+    Quota,
+    /// The provider is overloaded.
+    Overloaded,
+    /// The service is not available.
+    Unavailable,
+    /// Something took too long.
+    Timeout,
+    /// The client went away.
+    ClientClosed,
+    /// An internal error of the provider or the gateway.
+    Api,
+    /// The upstream answered with something unusable.
+    BadUpstream,
+}
+
+/// A failure, before or inside a stream.
+#[derive(Clone, PartialEq)]
+pub struct Fault {
+    /// The kind; decides status and type words.
+    pub kind: Kind,
+    /// The status the upstream answered with, where there was one.
+    pub status: Option<u16>,
+    /// A finer word than the kind, as the upstream or the gateway gives it.
+    pub code: Option<String>,
+    /// For people. Never holds credentials, internal hosts or upstream HTML; at most 2 KiB.
+    pub message: String,
+    /// JSON path of the offending member.
+    pub param: Option<String>,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+    /// The upstream's request id.
+    pub upstream_request_id: Option<String>,
+    /// Google error details, raw.
+    pub details: Option<Raw>,
+    /// True when the upstream reported it, false when the gateway did.
+    pub is_upstream: bool,
+}
+
+impl Fault {
+    /// A failure reported by the gateway.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            status: None,
+            code: None,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            upstream_request_id: None,
+            details: None,
+            is_upstream: false,
+        }
+    }
+
+    /// The same with a code word.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// The upstream ended its stream before its end.
+    pub fn truncated() -> Self {
+        Self::new(Kind::BadUpstream, "upstream closed the stream early").with_code("upstream_truncated")
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fault({:?}, {:?}, {:?}, {:?})", self.kind, self.status, self.code, self.message)
+    }
+}
+
+impl From<crate::Error> for Fault {
+    fn from(error: crate::Error) -> Self {
+        Self { param: error.path(), ..Self::new(Kind::InvalidRequest, error.to_string()) }
+    }
+}

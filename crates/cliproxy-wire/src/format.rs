@@ -1,0 +1,113 @@
+//! The closed set of wire formats, and the only place that chooses a codec by format.
+
+use crate::codec::{ClientContext, Encoded, StreamDecoder, StreamEncoder, Target, UpstreamContext};
+use crate::fault::Fault;
+use crate::model::{Request, Response};
+use crate::{Error, chat, claude, gemini, normalize, responses};
+
+/// One of the four wire formats. The Code Assist envelope is Gemini with a wrapper, not a format of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// OpenAI Chat Completions.
+    Chat,
+    /// OpenAI Responses.
+    Responses,
+    /// Anthropic Claude Messages.
+    Claude,
+    /// Google Gemini `generateContent`.
+    Gemini,
+}
+
+impl Format {
+    /// All formats, for tables and tests.
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Claude, Self::Gemini];
+
+    /// The name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Claude => "claude",
+            Self::Gemini => "gemini",
+        }
+    }
+}
+
+/// Reads a client's request. `path` carries what the Gemini format says in its path; the others ignore it.
+///
+/// # Errors
+/// A body that is not a legal request of the format, with the JSON path.
+pub fn decode_request(format: Format, body: &[u8], path: PathWish<'_>) -> Result<Request, Error> {
+    match format {
+        Format::Chat => chat::decode_request(body),
+        Format::Responses => responses::decode_request(body),
+        Format::Claude => claude::decode_request(body),
+        Format::Gemini => gemini::decode_request(body, path.model, path.stream),
+    }
+}
+
+/// Model and stream wish of a Gemini path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathWish<'a> {
+    /// The model, percent-decoded.
+    pub model: &'a str,
+    /// The method was `streamGenerateContent`.
+    pub stream: bool,
+}
+
+/// Writes a request for an upstream: normalizes it for the target, then encodes it in the target's format.
+///
+/// # Errors
+/// What the target cannot express, with path and remedy.
+pub fn encode_request(request: &Request, target: &Target<'_>) -> Result<Encoded, Error> {
+    let prepared = normalize::prepare(request, target)?;
+    match target.profile.format {
+        Format::Chat => chat::encode_request(prepared, target),
+        Format::Responses => responses::encode_request(prepared, target),
+        Format::Claude => claude::encode_request(prepared, target),
+        Format::Gemini => gemini::encode_request(prepared, target),
+    }
+}
+
+/// Reads an upstream's whole answer.
+///
+/// # Errors
+/// An error inside a success body, or a body that is no answer.
+pub fn decode_response(format: Format, body: &[u8], context: &UpstreamContext) -> Result<Response, Fault> {
+    match format {
+        Format::Chat => chat::decode_response(body, context),
+        Format::Responses => responses::decode_response(body, context),
+        Format::Claude => claude::decode_response(body, context),
+        Format::Gemini => gemini::decode_response(body, context),
+    }
+}
+
+/// Writes an answer for a client.
+pub fn encode_response(format: Format, response: &Response, context: &ClientContext) -> Vec<u8> {
+    match format {
+        Format::Chat => chat::encode_response(response, context),
+        Format::Responses => responses::encode_response(response, context),
+        Format::Claude => claude::encode_response(response, context),
+        Format::Gemini => gemini::encode_response(response, context),
+    }
+}
+
+/// A decoder for an upstream's stream.
+pub fn stream_decoder(format: Format, context: UpstreamContext) -> Box<dyn StreamDecoder> {
+    match format {
+        Format::Chat => Box::new(chat::Decoder::new(context)),
+        Format::Responses => Box::new(responses::Decoder::new(context)),
+        Format::Claude => Box::new(claude::Decoder::new(context)),
+        Format::Gemini => Box::new(gemini::Decoder::new(context)),
+    }
+}
+
+/// An encoder for a client's stream.
+pub fn stream_encoder(format: Format, context: ClientContext) -> Box<dyn StreamEncoder> {
+    match format {
+        Format::Chat => Box::new(chat::Encoder::new(context)),
+        Format::Responses => Box::new(responses::Encoder::new(context)),
+        Format::Claude => Box::new(claude::Encoder::new(context)),
+        Format::Gemini => Box::new(gemini::Encoder::new(context)),
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading and writing JSON without building a tree.
+//!
+//! A request body of an agent is large (hundreds of kilobytes) and is read once per request, a stream chunk is
+//! small and is read thousands of times; both are hot. So the codecs pull values out of the text with a [`Reader`]
+//! and push them with [`Object`] and [`Array`]; what a codec does not act on stays a span of the original text
+//! ([`Raw`]), which keeps numbers, escapes and member order exactly as they were sent. Compared with deriving
+//! `serde` types this also gives an exact path in every error at no cost on the good path, tolerance where the
+//! formats need it (a member that may be a string, an object or an array), and lone surrogates, which a strict
+//! parser refuses.
+//!
+//! Trees (`serde_json::Value`) are for cold code inside one function, such as schema cleaning.
+
+mod reader;
+mod writer;
+
+pub use reader::{Fragment, Kind, Reader, Surrogates};
+pub use writer::{Array, Object, array, escape, object, string};
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One complete JSON value as text, exactly as it was received or built.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Raw(Arc<str>);
+
+impl Raw {
+    /// Wraps text that is known to be one valid JSON value (a span taken by [`Reader::raw`], or built by
+    /// [`object`] and its relatives).
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Checks `text` and wraps it.
+    ///
+    /// # Errors
+    /// When `text` is not exactly one JSON value.
+    pub fn parse(text: &str) -> Result<Self, crate::Error> {
+        let mut reader = Reader::new(text);
+        let span = reader.raw()?;
+        reader.finish()?;
+        Ok(Self(span.into()))
+    }
+
+    /// Builds an object.
+    pub fn object(build: impl FnOnce(&mut Object<'_>)) -> Self {
+        let mut out = Vec::new();
+        object(&mut out, build);
+        Self(into_text(out).into())
+    }
+
+    /// Builds an array.
+    pub fn array(build: impl FnOnce(&mut Array<'_>)) -> Self {
+        let mut out = Vec::new();
+        array(&mut out, build);
+        Self(into_text(out).into())
+    }
+
+    /// Builds a JSON string.
+    pub fn string(value: &str) -> Self {
+        let mut out = Vec::with_capacity(value.len() + 2);
+        string(&mut out, value);
+        Self(into_text(out).into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A reader at the start of the value.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader::new(&self.0)
+    }
+
+    /// The kind of the value.
+    pub fn kind(&self) -> Kind {
+        self.reader().kind()
+    }
+
+    /// The value if it is a string.
+    pub fn to_text(&self) -> Option<String> {
+        (self.kind() == Kind::String).then(|| self.reader().str().ok().map(Into::into)).flatten()
+    }
+
+    /// The member `name` of an object; the last one if it occurs twice.
+    pub fn get(&self, name: &str) -> Option<Self> {
+        member(&self.0, name).map(Self::new)
+    }
+
+    /// True for `{}`, `[]`, `""` and `null`.
+    pub fn is_empty(&self) -> bool {
+        let mut rest = self.0.bytes().filter(|byte| !byte.is_ascii_whitespace());
+        match (rest.next(), rest.next(), rest.next()) {
+            (Some(b'{'), Some(b'}'), None)
+            | (Some(b'['), Some(b']'), None)
+            | (Some(b'"'), Some(b'"'), None) => true,
+            _ => self.0.trim() == "null",
+        }
+    }
+
+    /// The value as a tree, for cold code.
+    pub fn to_value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.0).unwrap_or(serde_json::Value::Null)
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&serde_json::Value> for Raw {
+    fn from(value: &serde_json::Value) -> Self {
+        Self(value.to_string().into())
+    }
+}
+
+/// The text of member `name` of the object in `text`, without reading more than needed of the others.
+///
+/// Returns `None` when `text` is not an object, is malformed before the end, or lacks the member.
+pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut reader = Reader::new(text);
+    if reader.kind() != Kind::Object {
+        return None;
+    }
+    let mut found = None;
+    reader
+        .object(|key, value| {
+            if key == name {
+                found = Some(value.raw()?);
+            }
+            Ok(())
+        })
+        .ok()?;
+    found
+}
+
+fn into_text(bytes: Vec<u8>) -> String {
+    // The writer only ever appends `str` data, so this cannot fail; an empty value is the harmless answer.
+    String::from_utf8(bytes).unwrap_or_default()
+}

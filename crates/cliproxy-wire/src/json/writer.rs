@@ -1,0 +1,245 @@
+//! The push writer: objects and arrays straight into a byte buffer.
+
+/// Appends `value` as a JSON string. Only what JSON demands is escaped, so non-ASCII text stays as it is.
+pub fn string(out: &mut Vec<u8>, value: &str) {
+    out.push(b'"');
+    escape(out, value);
+    out.push(b'"');
+}
+
+/// Appends `value` as the inside of a JSON string, without quotes.
+pub fn escape(out: &mut Vec<u8>, value: &str) {
+    let bytes = value.as_bytes();
+    let mut done = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        let short = match byte {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x8 => b'b',
+            0xC => b'f',
+            0x20.. => continue,
+            _ => 0,
+        };
+        out.extend_from_slice(bytes.get(done..at).unwrap_or_default());
+        done = at + 1;
+        if short == 0 {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            out.extend_from_slice(b"\\u00");
+            out.push(HEX.get(usize::from(byte >> 4)).copied().unwrap_or(b'0'));
+            out.push(HEX.get(usize::from(byte & 15)).copied().unwrap_or(b'0'));
+        } else {
+            out.extend_from_slice(&[b'\\', short]);
+        }
+    }
+    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
+}
+
+/// Appends an object that `build` fills.
+pub fn object(out: &mut Vec<u8>, build: impl FnOnce(&mut Object<'_>)) {
+    out.push(b'{');
+    build(&mut Object { out, is_first: true });
+    out.push(b'}');
+}
+
+/// Appends an array that `build` fills.
+pub fn array(out: &mut Vec<u8>, build: impl FnOnce(&mut Array<'_>)) {
+    out.push(b'[');
+    build(&mut Array { out, is_first: true });
+    out.push(b']');
+}
+
+fn float(out: &mut Vec<u8>, value: f64) {
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 2^53")]
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        out.extend_from_slice(itoa(value as i64).as_bytes());
+    } else {
+        out.extend_from_slice(
+            serde_json::Number::from_f64(value)
+                .map_or_else(|| "null".to_owned(), |n| n.to_string())
+                .as_bytes(),
+        );
+    }
+}
+
+fn itoa(value: i64) -> String {
+    value.to_string()
+}
+
+/// An object being written.
+#[derive(Debug)]
+pub struct Object<'w> {
+    out: &'w mut Vec<u8>,
+    is_first: bool,
+}
+
+impl Object<'_> {
+    /// Writes the name of the next member; its value must follow through [`Object::buffer`].
+    pub fn key(&mut self, key: &str) {
+        if !std::mem::take(&mut self.is_first) {
+            self.out.push(b',');
+        }
+        string(self.out, key);
+        self.out.push(b':');
+    }
+
+    /// The buffer, for writers that append a value of their own behind [`Object::key`].
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
+    /// A string member.
+    pub fn str(&mut self, key: &str, value: &str) {
+        self.key(key);
+        string(self.out, value);
+    }
+
+    /// A string member if there is a value.
+    pub fn opt_str(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.str(key, value);
+        }
+    }
+
+    /// A string member, `null` without a value.
+    pub fn str_or_null(&mut self, key: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.str(key, value),
+            None => self.null(key),
+        }
+    }
+
+    /// A member whose value is already JSON text.
+    pub fn raw(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    /// A raw member if there is a value.
+    pub fn opt_raw(&mut self, key: &str, value: Option<&super::Raw>) {
+        if let Some(value) = value {
+            self.raw(key, value.as_str());
+        }
+    }
+
+    /// A whole number.
+    pub fn u64(&mut self, key: &str, value: u64) {
+        self.key(key);
+        let text = value.to_string();
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// A whole number if there is one.
+    pub fn opt_u64(&mut self, key: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.u64(key, value);
+        }
+    }
+
+    /// A signed whole number.
+    pub fn i64(&mut self, key: &str, value: i64) {
+        self.key(key);
+        self.out.extend_from_slice(itoa(value).as_bytes());
+    }
+
+    /// A number; whole ones are written without a fraction.
+    pub fn f64(&mut self, key: &str, value: f64) {
+        self.key(key);
+        float(self.out, value);
+    }
+
+    /// A number if there is one.
+    pub fn opt_f64(&mut self, key: &str, value: Option<f64>) {
+        if let Some(value) = value {
+            self.f64(key, value);
+        }
+    }
+
+    /// A boolean.
+    pub fn bool(&mut self, key: &str, value: bool) {
+        self.raw(key, if value { "true" } else { "false" });
+    }
+
+    /// A boolean if there is one.
+    pub fn opt_bool(&mut self, key: &str, value: Option<bool>) {
+        if let Some(value) = value {
+            self.bool(key, value);
+        }
+    }
+
+    /// A `null`.
+    pub fn null(&mut self, key: &str) {
+        self.raw(key, "null");
+    }
+
+    /// A nested object.
+    pub fn object(&mut self, key: &str, build: impl FnOnce(&mut Object<'_>)) {
+        self.key(key);
+        object(self.out, build);
+    }
+
+    /// A nested array.
+    pub fn array(&mut self, key: &str, build: impl FnOnce(&mut Array<'_>)) {
+        self.key(key);
+        array(self.out, build);
+    }
+}
+
+/// An array being written.
+#[derive(Debug)]
+pub struct Array<'w> {
+    out: &'w mut Vec<u8>,
+    is_first: bool,
+}
+
+impl Array<'_> {
+    fn comma(&mut self) {
+        if !std::mem::take(&mut self.is_first) {
+            self.out.push(b',');
+        }
+    }
+
+    /// True while nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.is_first
+    }
+
+    /// A string.
+    pub fn str(&mut self, value: &str) {
+        self.comma();
+        string(self.out, value);
+    }
+
+    /// An element that is already JSON text.
+    pub fn raw(&mut self, value: &str) {
+        self.comma();
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    /// A whole number.
+    pub fn u64(&mut self, value: u64) {
+        self.comma();
+        let text = value.to_string();
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// A number.
+    pub fn f64(&mut self, value: f64) {
+        self.comma();
+        float(self.out, value);
+    }
+
+    /// A nested object.
+    pub fn object(&mut self, build: impl FnOnce(&mut Object<'_>)) {
+        self.comma();
+        object(self.out, build);
+    }
+
+    /// A nested array.
+    pub fn array(&mut self, build: impl FnOnce(&mut Array<'_>)) {
+        self.comma();
+        array(self.out, build);
+    }
+}
