@@ -1,0 +1,226 @@
+//! What is wrong with a configuration, and where.
+//!
+//! One type serves errors ("problems") and warnings, because both need the same four things:
+//! position, path, message, suggestion. A [`Report`] collects them while a file is read, so that
+//! a person sees everything at once instead of one error per start. Messages never quote the
+//! file: a line of it may hold a key.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A place in the file, both numbers from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line.
+    pub line: usize,
+    /// Column, counted in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Where a value came from: its YAML path and the places of its key and of the value itself.
+///
+/// Two origins always compare equal: where something was written is not part of what it says,
+/// so a moved line is not a changed setting.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// YAML path, such as `claude-api-key[0].proxy-url`.
+    pub path: Arc<str>,
+    /// Place of the key, or of the list item.
+    pub key: Position,
+    /// Place of the value.
+    pub value: Position,
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Origin {}
+
+/// One problem or one warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Place in the file, absent when the matter is not about one place.
+    pub position: Option<Position>,
+    /// YAML path, empty for the document as a whole.
+    pub path: String,
+    /// What is wrong: lower case, without final dot, without any text of the file.
+    pub message: String,
+    /// What to do about it.
+    pub suggestion: Option<String>,
+}
+
+impl Diagnostic {
+    /// A matter of the whole file.
+    pub(crate) fn general(message: impl Into<String>) -> Self {
+        Self { position: None, path: String::new(), message: message.into(), suggestion: None }
+    }
+
+    /// The text for people, with the file's name in front when there is one.
+    pub fn render(&self, file: Option<&Path>) -> String {
+        let mut text = String::new();
+        if let Some(file) = file {
+            text.push_str(&file.display().to_string());
+            text.push(':');
+        }
+        if let Some(position) = self.position {
+            text.push_str(&format!("{position}:"));
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        if !self.path.is_empty() {
+            text.push_str(&format!("{}: ", self.path));
+        }
+        text.push_str(&self.message);
+        if let Some(suggestion) = &self.suggestion {
+            text.push_str(&format!("; {suggestion}"));
+        }
+        text
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.render(None))
+    }
+}
+
+/// Why a configuration cannot be used: every problem that was found, in file order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    /// The file, when there is one.
+    pub file: Option<PathBuf>,
+    /// The problems; never empty.
+    pub list: Vec<Diagnostic>,
+    /// Warnings found on the way.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> =
+            self.list.iter().map(|problem| problem.render(self.file.as_deref())).collect();
+        formatter.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Collects what is found while a file is read and validated.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    problems: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+    /// Paths without list indexes that were already reported as ignored on purpose.
+    ignored: BTreeSet<String>,
+}
+
+impl Report {
+    /// Adds a problem about a value; gives it back for a suggestion to be added.
+    pub(crate) fn problem(&mut self, origin: &Origin, message: impl Into<String>) -> &mut Diagnostic {
+        self.problem_at(origin.value, &origin.path, message)
+    }
+
+    /// Adds a problem at a place.
+    pub(crate) fn problem_at(
+        &mut self,
+        position: Position,
+        path: &str,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        push(&mut self.problems, Some(position), path, message.into())
+    }
+
+    /// Adds a problem of the whole file.
+    pub(crate) fn problem_general(&mut self, message: impl Into<String>) -> &mut Diagnostic {
+        push(&mut self.problems, None, "", message.into())
+    }
+
+    /// Adds a warning about a value.
+    pub(crate) fn warning(&mut self, origin: &Origin, message: impl Into<String>) -> &mut Diagnostic {
+        self.warning_at(origin.value, &origin.path, message)
+    }
+
+    /// Adds a warning about a key.
+    pub(crate) fn warning_key(&mut self, origin: &Origin, message: impl Into<String>) -> &mut Diagnostic {
+        self.warning_at(origin.key, &origin.path, message)
+    }
+
+    /// Adds a warning at a place.
+    pub(crate) fn warning_at(
+        &mut self,
+        position: Position,
+        path: &str,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        push(&mut self.warnings, Some(position), path, message.into())
+    }
+
+    /// Adds a warning of the whole file.
+    pub(crate) fn warning_general(&mut self, message: impl Into<String>) -> &mut Diagnostic {
+        push(&mut self.warnings, None, "", message.into())
+    }
+
+    /// Notes a key that is ignored on purpose: one warning per key and load, also in lists.
+    pub(crate) fn ignored(&mut self, position: Position, path: &str, message: &str) {
+        if self.ignored.insert(without_indexes(path)) {
+            self.warning_at(position, path, message);
+        }
+    }
+
+    /// Whether nothing forbids using the configuration so far.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// The warnings, or everything when there are problems; both in file order.
+    pub(crate) fn finish(mut self, file: Option<&Path>) -> Result<Vec<Diagnostic>, Problems> {
+        self.warnings.sort_by_key(|warning| warning.position);
+        if self.problems.is_empty() {
+            return Ok(self.warnings);
+        }
+        self.problems.sort_by_key(|problem| problem.position);
+        Err(Problems { file: file.map(Path::to_owned), list: self.problems, warnings: self.warnings })
+    }
+}
+
+impl Diagnostic {
+    /// Adds what to do about it.
+    pub(crate) fn suggest(&mut self, suggestion: impl Into<String>) {
+        self.suggestion = Some(suggestion.into());
+    }
+}
+
+fn push<'list>(
+    list: &'list mut Vec<Diagnostic>,
+    position: Option<Position>,
+    path: &str,
+    message: String,
+) -> &'list mut Diagnostic {
+    list.push_mut(Diagnostic { position, path: path.to_owned(), message, suggestion: None })
+}
+
+fn without_indexes(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut is_inside = false;
+    for character in path.chars() {
+        match character {
+            '[' => is_inside = true,
+            ']' => is_inside = false,
+            _ if is_inside => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}

@@ -1,0 +1,20 @@
+//! The management interface's section.
+
+use super::decode::section;
+use crate::secret::Secret;
+
+section! {
+    /// `remote-management`.
+    pub struct RemoteManagement {
+        /// Allow clients on other machines.
+        allow_remote: bool,
+        /// The management key, plain or as a bcrypt hash.
+        secret_key: Secret,
+        /// No control panel page.
+        disable_control_panel: bool,
+        /// Where the panel is fetched from.
+        panel_github_repository: String,
+        /// Fetch the panel only when it is missing.
+        disable_auto_update_panel: bool,
+    }
+}
