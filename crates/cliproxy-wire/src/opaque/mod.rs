@@ -1,5 +1,11 @@
 //! Opaque reasoning state: the envelope that carries it through foreign clients, and the rules of what may go where.
 
+mod envelope;
+mod source;
+
+pub use envelope::{PREFIX, Unwrapped, unwrap, wrap};
+pub use source::{SENTINEL, classify, is_sentinel};
+
 use std::fmt;
 
 use crate::model::{Opaque, Str};
