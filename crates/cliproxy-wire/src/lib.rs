@@ -21,6 +21,7 @@ pub mod reasoning;
 pub mod responses;
 pub mod schema;
 pub mod sse;
+pub mod usage;
 
 pub use error::{Error, ErrorKind};
 pub use format::Format;
