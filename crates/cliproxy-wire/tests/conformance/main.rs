@@ -1,0 +1,12 @@
+//! The numbered statements of the conformance list, one module per area. A test that proves statement N is named
+//! `jNNN_…`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests"
+)]
+
+mod fold;
