@@ -1,4 +1,17 @@
 //! Server-sent events: reading any legal or nearly legal stream at any chunking, writing frames.
+//!
+//! [`Decoder`] reads event streams, [`ArrayDecoder`] the JSON array that Gemini streams without `alt=sse`, and
+//! [`StreamReader`] finds out by the first byte which of the two an upstream sends, or that it is no stream at all.
+//! All of them work on bytes as they arrive, hand out a frame that lies whole in one read without copying it, and
+//! never look at a byte twice. What a frame means is for the codecs.
+
+mod array;
+mod decoder;
+mod reader;
+
+pub use array::ArrayDecoder;
+pub use decoder::{DEFAULT_LIMIT, Decoder};
+pub use reader::{Ending, Shape, StreamReader, sniff};
 
 /// One frame of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
