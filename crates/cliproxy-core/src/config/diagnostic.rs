@@ -68,25 +68,20 @@ impl Diagnostic {
 
     /// The text for people, with the file's name in front when there is one.
     pub fn render(&self, file: Option<&Path>) -> String {
-        let mut text = String::new();
-        if let Some(file) = file {
-            text.push_str(&file.display().to_string());
-            text.push(':');
-        }
-        if let Some(position) = self.position {
-            text.push_str(&format!("{position}:"));
-        }
-        if !text.is_empty() {
-            text.push(' ');
+        let mut place = file.map(|file| format!("{}:", file.display())).unwrap_or_default();
+        place.extend(self.position.map(|position| format!("{position}:")));
+        let mut parts = Vec::new();
+        if !place.is_empty() {
+            parts.push(place);
         }
         if !self.path.is_empty() {
-            text.push_str(&format!("{}: ", self.path));
+            parts.push(format!("{}:", self.path));
         }
-        text.push_str(&self.message);
-        if let Some(suggestion) = &self.suggestion {
-            text.push_str(&format!("; {suggestion}"));
+        match &self.suggestion {
+            Some(suggestion) => parts.push(format!("{}; {suggestion}", self.message)),
+            None => parts.push(self.message.clone()),
         }
-        text
+        parts.join(" ")
     }
 }
 
@@ -177,11 +172,6 @@ impl Report {
         if self.ignored.insert(without_indexes(path)) {
             self.warning_at(position, path, message);
         }
-    }
-
-    /// Whether nothing forbids using the configuration so far.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.problems.is_empty()
     }
 
     /// The warnings, or everything when there are problems; both in file order.

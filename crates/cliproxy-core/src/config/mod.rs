@@ -1,7 +1,29 @@
 //! Configuration: from bytes on disk to plain typed settings.
 //!
-//! `file` mirrors the YAML as written, `diagnostic` says what is wrong with it and where. This
-//! module reads; it never writes a configuration and holds nothing that changes at run time.
+//! `file` mirrors the YAML as written, `settings` is what it means, `diagnostic` says what is
+//! wrong and where, `check` shows both to people, `watch` notices changes. This module reads; it
+//! never writes a configuration and holds nothing that changes at run time.
 
 pub mod diagnostic;
+pub mod env;
 pub mod file;
+pub mod pattern;
+pub mod payload;
+pub mod settings;
+mod source;
+
+pub use diagnostic::{Diagnostic, Position, Problems};
+pub use env::Env;
+pub use settings::Settings;
+pub use source::{Overrides, Source};
+
+/// Settings with what was noticed on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Matters that do not prevent a start.
+    pub warnings: Vec<Diagnostic>,
+    /// Hash of the file's text; absent without a file.
+    pub content_hash: Option<[u8; 32]>,
+}

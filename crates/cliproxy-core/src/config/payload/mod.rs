@@ -1,0 +1,213 @@
+//! The user's rules on request bodies.
+//!
+//! Rules are compiled once when settings are built. For a request they are first narrowed down
+//! by model name, format and headers, which costs nothing when there are none; only rules that
+//! are left look at the body. What they decide is a list of edits; the edits themselves are
+//! made by the order-preserving patcher of `cliproxy-wire`, so untouched members keep their
+//! bytes.
+
+mod condition;
+mod path;
+
+pub use condition::{Protocol, Subject};
+pub use path::Path;
+
+use condition::Condition;
+use serde_json::Value;
+
+use super::diagnostic::Report;
+use super::file::{Free, List, Map, Payload, PayloadFilter, PayloadModel, PayloadRule, Placed};
+
+/// All rules, compiled.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// Set what is missing; `default` before `default-raw`.
+    defaults: Vec<Rule<Vec<(Path, String)>>>,
+    /// Set always; `override` before `override-raw`.
+    overrides: Vec<Rule<Vec<(Path, String)>>>,
+    /// Remove.
+    filters: Vec<Rule<Vec<Path>>>,
+}
+
+impl Eq for Rules {}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Rule<Effect> {
+    conditions: Vec<Condition>,
+    effect: Effect,
+}
+
+/// One change of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit<'rules> {
+    /// Write this JSON text at the path.
+    Set(&'rules Path, &'rules str),
+    /// Remove what is at the path.
+    Remove(&'rules Path),
+}
+
+impl Rules {
+    /// Whether there are no rules at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.defaults.len().saturating_add(self.overrides.len()).saturating_add(self.filters.len())
+    }
+
+    /// Whether any rule could concern the request, judged without its body.
+    pub fn concern(&self, subject: &Subject<'_>) -> bool {
+        fn any<Effect>(rules: &[Rule<Effect>], subject: &Subject<'_>) -> bool {
+            rules.iter().any(|rule| rule.conditions.iter().any(|condition| condition.fits_request(subject)))
+        }
+        any(&self.defaults, subject) || any(&self.overrides, subject) || any(&self.filters, subject)
+    }
+
+    /// What the rules want changed, in the order in which it is to be done.
+    ///
+    /// Every condition sees the body as translated, before any rule. A body that is no JSON
+    /// gets no edits.
+    pub fn edits(&self, subject: &Subject<'_>, body: &[u8]) -> Vec<Edit<'_>> {
+        if !self.concern(subject) {
+            return Vec::new();
+        }
+        let Ok(body) = serde_json::from_slice::<Value>(body) else {
+            return Vec::new();
+        };
+        let mut edits: Vec<Edit<'_>> = Vec::new();
+        let mut decided: Vec<&Path> = Vec::new();
+        for (path, value) in
+            self.defaults.iter().filter(|rule| rule.applies(subject, &body)).flat_map(|rule| &rule.effect)
+        {
+            if path.find(&body, subject.root).is_none() && !decided.contains(&path) {
+                decided.push(path);
+                edits.push(Edit::Set(path, value));
+            }
+        }
+        for rule in self.overrides.iter().filter(|rule| rule.applies(subject, &body)) {
+            edits.extend(rule.effect.iter().map(|(path, value)| Edit::Set(path, value)));
+        }
+        for rule in self.filters.iter().filter(|rule| rule.applies(subject, &body)) {
+            edits.extend(rule.effect.iter().map(Edit::Remove));
+        }
+        edits
+    }
+}
+
+impl<Effect> Rule<Effect> {
+    fn applies(&self, subject: &Subject<'_>, body: &Value) -> bool {
+        self.conditions
+            .iter()
+            .any(|condition| condition.fits_request(subject) && condition.fits_body(body, subject.root))
+    }
+}
+
+/// Compiles the section.
+pub(crate) fn compile(section: Option<&Payload>, report: &mut Report) -> Rules {
+    let Some(section) = section else {
+        return Rules::default();
+    };
+    let mut rules = Rules::default();
+    for (list, is_raw) in [(&section.default, false), (&section.default_raw, true)] {
+        rules.defaults.extend(setting_rules(list.as_ref(), is_raw, report));
+    }
+    for (list, is_raw) in [(&section.r#override, false), (&section.override_raw, true)] {
+        rules.overrides.extend(setting_rules(list.as_ref(), is_raw, report));
+    }
+    rules.filters = filter_rules(section.filter.as_ref(), report);
+    rules
+}
+
+fn setting_rules(
+    list: Option<&Placed<List<PayloadRule>>>,
+    is_raw: bool,
+    report: &mut Report,
+) -> Vec<Rule<Vec<(Path, String)>>> {
+    let mut rules = Vec::new();
+    for item in list.into_iter().flat_map(|list| &list.value) {
+        let conditions = conditions(item.models.as_ref(), item, report);
+        let effect = settings(item.params.as_ref(), is_raw, report);
+        if let (Some(conditions), Some(effect)) = (conditions, effect)
+            && !effect.is_empty()
+        {
+            rules.push(Rule { conditions, effect });
+        }
+    }
+    rules
+}
+
+fn filter_rules(list: Option<&Placed<List<PayloadFilter>>>, report: &mut Report) -> Vec<Rule<Vec<Path>>> {
+    let mut rules = Vec::new();
+    for item in list.into_iter().flat_map(|list| &list.value) {
+        let conditions = conditions(item.models.as_ref(), item, report);
+        let mut effect = Vec::new();
+        for text in item.params.iter().flat_map(|list| &list.value) {
+            match Path::parse(text) {
+                Ok(path) => effect.push(path),
+                Err(message) => {
+                    report.problem(&text.origin, message);
+                }
+            }
+        }
+        if let Some(conditions) = conditions
+            && !effect.is_empty()
+        {
+            rules.push(Rule { conditions, effect });
+        }
+    }
+    rules
+}
+
+fn conditions<T>(
+    list: Option<&Placed<List<PayloadModel>>>,
+    item: &Placed<T>,
+    report: &mut Report,
+) -> Option<Vec<Condition>> {
+    let list: &[Placed<PayloadModel>] = list.map(|list| list.value.as_slice()).unwrap_or_default();
+    if list.is_empty() {
+        report
+            .warning(&item.origin, "rule without `models` never applies, ignored")
+            .suggest("add `models: [{name: \"*\"}]` to apply it to every model");
+        return None;
+    }
+    let mut conditions = Vec::new();
+    for item in list {
+        conditions.extend(Condition::compile(item, report));
+    }
+    (!conditions.is_empty()).then_some(conditions)
+}
+
+/// Absent when the whole rule is to be dropped.
+fn settings(
+    map: Option<&Placed<Map<Free>>>,
+    is_raw: bool,
+    report: &mut Report,
+) -> Option<Vec<(Path, String)>> {
+    let mut settings = Vec::new();
+    for (path, value) in map.into_iter().flat_map(|map| &map.value) {
+        let path = match Path::parse(path) {
+            Ok(path) => path,
+            Err(message) => {
+                report.problem_at(value.origin.key, &value.origin.path, message);
+                continue;
+            }
+        };
+        let text = match value.to_json() {
+            Value::String(text) if is_raw => {
+                if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() {
+                    report.warning(&value.origin, "payload rule dropped: invalid raw JSON");
+                    return None;
+                }
+                text.trim().to_owned()
+            }
+            value => value.to_string(),
+        };
+        settings.push((path, text));
+    }
+    Some(settings)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Access to the management interface and the control panel.
+
+use super::value::{is_on, is_placeholder, text};
+use crate::config::diagnostic::Report;
+use crate::config::env::{self, Env};
+use crate::config::file;
+use crate::secret::Secret;
+
+/// Where the panel comes from when the file names nothing.
+const DEFAULT_PANEL: &str = "https://github.com/router-for-me/Cli-Proxy-API-Management-Center";
+
+/// The management interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Management {
+    /// The key of the file.
+    pub key: Option<ManagementKey>,
+    /// A further plain key, from the environment.
+    pub password: Option<Secret>,
+    /// Clients on other machines are allowed.
+    pub allow_remote: bool,
+    /// No control panel page.
+    pub disable_control_panel: bool,
+    /// Where the panel is fetched from.
+    pub panel_repository: String,
+    /// Fetch the panel only when it is missing.
+    pub disable_auto_update_panel: bool,
+}
+
+impl Management {
+    /// Whether the interface exists at all.
+    pub fn is_enabled(&self) -> bool {
+        self.key.is_some() || self.password.is_some()
+    }
+}
+
+/// The management key as it is in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ManagementKey {
+    /// A bcrypt hash.
+    Hash(Secret),
+    /// The key itself.
+    Plain(Secret),
+}
+
+pub(super) fn management(config: &file::Config, env: &dyn Env, report: &mut Report) -> Management {
+    let section = config.remote_management.as_deref();
+    let password = env.get(env::MANAGEMENT_PASSWORD).map(Secret::from);
+    let key = section.and_then(|section| section.secret_key.as_ref()).and_then(|member| {
+        let text = member.expose().trim();
+        if text.is_empty() {
+            return None;
+        }
+        if is_placeholder(text) {
+            report
+                .problem(&member.origin, "this management key is a placeholder of the example file")
+                .suggest("write a key of your own, or leave it empty to switch the interface off");
+        }
+        let is_hash = ["$2a$", "$2b$", "$2y$"].iter().any(|mark| text.starts_with(mark));
+        let key = Secret::new(text);
+        Some(if is_hash { ManagementKey::Hash(key) } else { ManagementKey::Plain(key) })
+    });
+    let repository = section.and_then(|section| section.panel_github_repository.as_ref());
+    Management {
+        key,
+        allow_remote: password.is_some() || is_on(section.and_then(|section| section.allow_remote.as_ref())),
+        password,
+        disable_control_panel: is_on(section.and_then(|section| section.disable_control_panel.as_ref())),
+        panel_repository: text(repository).unwrap_or(DEFAULT_PANEL).to_owned(),
+        disable_auto_update_panel: is_on(
+            section.and_then(|section| section.disable_auto_update_panel.as_ref()),
+        ),
+    }
+}
