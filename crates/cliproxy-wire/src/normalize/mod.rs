@@ -1,17 +1,35 @@
 //! Pure passes over a request that make it fit a target, and the way back for answers.
+//!
+//! Each pass answers one question and leaves alone what is right already, so a well-formed request costs little more
+//! than looking at it. The request is cloned once; texts and payloads are shared handles. What a pass refuses names the
+//! path in the client's body, the upstream and the remedy.
+
+pub mod arguments;
+mod call;
+pub mod id;
+mod instruction;
+mod name;
+mod pair;
+mod place;
+mod restore;
+mod tool;
+mod turn;
+
+pub use restore::Restore;
 
 use crate::Error;
-use crate::codec::{Bridge, Notes, Target};
-use crate::model::{Event, Request};
+use crate::codec::{Bridge, Notes, Strictness, Target};
+use crate::model::Request;
 use crate::reasoning::Plan;
 
 /// A request made to fit its target; a codec only has to write it down.
 ///
 /// Holds for `request`: empty blocks are gone; turns are merged as the target wants; every call is followed by its
-/// result at the head of the next user turn, in call order; ids are fitted; names in tools, choice and history are wire
-/// names; tools that the target lacks are emulated, mapped or gone; schemas are in the target's dialect; instructions
-/// in the middle are where the target takes them; media are of kinds the target takes; reasoning and opaque state are
-/// what the target accepts, envelopes unwrapped; cache marks are within limits.
+/// result at the head of the next user turn, in call order, and the result carries the call's name; ids are fitted;
+/// arguments are JSON objects; names in tools, choice and history are wire names; tools that the target lacks are
+/// emulated, mapped or gone, and the `native` value of a hosted tool is what the target's format writes; schemas are in
+/// the target's dialect; instructions in the middle are where the target takes them; media are of kinds the target
+/// takes; reasoning and opaque state are what the target accepts, envelopes unwrapped; cache marks are within limits.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// The request.
@@ -24,41 +42,68 @@ pub struct Prepared {
     pub notes: Notes,
 }
 
+/// What the passes work on.
+struct Work<'a> {
+    /// The client's request, for paths.
+    source: &'a Request,
+    target: &'a Target<'a>,
+    request: Request,
+    plan: Plan,
+    bridge: Bridge,
+    notes: Notes,
+}
+
+impl Work<'_> {
+    /// Drops something that affects cost, latency or style only; strict mode refuses it.
+    fn hint(&mut self, path: &str) -> Result<(), Error> {
+        if self.target.strictness == Strictness::Strict {
+            return Err(Error::unsupported(
+                path,
+                format!("the upstream {} has no equivalent; leave it out", self.target.profile.name),
+            ));
+        }
+        self.notes.add(path);
+        Ok(())
+    }
+
+    /// Refuses something without which the answer would be wrong; lenient mode drops it.
+    fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) -> Result<(), Error> {
+        let path = path.into();
+        if self.target.strictness == Strictness::Lenient {
+            self.notes.add(path);
+            return Ok(());
+        }
+        Err(Error::unsupported(path, message))
+    }
+}
+
 /// Makes a request fit a target.
 ///
 /// # Errors
 /// What the target cannot express without changing the meaning (B.11), with path and remedy.
 pub fn prepare(request: &Request, target: &Target<'_>) -> Result<Prepared, Error> {
-    let mut notes = Notes::default();
-    let plan = crate::reasoning::plan(request, target, &mut notes)?;
-    Ok(Prepared { request: request.clone(), plan, bridge: Bridge::default(), notes })
-}
-
-/// Leads the events of an answer back to the client's terms: names, namespaces, free-form input, structured output,
-/// stop sequences that the gateway enforces.
-#[derive(Debug, Default)]
-pub struct Restore {
-    bridge: Bridge,
-}
-
-impl Restore {
-    /// The way back over `bridge`.
-    pub fn new(bridge: Bridge) -> Self {
-        Self { bridge }
-    }
-
-    /// True when events pass unchanged, so that the caller can leave the stage out.
-    pub fn is_identity(&self) -> bool {
-        self.bridge == Bridge::default()
-    }
-
-    /// Passes one event on, changed, held back or multiplied.
-    pub fn event(&mut self, event: Event, out: &mut Vec<Event>) {
-        out.push(event);
-    }
-
-    /// True once a stop sequence was hit: the caller cancels the upstream, the events so far are complete.
-    pub fn is_finished(&self) -> bool {
-        false
-    }
+    let format = target.profile.format;
+    let mut work = Work {
+        source: request,
+        target,
+        request: request.clone(),
+        plan: Plan::default(),
+        bridge: Bridge::default(),
+        notes: Notes::default(),
+    };
+    turn::drop_empty(&mut work.request.turns, format);
+    pair::apply(&mut work.request.turns);
+    turn::drop_empty(&mut work.request.turns, format);
+    instruction::apply(&mut work.request, target);
+    turn::merge(&mut work.request.turns, format);
+    turn::prefill(&mut work)?;
+    let mut names = tool::apply(&mut work)?;
+    work.plan = crate::reasoning::plan(&work.request, target, &mut work.notes)?;
+    turn::drop_empty(&mut work.request.turns, format);
+    turn::merge(&mut work.request.turns, format);
+    turn::ensure_user(&mut work);
+    turn::drop_empty_in_results(&mut work.request.turns, format);
+    call::apply(&mut work, &mut names);
+    let Work { request, plan, bridge, notes, .. } = work;
+    Ok(Prepared { request, plan, bridge, notes })
 }

@@ -1,0 +1,97 @@
+//! The history's calls and results in the target's terms: id, name, kind and arguments.
+//!
+//! Runs on paired turns, so that a call and its result are changed together.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::codec::ToolOrigin;
+use crate::model::{Arguments, Block, CallKind, Content, Role, Str, ToolCall, ToolResult};
+
+use super::name::Names;
+use super::{Work, arguments, id};
+
+/// Rewrites what does not fit. Ids that occur twice in the request become different ones.
+pub(super) fn apply(work: &mut Work<'_>, names: &mut Names) {
+    let profile = work.target.profile;
+    let mut seen: HashSet<Str> = HashSet::new();
+    let mut open: Vec<(Str, Str, CallKind)> = Vec::new();
+    for turn in &mut work.request.turns {
+        if turn.role == Role::User {
+            let results = turn.blocks.iter_mut().filter_map(|block| match &mut block.content {
+                Content::ToolResult(result) => Some(result),
+                _ => None,
+            });
+            for (result, (id, name, kind)) in results.zip(open.drain(..)) {
+                label(result, id, name, kind, profile.format);
+            }
+            continue;
+        }
+        for block in &mut turn.blocks {
+            let Content::ToolCall(call) = &mut block.content else { continue };
+            if !profile.has_custom_tools {
+                to_function(call);
+            }
+            if let Arguments::Json(text) = &mut call.arguments {
+                let object = arguments::object(text);
+                if *object != **text {
+                    *text = Cow::into_owned(object).into();
+                }
+            }
+            let wire = names.wire(call.namespace.as_ref(), &call.name);
+            if *wire != *call.name {
+                work.bridge.tools.entry(wire.to_string()).or_insert_with(|| ToolOrigin {
+                    name: Str::clone(&call.name),
+                    namespace: call.namespace.clone(),
+                    is_custom: false,
+                    native_type: None,
+                });
+                call.name = wire;
+            }
+            call.namespace = None;
+            if call.native.as_ref().is_some_and(|native| native.format != profile.format) {
+                call.native = None;
+            }
+            call.call_id = unique(&call.call_id, &mut seen, profile.tool_id);
+            open.push((Str::clone(&call.call_id), Str::clone(&call.name), call.kind));
+        }
+    }
+}
+
+fn unique(source: &Str, seen: &mut HashSet<Str>, rule: crate::profile::ToolIdRule) -> Str {
+    let mut fitted = match id::fit(source, rule) {
+        Cow::Borrowed(_) => Str::clone(source),
+        Cow::Owned(fitted) => fitted.into(),
+    };
+    let mut round = 1usize;
+    while !seen.insert(Str::clone(&fitted)) {
+        round += 1;
+        fitted = id::fit(&format!("{source}_{round}"), rule).into_owned().into();
+    }
+    fitted
+}
+
+/// A free-form call as a function call with the member `input`.
+fn to_function(call: &mut ToolCall) {
+    if call.kind == CallKind::Custom {
+        call.kind = CallKind::Function;
+    }
+    if let Arguments::Text(text) = &call.arguments {
+        call.arguments = Arguments::Json(arguments::wrap(text).as_str().into());
+    }
+}
+
+fn label(result: &mut ToolResult, id: Str, name: Str, kind: CallKind, format: crate::Format) {
+    result.call_id = id;
+    result.name = Some(name);
+    result.kind = kind;
+    if result.native.as_ref().is_some_and(|native| native.format != format) {
+        result.native = None;
+    }
+}
+
+/// Whether the history holds calls.
+pub(super) fn has_calls(work: &Work<'_>) -> bool {
+    let is_call = |block: &Block| matches!(block.content, Content::ToolCall(_));
+    work.request.turns.iter().any(|turn| turn.blocks.iter().any(is_call))
+}

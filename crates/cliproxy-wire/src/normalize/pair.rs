@@ -1,0 +1,553 @@
+//! Every tool call gets its result, directly behind it.
+//!
+//! All four formats refuse a history in which a call lacks its result, and they disagree about where results may stand.
+//! Clients produce every disorder: text between call and result, results in another order, twice, before their call or
+//! not at all. The order made here satisfies all four: the results of a turn's calls are the head of the user turn
+//! behind it, in call order.
+
+use std::collections::HashMap;
+
+use crate::model::{Block, Content, Role, Str, Text, ToolCall, ToolResult, Turn};
+
+/// Stands in for a result that the history lacks.
+const NO_RESULT: &str = "[no result was recorded for this tool call]";
+
+/// Orders calls and results. Does nothing to a history that is in order.
+pub(super) fn apply(turns: &mut Vec<Turn>) {
+    if !is_paired(turns) {
+        Repair::new(std::mem::take(turns)).run(turns);
+    }
+}
+
+/// Whether every call has its result where it belongs and every result has its call.
+pub(super) fn is_paired(turns: &[Turn]) -> bool {
+    let mut open: Vec<&Str> = Vec::new();
+    for turn in turns {
+        match turn.role {
+            Role::User => {
+                let mut at_head = true;
+                let mut expected = open.drain(..);
+                for block in &turn.blocks {
+                    match &block.content {
+                        Content::ToolResult(result) => {
+                            if !at_head || expected.next() != Some(&result.call_id) {
+                                return false;
+                            }
+                        }
+                        Content::ToolCall(_) => return false,
+                        _ => at_head = false,
+                    }
+                }
+                if expected.next().is_some() {
+                    return false;
+                }
+            }
+            Role::Assistant => {
+                if !open.is_empty() {
+                    return false;
+                }
+                for block in &turn.blocks {
+                    match &block.content {
+                        Content::ToolCall(call)
+                            if call.call_id.is_empty() || open.contains(&&call.call_id) =>
+                        {
+                            return false;
+                        }
+                        Content::ToolCall(call) => open.push(&call.call_id),
+                        Content::ToolResult(_) => return false,
+                        _ => {}
+                    }
+                }
+            }
+            Role::Instruction(_) => {
+                if !open.is_empty() {
+                    return false;
+                }
+            }
+        }
+    }
+    open.is_empty()
+}
+
+/// The calls of a turn, in order.
+pub(super) fn calls(turn: &Turn) -> impl Iterator<Item = &ToolCall> {
+    turn.blocks.iter().filter_map(|block| match &block.content {
+        Content::ToolCall(call) => Some(call),
+        _ => None,
+    })
+}
+
+/// A call of the history and what was found for it.
+struct Slot {
+    turn: usize,
+    id: Str,
+    name: Str,
+    is_id_synthetic: bool,
+    result: Option<Block>,
+}
+
+/// A result of the history, taken out of its place.
+struct Found {
+    turn: usize,
+    block: Block,
+    slot: Option<usize>,
+    is_dropped: bool,
+}
+
+struct Repair {
+    turns: Vec<Turn>,
+    slots: Vec<Slot>,
+    by_id: HashMap<Str, Vec<usize>>,
+}
+
+impl Repair {
+    fn new(source: Vec<Turn>) -> Self {
+        let mut turns: Vec<Turn> = Vec::with_capacity(source.len());
+        for mut turn in source {
+            // A call in a user turn is a client's mistake; no format has a place for it.
+            if turn.role == Role::Assistant
+                && let Some(last) = turns.last_mut()
+                && last.role == Role::Assistant
+                && calls(last).next().is_some()
+            {
+                last.blocks.append(&mut turn.blocks);
+                continue;
+            }
+            turns.push(turn);
+        }
+        let mut slots: Vec<Slot> = Vec::new();
+        let mut by_id: HashMap<Str, Vec<usize>> = HashMap::new();
+        for (at, turn) in turns.iter_mut().enumerate() {
+            if turn.role != Role::Assistant {
+                turn.blocks.retain(|block| !matches!(block.content, Content::ToolCall(_)));
+                continue;
+            }
+            let first = slots.len();
+            for block in &mut turn.blocks {
+                let Content::ToolCall(call) = &mut block.content else { continue };
+                let is_taken = |id: &Str| slots.iter().skip(first).any(|slot| slot.id == *id);
+                if call.call_id.is_empty() {
+                    call.is_id_synthetic = true;
+                    call.call_id = own_id(call, at, slots.len() - first);
+                } else if is_taken(&call.call_id) {
+                    // Two calls of one turn under one id: the results tell them apart by order.
+                    let renamed = crate::id::hex(
+                        &format!("{}_", call.call_id),
+                        8,
+                        &[&call.call_id, &(slots.len() - first).to_string()],
+                    );
+                    by_id.entry(Str::clone(&call.call_id)).or_default().push(slots.len());
+                    call.call_id = renamed.into();
+                }
+                by_id.entry(Str::clone(&call.call_id)).or_default().push(slots.len());
+                slots.push(Slot {
+                    turn: at,
+                    id: Str::clone(&call.call_id),
+                    name: Str::clone(&call.name),
+                    is_id_synthetic: call.is_id_synthetic,
+                    result: None,
+                });
+            }
+        }
+        Self { turns, slots, by_id }
+    }
+
+    fn run(mut self, out: &mut Vec<Turn>) {
+        let mut found = self.take_results();
+        self.assign_by_id(&mut found);
+        self.assign_by_name(&mut found);
+        let mut orphans: HashMap<usize, Vec<Block>> = HashMap::new();
+        for Found { turn, block, slot, is_dropped } in found {
+            match slot.and_then(|slot| self.slots.get_mut(slot)) {
+                Some(slot) if !is_dropped => slot.result = Some(block),
+                Some(_) => {}
+                None => orphans.entry(turn).or_default().extend(orphan(block)),
+            }
+        }
+        self.rebuild(orphans, out);
+    }
+
+    /// Takes the results out of the turns. An orphan's place is remembered as its turn only: text of the same user
+    /// turn follows results anyway.
+    fn take_results(&mut self) -> Vec<Found> {
+        let mut found = Vec::new();
+        for (turn, source) in self.turns.iter_mut().enumerate() {
+            let is_result = |block: &Block| matches!(block.content, Content::ToolResult(_));
+            if !source.blocks.iter().any(is_result) {
+                continue;
+            }
+            let blocks = std::mem::take(&mut source.blocks);
+            for block in blocks {
+                if is_result(&block) {
+                    found.push(Found { turn, block, slot: None, is_dropped: false });
+                } else {
+                    source.blocks.push(block);
+                }
+            }
+        }
+        found
+    }
+
+    fn assign_by_id(&self, found: &mut [Found]) {
+        // Which of `found` a call has.
+        let mut winners: HashMap<usize, usize> = HashMap::new();
+        for at in 0..found.len() {
+            let Some((turn, id)) = found.get(at).and_then(|found| Some((found.turn, id(found)?))) else {
+                continue;
+            };
+            let Some(candidates) = self.by_id.get(&id) else { continue };
+            let turn_of = |slot: usize| self.slots.get(slot).map_or(0, |slot| slot.turn);
+            let before = candidates.iter().copied().filter(|&slot| turn_of(slot) < turn);
+            let nearest = before.clone().filter(|slot| !winners.contains_key(slot)).map(turn_of).max();
+            let free = nearest.and_then(|nearest| {
+                before.clone().find(|&slot| turn_of(slot) == nearest && !winners.contains_key(&slot))
+            });
+            if let Some(slot) = free {
+                winners.insert(slot, at);
+                set_slot(found, at, slot, false);
+            } else if let Some(slot) = before.last() {
+                // A second result for the same call: the last one with content stays.
+                let is_empty = found.get(at).is_none_or(|found| is_empty(&found.block));
+                let loser = if is_empty { at } else { winners.insert(slot, at).unwrap_or(at) };
+                set_slot(found, at, slot, false);
+                set_slot(found, loser, slot, true);
+            } else if let Some(slot) =
+                candidates.iter().copied().find(|&slot| turn_of(slot) >= turn && !winners.contains_key(&slot))
+            {
+                winners.insert(slot, at);
+                set_slot(found, at, slot, false);
+            }
+        }
+    }
+
+    /// Results without an id that a call has: Gemini and the deprecated functions pair by name and order.
+    fn assign_by_name(&self, found: &mut [Found]) {
+        let mut taken: Vec<bool> = vec![false; self.slots.len()];
+        for slot in found.iter().filter_map(|found| found.slot) {
+            if let Some(taken) = taken.get_mut(slot) {
+                *taken = true;
+            }
+        }
+        for found in found.iter_mut().filter(|found| found.slot.is_none()) {
+            let Content::ToolResult(result) = &found.block.content else { continue };
+            let has_id = !result.call_id.is_empty();
+            let Some(call_turn) =
+                self.slots.iter().rev().map(|slot| slot.turn).find(|turn| *turn < found.turn)
+            else {
+                continue;
+            };
+            // Only the content directly before: a model turn between says that the call is closed.
+            let is_between = |turn: &Turn| turn.role == Role::Assistant;
+            if self.turns.iter().take(found.turn).skip(call_turn + 1).any(is_between) {
+                continue;
+            }
+            let mut free = self.slots.iter().enumerate().filter(|(at, slot)| {
+                slot.turn == call_turn
+                    && !taken.get(*at).copied().unwrap_or(true)
+                    && (!has_id || slot.is_id_synthetic)
+            });
+            let by_name =
+                result.name.as_ref().and_then(|name| free.clone().find(|(_, slot)| slot.name == *name));
+            let any = if has_id { None } else { free.next() };
+            if let Some((at, _)) = by_name.or(any) {
+                found.slot = Some(at);
+                if let Some(taken) = taken.get_mut(at) {
+                    *taken = true;
+                }
+            }
+        }
+    }
+
+    fn rebuild(self, mut orphans: HashMap<usize, Vec<Block>>, out: &mut Vec<Turn>) {
+        out.reserve(self.turns.len() + 1);
+        let mut slots = self.slots.into_iter().peekable();
+        let mut results: Vec<Block> = Vec::new();
+        for (at, mut turn) in self.turns.into_iter().enumerate() {
+            if let Some(mut blocks) = orphans.remove(&at) {
+                blocks.append(&mut turn.blocks);
+                turn.blocks = blocks;
+            }
+            if !results.is_empty() {
+                if turn.role == Role::User {
+                    results.append(&mut turn.blocks);
+                    turn.blocks = std::mem::take(&mut results);
+                } else {
+                    out.push(Turn::new(Role::User, std::mem::take(&mut results)));
+                }
+            }
+            while let Some(slot) = slots.next_if(|slot| slot.turn == at) {
+                results.push(settled(slot));
+            }
+            out.push(turn);
+        }
+        if !results.is_empty() {
+            out.push(Turn::new(Role::User, results));
+        }
+    }
+}
+
+fn set_slot(found: &mut [Found], at: usize, slot: usize, is_dropped: bool) {
+    if let Some(found) = found.get_mut(at) {
+        found.slot = Some(slot);
+        found.is_dropped = is_dropped;
+    }
+}
+
+fn id(found: &Found) -> Option<Str> {
+    match &found.block.content {
+        Content::ToolResult(result) if !result.call_id.is_empty() => Some(Str::clone(&result.call_id)),
+        _ => None,
+    }
+}
+
+/// The id of a call whose source gave none: a function of its place and content, so that the same history gives the
+/// same id with every request.
+fn own_id(call: &ToolCall, turn: usize, ordinal: usize) -> Str {
+    let hash = crate::id::hex("", 8, &[&call.name, call.arguments.as_str()]);
+    format!("call_h{turn}_{ordinal}_{hash}").into()
+}
+
+fn is_empty(result: &Block) -> bool {
+    match &result.content {
+        Content::ToolResult(result) => {
+            result.structured.is_none()
+                && result.content.iter().all(|block| block.as_text().is_some_and(|text| text.text.is_empty()))
+        }
+        _ => false,
+    }
+}
+
+/// The result of a call, under the call's id and name.
+fn settled(slot: Slot) -> Block {
+    let Some(mut block) = slot.result else {
+        return Block::new(Content::ToolResult(ToolResult {
+            call_id: slot.id,
+            name: Some(slot.name),
+            kind: crate::model::CallKind::Function,
+            content: vec![Block::text(NO_RESULT)],
+            structured: None,
+            is_error: Some(true),
+            native: None,
+        }));
+    };
+    if let Content::ToolResult(result) = &mut block.content {
+        result.call_id = slot.id;
+        result.name = Some(slot.name);
+    }
+    block
+}
+
+/// A result whose call is nowhere (compacted histories have them) as what the user says.
+fn orphan(block: Block) -> Vec<Block> {
+    let Block { content: Content::ToolResult(result), cache, .. } = block else { return Vec::new() };
+    let label = result.name.as_ref().filter(|name| !name.is_empty()).unwrap_or(&result.call_id);
+    let label = if label.is_empty() { "" } else { label };
+    let mut text = format!("Result of tool {label}:");
+    let mut media = Vec::new();
+    for block in result.content {
+        match &block.content {
+            Content::Text(Text { text: part, .. }) => {
+                text.push('\n');
+                text.push_str(part);
+            }
+            _ => media.push(block),
+        }
+    }
+    let mut first = Block::text(text);
+    first.cache = cache;
+    let mut blocks = vec![first];
+    blocks.append(&mut media);
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Arguments, CallKind};
+
+    fn call(id: &str) -> Block {
+        named(id, "f")
+    }
+
+    fn named(id: &str, name: &str) -> Block {
+        Block::new(Content::ToolCall(ToolCall {
+            call_id: id.into(),
+            is_id_synthetic: id.starts_with("call_h"),
+            item_id: None,
+            name: name.into(),
+            namespace: None,
+            kind: CallKind::Function,
+            arguments: Arguments::Json("{}".into()),
+            native: None,
+            opaque: None,
+        }))
+    }
+
+    fn result(id: &str, text: &str) -> Block {
+        answer(id, None, text)
+    }
+
+    fn answer(id: &str, name: Option<&str>, text: &str) -> Block {
+        Block::new(Content::ToolResult(ToolResult {
+            call_id: id.into(),
+            name: name.map(Into::into),
+            kind: CallKind::Function,
+            content: vec![Block::text(text)],
+            structured: None,
+            is_error: None,
+            native: None,
+        }))
+    }
+
+    fn user(blocks: Vec<Block>) -> Turn {
+        Turn::new(Role::User, blocks)
+    }
+
+    fn model(blocks: Vec<Block>) -> Turn {
+        Turn::new(Role::Assistant, blocks)
+    }
+
+    /// One letter per block: `c` call, `r` result, `t` text; turns by `|`.
+    fn shape(turns: &[Turn]) -> String {
+        let mut shape = String::new();
+        for turn in turns {
+            if !shape.is_empty() {
+                shape.push('|');
+            }
+            shape.push(if turn.role == Role::User { 'U' } else { 'A' });
+            for block in &turn.blocks {
+                match &block.content {
+                    Content::ToolCall(call) => shape.push_str(&format!(" c:{}", call.call_id)),
+                    Content::ToolResult(result) => {
+                        let text: String =
+                            result.content.iter().map(|b| b.as_text().unwrap().text.to_string()).collect();
+                        shape.push_str(&format!(" r:{}={text}", result.call_id));
+                    }
+                    Content::Text(text) => shape.push_str(&format!(" t:{}", text.text)),
+                    _ => shape.push_str(" ?"),
+                }
+            }
+        }
+        shape
+    }
+
+    fn paired(mut turns: Vec<Turn>) -> String {
+        apply(&mut turns);
+        assert!(is_paired(&turns), "{}", shape(&turns));
+        let once = shape(&turns);
+        apply(&mut turns);
+        assert_eq!(shape(&turns), once);
+        once
+    }
+
+    #[test]
+    fn j051_user_text_between_call_and_result_moves_after_the_results() {
+        assert_eq!(
+            paired(vec![
+                model(vec![call("a")]),
+                user(vec![Block::text("wait")]),
+                user(vec![result("a", "1")]),
+            ]),
+            "A c:a|U r:a=1 t:wait|U"
+        );
+        assert_eq!(
+            paired(vec![model(vec![call("a")]), user(vec![Block::text("x"), result("a", "1")])]),
+            "A c:a|U r:a=1 t:x"
+        );
+    }
+
+    #[test]
+    fn j052_a_missing_result_is_synthesised() {
+        let mut turns = vec![model(vec![call("a"), call("b")]), user(vec![result("b", "2")])];
+        apply(&mut turns);
+        assert_eq!(shape(&turns), format!("A c:a c:b|U r:a={NO_RESULT} r:b=2"));
+        let Content::ToolResult(first) = &turns[1].blocks[0].content else { panic!("no result") };
+        assert_eq!(first.is_error, Some(true));
+        assert_eq!(paired(vec![model(vec![call("a")])]), format!("A c:a|U r:a={NO_RESULT}"));
+    }
+
+    #[test]
+    fn j053_an_orphan_result_becomes_user_text() {
+        assert_eq!(
+            paired(vec![user(vec![answer("x", Some("look"), "found"), Block::text("go on")])]),
+            "U t:Result of tool look:\nfound t:go on"
+        );
+    }
+
+    #[test]
+    fn j241_sequential_steps_stay_sequential_and_parallel_calls_stay_parallel() {
+        let steps = vec![
+            model(vec![call("a")]),
+            user(vec![result("a", "1")]),
+            model(vec![call("b")]),
+            user(vec![result("b", "2")]),
+        ];
+        assert_eq!(paired(steps), "A c:a|U r:a=1|A c:b|U r:b=2");
+        let parallel =
+            vec![model(vec![call("a"), call("b")]), user(vec![result("b", "2"), result("a", "1")])];
+        assert_eq!(paired(parallel), "A c:a c:b|U r:a=1 r:b=2");
+    }
+
+    #[test]
+    fn j242_early_double_and_late_results_are_repaired() {
+        assert_eq!(paired(vec![user(vec![result("a", "1")]), model(vec![call("a")])]), "U|A c:a|U r:a=1");
+        assert_eq!(
+            paired(vec![
+                model(vec![call("a")]),
+                user(vec![result("a", "old"), result("a", "new"), result("a", "")]),
+            ]),
+            "A c:a|U r:a=new"
+        );
+        assert_eq!(
+            paired(vec![
+                model(vec![call("a")]),
+                user(vec![Block::text("?")]),
+                model(vec![Block::text("hm")]),
+                user(vec![result("a", "1"), Block::text("!")]),
+            ]),
+            "A c:a|U r:a=1 t:?|A t:hm|U t:!"
+        );
+    }
+
+    #[test]
+    fn ids_that_repeat_over_a_long_history_pair_with_the_nearest_call() {
+        let turns = vec![
+            model(vec![call("f")]),
+            user(vec![result("f", "1")]),
+            model(vec![call("f")]),
+            user(vec![result("f", "2")]),
+        ];
+        assert_eq!(paired(turns), "A c:f|U r:f=1|A c:f|U r:f=2");
+        let double = vec![model(vec![call("f"), call("f")]), user(vec![result("f", "1"), result("f", "2")])];
+        let shape = paired(double);
+        assert!(
+            shape.starts_with("A c:f c:f_") && shape.contains("r:f=1") && shape.ends_with("=2"),
+            "{shape}"
+        );
+    }
+
+    #[test]
+    fn j041_results_without_ids_pair_by_name_then_by_order() {
+        let turns = vec![
+            model(vec![named("call_h0_0", "f"), named("call_h0_1", "g"), named("call_h0_2", "f")]),
+            user(vec![answer("", Some("g"), "g"), answer("", Some("f"), "1"), answer("", Some("f"), "2")]),
+        ];
+        assert_eq!(
+            paired(turns),
+            "A c:call_h0_0 c:call_h0_1 c:call_h0_2|U r:call_h0_0=1 r:call_h0_1=g r:call_h0_2=2"
+        );
+        let renamed = vec![model(vec![named("call_h0_0", "f")]), user(vec![answer("", Some("other"), "1")])];
+        assert_eq!(paired(renamed), "A c:call_h0_0|U r:call_h0_0=1");
+    }
+
+    #[test]
+    fn consecutive_assistant_turns_with_calls_become_one() {
+        let turns = vec![
+            model(vec![call("a")]),
+            model(vec![call("b")]),
+            user(vec![result("a", "1")]),
+            user(vec![result("b", "2")]),
+        ];
+        assert_eq!(paired(turns), "A c:a c:b|U r:a=1 r:b=2|U");
+    }
+}
