@@ -1,1 +1,9 @@
-//! Lanes 1 and 2: same format on both sides. Peeking at a body, patching named members, relaying answers with a tap.
+//! The passthrough lanes: equal formats on both sides, so bodies and streams go through as they are.
+//!
+//! Lane 1 changes nothing, lane 2 patches single members; translation (lane 3) is the codecs' work. New members and
+//! event types of a provider work here on the day they appear, because nothing is understood that need not be:
+//! [`peek`] reads of a request what routing needs. What to choose, and where to send, is for the engine.
+
+mod peek;
+
+pub use peek::{Peek, peek};

@@ -1,0 +1,172 @@
+//! What routing needs to know of a request body, in one cheap pass that also finds malformed JSON.
+
+use memchr::memmem;
+
+use crate::Error;
+use crate::format::Format;
+use crate::json::{Kind, Reader};
+use crate::opaque;
+
+/// A request body, looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peek<'b> {
+    /// The body without byte order mark: one well-formed JSON object.
+    pub text: &'b str,
+    /// `model`, if it is a string. Gemini bodies usually have none: there the path says it.
+    pub model: Option<String>,
+    /// Whether the body asks for a stream, by the rule of its route: Claude streams for anything but `false`,
+    /// OpenAI for `true` alone; for Gemini the path decides.
+    pub is_stream: bool,
+    /// The text may hold a gateway envelope: see [`opaque::unwrap`].
+    pub has_envelope: bool,
+    /// A Responses body sent to the Chat route: no `messages`, but `input` or `instructions`.
+    pub is_responses_shape: bool,
+    /// Gemini: the body is a Code Assist envelope.
+    pub is_enveloped: bool,
+    /// Chat: `stream_options.include_usage` is `true`.
+    pub includes_usage: bool,
+    /// `prompt_cache_key`.
+    pub prompt_cache_key: Option<String>,
+    /// `previous_response_id`.
+    pub previous_response_id: Option<String>,
+    /// `metadata.user_id`, else `user`.
+    pub user_id: Option<String>,
+    /// `request.session_id` of a Code Assist envelope.
+    pub session_id: Option<String>,
+}
+
+/// Looks at a body.
+///
+/// # Errors
+/// When the body is not one JSON object in UTF-8.
+pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let text = std::str::from_utf8(body).map_err(|error| {
+        Error::malformed(format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
+    })?;
+    let mut peek = Peek {
+        text,
+        model: None,
+        is_stream: false,
+        has_envelope: memmem::find(body, opaque::PREFIX.as_bytes()).is_some(),
+        is_responses_shape: false,
+        is_enveloped: false,
+        includes_usage: false,
+        prompt_cache_key: None,
+        previous_response_id: None,
+        user_id: None,
+        session_id: None,
+    };
+    let (mut has_messages, mut has_input) = (false, false);
+    let mut user = None;
+    let mut reader = Reader::new(text);
+    reader.object(|key, value| {
+        match key {
+            "model" => peek.model = string(value)?,
+            "stream" => {
+                let word = value.raw()?;
+                peek.is_stream = match format {
+                    Format::Chat | Format::Responses => word == "true",
+                    Format::Claude => word != "false",
+                    Format::Gemini => false,
+                };
+            }
+            "messages" => has_messages = true,
+            "input" | "instructions" => has_input = true,
+            "stream_options" if value.kind() == Kind::Object => value.object(|key, value| {
+                if key == "include_usage" {
+                    peek.includes_usage = value.raw()? == "true";
+                }
+                Ok(())
+            })?,
+            "prompt_cache_key" => peek.prompt_cache_key = string(value)?,
+            "previous_response_id" => peek.previous_response_id = string(value)?,
+            "user" => user = string(value)?,
+            "metadata" if value.kind() == Kind::Object => value.object(|key, value| {
+                if key == "user_id" {
+                    peek.user_id = string(value)?;
+                }
+                Ok(())
+            })?,
+            "request" if format == Format::Gemini && value.kind() == Kind::Object => {
+                peek.is_enveloped = true;
+                value.object(|key, value| {
+                    if key == "session_id" {
+                        peek.session_id = string(value)?;
+                    }
+                    Ok(())
+                })?;
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    reader.finish()?;
+    peek.user_id = peek.user_id.or(user);
+    peek.is_responses_shape = format == Format::Chat && !has_messages && has_input;
+    Ok(peek)
+}
+
+/// A string that says something; anything else is passed over.
+fn string(value: &mut Reader<'_>) -> Result<Option<String>, Error> {
+    if value.kind() != Kind::String {
+        value.skip()?;
+        return Ok(None);
+    }
+    Ok(Some(value.string()?).filter(|text| !text.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(format: Format, body: &str) -> Peek<'_> {
+        peek(format, body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_stream_member_follows_the_rule_of_its_route() {
+        for (word, claude, openai) in [
+            ("true", true, true),
+            ("false", false, false),
+            ("null", true, false),
+            ("\"true\"", true, false),
+            ("1", true, false),
+        ] {
+            let body = format!("{{\"stream\": {word} }}");
+            assert_eq!(seen(Format::Claude, &body).is_stream, claude, "{word}");
+            assert_eq!(seen(Format::Chat, &body).is_stream, openai, "{word}");
+            assert_eq!(seen(Format::Responses, &body).is_stream, openai, "{word}");
+        }
+        assert!(!seen(Format::Claude, "{}").is_stream);
+    }
+
+    #[test]
+    fn model_and_session_hints_are_found_and_the_last_duplicate_counts() {
+        let body = "\u{FEFF}{\"model\":\"a\",\"metadata\":{\"user_id\":\"u\"},\"user\":\"v\",\"model\":\"b\",\
+            \"prompt_cache_key\":\"k\",\"previous_response_id\":null,\"stream_options\":{\"include_usage\":true}}";
+        let peek = seen(Format::Chat, body);
+        assert_eq!(peek.model.as_deref(), Some("b"));
+        assert_eq!(peek.user_id.as_deref(), Some("u"));
+        assert_eq!(peek.prompt_cache_key.as_deref(), Some("k"));
+        assert_eq!((peek.previous_response_id, peek.includes_usage), (None, true));
+        assert!(peek.text.starts_with('{'));
+    }
+
+    #[test]
+    fn shapes_of_other_routes_are_recognised() {
+        assert!(seen(Format::Chat, r#"{"input":"hi"}"#).is_responses_shape);
+        assert!(!seen(Format::Chat, r#"{"input":"hi","messages":[]}"#).is_responses_shape);
+        let enveloped = seen(Format::Gemini, r#"{"model":"m","request":{"session_id":"s","contents":[]}}"#);
+        assert!(enveloped.is_enveloped);
+        assert_eq!(enveloped.session_id.as_deref(), Some("s"));
+        assert!(seen(Format::Claude, r#"{"x":"R1dTAXs"}"#).has_envelope);
+    }
+
+    #[test]
+    fn what_is_not_one_object_is_refused() {
+        for body in [&b"[]"[..], b"", b"{\"a\":}", b"{} x", b"\"s\"", b"{\"a\":\"\xFF\"}", b"{\"a\":[1,2}"] {
+            assert!(peek(Format::Chat, body).is_err(), "{}", String::from_utf8_lossy(body));
+        }
+    }
+}
