@@ -1,8 +1,23 @@
 //! The canonical error: what went wrong upstream or in the gateway, in terms that every client format can say.
 //!
 //! It lives beside the codecs, not at the HTTP edge, because errors also travel inside streams. The one table from
-//! [`Kind`] to status, type and code words of each format is in [`table`](self); decoding the many shapes of upstream
-//! errors is in `decode`, writing the four client shapes in `encode`.
+//! [`Kind`] to status, type and code words of each format is behind [`row`]; reading the many shapes of upstream errors
+//! is behind [`decode`], writing the client shapes behind [`encode`].
+
+mod decode;
+mod delay;
+mod encode;
+mod judge;
+mod redact;
+mod table;
+
+pub use decode::{HeaderHints, decode, in_success};
+pub use encode::{
+    encode, responses_error_code, responses_error_message, write_chat_error, write_claude_error,
+    write_gemini_error,
+};
+pub use judge::repair;
+pub use table::{Row, Shape, row};
 
 use std::fmt;
 use std::time::Duration;

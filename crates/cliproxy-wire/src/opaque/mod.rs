@@ -42,4 +42,6 @@ pub enum Repair {
     DropItemIds,
     /// Put the sentinel on the first call of every step of the current turn.
     Sentinels,
+    /// Ask for no summary of the reasoning.
+    DropSummary,
 }
