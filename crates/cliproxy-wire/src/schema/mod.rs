@@ -1,6 +1,121 @@
-//! JSON Schema dialects: cleaning a schema for a target. Works on schema nodes, never on whole requests, and knows that
-//! keys under `properties` are the user's.
+//! JSON Schema dialects: making a schema fit a target.
+//!
+//! Every provider reads another subset of JSON Schema and refuses or ignores the rest. What is done here works on
+//! schema *nodes*, never on whole requests, and knows that the keys under `properties` are the user's: a property may
+//! be called `format`, `title` or `$ref`. A schema that is clean already is returned as it was sent, found by a scan
+//! without a tree; what had to be changed is remembered in [`Cleaned`], because agents resend the same tools with every
+//! turn.
 
-/// Cleaned schemas of earlier requests, by hash: agents resend the same tools with every turn.
-#[derive(Debug, Default)]
-pub struct Cleaned {}
+mod cache;
+mod claude;
+mod gemini;
+mod merge;
+mod openai;
+mod openapi;
+mod reference;
+mod scan;
+
+pub use cache::Cleaned;
+pub use openai::holds_strict;
+pub use openapi::from_openapi;
+
+use serde_json::{Map, Value};
+
+use crate::json::Raw;
+
+/// Deepest nesting of schema nodes that is followed; deeper ones become open objects.
+const MAX_DEPTH: usize = 48;
+/// Most nodes that one schema may become when references are put in place.
+const MAX_NODES: usize = 20_000;
+
+/// What a schema is cleaned for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Gemini's JSON Schema members; keywords that are only ignored stay.
+    GeminiLenient,
+    /// Gemini's JSON Schema members; only documented keywords stay.
+    GeminiStrict,
+    /// Gemini's OpenAPI-like members.
+    OpenApi,
+    /// Claude's `input_schema`.
+    ClaudeTool,
+    /// Claude's structured output and strict tools.
+    ClaudeStrict,
+    /// OpenAI without strict mode.
+    OpenAi,
+}
+
+/// Where a schema goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Arguments of a tool: the root is an object.
+    Tool,
+    /// The answer: the root may be anything.
+    Answer,
+}
+
+/// `schema` in the form `dialect` accepts; the same handle if it is clean already.
+///
+/// # Errors
+/// What cannot be made acceptable, in words.
+pub fn clean(schema: &Raw, dialect: Dialect, purpose: Purpose, cache: &Cleaned) -> Result<Raw, &'static str> {
+    if scan::is_clean(schema, dialect, purpose) {
+        return Ok(schema.clone());
+    }
+    if let Some(known) = cache.get(schema, dialect, purpose) {
+        return Ok(known);
+    }
+    let value = schema.to_value();
+    if value.is_null() && schema.as_str().trim() != "null" {
+        return Err("the schema nests too deeply or holds a number out of range");
+    }
+    let cleaned = match dialect {
+        Dialect::GeminiLenient | Dialect::GeminiStrict | Dialect::OpenApi => {
+            gemini::clean(&value, dialect, purpose)?
+        }
+        Dialect::ClaudeTool => claude::tool(&value),
+        Dialect::ClaudeStrict => claude::strict(&value, purpose)?,
+        Dialect::OpenAi => openai::complete(&value, purpose),
+    };
+    let result = if cleaned == value { schema.clone() } else { Raw::from(&cleaned) };
+    cache.put(schema, dialect, purpose, &result);
+    Ok(result)
+}
+
+/// A map with one member.
+fn single(key: &str, value: Value) -> Value {
+    let mut map = Map::new();
+    map.insert(key.to_owned(), value);
+    Value::Object(map)
+}
+
+/// The schema of a function without arguments.
+fn no_arguments() -> Value {
+    let mut map = Map::new();
+    map.insert("type".to_owned(), "object".into());
+    map.insert("properties".to_owned(), Value::Object(Map::new()));
+    Value::Object(map)
+}
+
+/// Whether `value` is a map of property schemas that somebody forgot to wrap into an object schema.
+fn is_bare_properties(map: &Map<String, Value>) -> bool {
+    const NODE: [&str; 7] = ["type", "$ref", "enum", "const", "anyOf", "oneOf", "allOf"];
+    !map.is_empty()
+        && map.values().all(|value| {
+            value.as_object().is_some_and(|node| {
+                NODE.iter().any(|key| node.get(*key).is_some_and(|member| !member.is_object()))
+            })
+        })
+}
+
+/// Appends a phrase to the description of a node that is being built.
+fn describe(phrases: Vec<String>, description: Option<String>) -> Option<String> {
+    if phrases.is_empty() {
+        return description;
+    }
+    let phrases = phrases.join("; ");
+    Some(match description.filter(|text| !text.is_empty()) {
+        Some(text) => format!("{text} ({phrases})"),
+        None => phrases,
+    })
+}
