@@ -1,9 +1,10 @@
 //! When a rule applies.
 
+use cliproxy_wire::json::patch::Path;
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 
-use super::path::Path;
+use super::path;
 use crate::config::diagnostic::Report;
 use crate::config::file::{Free, List, Map, PayloadModel, Placed};
 use crate::config::pattern::Pattern;
@@ -80,10 +81,12 @@ impl Condition {
     }
 
     /// Whether the body fits.
-    pub(super) fn fits_body(&self, body: &Value, root: Option<&str>) -> bool {
-        let has = |path: &Path| path.find(body, root).is_some();
-        let is_equal =
-            |(path, value): &(Path, Value)| path.find(body, root).is_some_and(|found| equals(found, value));
+    pub(super) fn fits_body(&self, body: &str, root: Option<&str>) -> bool {
+        let has = |path: &Path| path::find(body, root, path).is_some();
+        let is_equal = |(path, value): &(Path, Value)| {
+            let found = path::find(body, root, path).map(serde_json::from_str::<Value>);
+            matches!(found, Some(Ok(found)) if equals(&found, value))
+        };
         self.present.iter().all(has)
             && !self.missing.iter().any(has)
             && self.equal.iter().all(is_equal)
@@ -150,8 +153,8 @@ fn headers(item: &PayloadModel, report: &mut Report) -> Option<Vec<(HeaderName, 
 
 fn values(list: Option<&Placed<List<Map<Free>>>>, report: &mut Report) -> Vec<(Path, Value)> {
     let mut values = Vec::new();
-    for (path, value) in list.into_iter().flat_map(|list| &list.value).flat_map(|map| &map.value) {
-        match Path::parse(path) {
+    for (text, value) in list.into_iter().flat_map(|list| &list.value).flat_map(|map| &map.value) {
+        match path::parse(text) {
             Ok(path) => values.push((path, value.to_json())),
             Err(message) => {
                 report.problem_at(value.origin.key, &value.origin.path, message);
@@ -164,7 +167,7 @@ fn values(list: Option<&Placed<List<Map<Free>>>>, report: &mut Report) -> Vec<(P
 fn paths(list: Option<&Placed<List<String>>>, report: &mut Report) -> Vec<Path> {
     let mut paths = Vec::new();
     for text in list.into_iter().flat_map(|list| &list.value) {
-        match Path::parse(text) {
+        match path::parse(text) {
             Ok(path) => paths.push(path),
             Err(message) => {
                 report.problem(&text.origin, message);

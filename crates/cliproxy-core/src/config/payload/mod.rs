@@ -2,16 +2,18 @@
 //!
 //! Rules are compiled once when settings are built. For a request they are first narrowed down
 //! by model name, format and headers, which costs nothing when there are none; only rules that
-//! are left look at the body. What they decide is a list of edits; the edits themselves are
-//! made by the order-preserving patcher of `cliproxy-wire`, so untouched members keep their
-//! bytes.
+//! are left look at the body. What they decide is a list of edits, made by the patcher of
+//! `cliproxy-wire`, so untouched members keep their bytes.
 
 mod condition;
 mod path;
 
-pub use condition::{Protocol, Subject};
-pub use path::Path;
+use std::borrow::Cow;
 
+pub use condition::{Protocol, Subject};
+
+use cliproxy_wire::json::Raw;
+use cliproxy_wire::json::patch::{self, Edit, Path};
 use condition::Condition;
 use serde_json::Value;
 
@@ -22,9 +24,9 @@ use super::file::{Free, List, Map, Payload, PayloadFilter, PayloadModel, Payload
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     /// Set what is missing; `default` before `default-raw`.
-    defaults: Vec<Rule<Vec<(Path, String)>>>,
+    defaults: Vec<Rule<Vec<(Path, Raw)>>>,
     /// Set always; `override` before `override-raw`.
-    overrides: Vec<Rule<Vec<(Path, String)>>>,
+    overrides: Vec<Rule<Vec<(Path, Raw)>>>,
     /// Remove.
     filters: Vec<Rule<Vec<Path>>>,
 }
@@ -35,15 +37,6 @@ impl Eq for Rules {}
 struct Rule<Effect> {
     conditions: Vec<Condition>,
     effect: Effect,
-}
-
-/// One change of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Edit<'rules> {
-    /// Write this JSON text at the path.
-    Set(&'rules Path, &'rules str),
-    /// Remove what is at the path.
-    Remove(&'rules Path),
 }
 
 impl Rules {
@@ -65,39 +58,55 @@ impl Rules {
         any(&self.defaults, subject) || any(&self.overrides, subject) || any(&self.filters, subject)
     }
 
-    /// What the rules want changed, in the order in which it is to be done.
+    /// The body with everything the rules want changed.
     ///
     /// Every condition sees the body as translated, before any rule. A body that is no JSON
-    /// gets no edits.
-    pub fn edits(&self, subject: &Subject<'_>, body: &[u8]) -> Vec<Edit<'_>> {
+    /// stays as it is.
+    pub fn apply(&self, subject: &Subject<'_>, body: Vec<u8>) -> Vec<u8> {
         if !self.concern(subject) {
-            return Vec::new();
+            return body;
         }
-        let Ok(body) = serde_json::from_slice::<Value>(body) else {
-            return Vec::new();
-        };
-        let mut edits: Vec<Edit<'_>> = Vec::new();
+        let changed = std::str::from_utf8(&body).ok().and_then(|text| {
+            let edits = self.edits(subject, text);
+            match patch::apply(text, &edits).ok()? {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(changed) => Some(changed.into_bytes()),
+            }
+        });
+        changed.unwrap_or(body)
+    }
+
+    /// What the rules want changed, in the order in which it is to be done.
+    fn edits(&self, subject: &Subject<'_>, body: &str) -> Vec<Edit> {
+        let root = subject.root;
+        let mut edits = Vec::new();
         let mut decided: Vec<&Path> = Vec::new();
-        for (path, value) in
-            self.defaults.iter().filter(|rule| rule.applies(subject, &body)).flat_map(|rule| &rule.effect)
-        {
-            if path.find(&body, subject.root).is_none() && !decided.contains(&path) {
+        for (path, value) in applying(&self.defaults, subject, body).flatten() {
+            if !decided.contains(&path) && path::find(body, root, path).is_none() {
                 decided.push(path);
-                edits.push(Edit::Set(path, value));
+                edits.push(Edit::set(path::below(root, path), value.clone()));
             }
         }
-        for rule in self.overrides.iter().filter(|rule| rule.applies(subject, &body)) {
-            edits.extend(rule.effect.iter().map(|(path, value)| Edit::Set(path, value)));
+        for (path, value) in applying(&self.overrides, subject, body).flatten() {
+            edits.push(Edit::set(path::below(root, path), value.clone()));
         }
-        for rule in self.filters.iter().filter(|rule| rule.applies(subject, &body)) {
-            edits.extend(rule.effect.iter().map(Edit::Remove));
+        for path in applying(&self.filters, subject, body).flatten() {
+            edits.push(Edit::remove(path::below(root, path)));
         }
         edits
     }
 }
 
+fn applying<'rules, Effect>(
+    rules: &'rules [Rule<Effect>],
+    subject: &Subject<'_>,
+    body: &str,
+) -> impl Iterator<Item = &'rules Effect> {
+    rules.iter().filter(|rule| rule.applies(subject, body)).map(|rule| &rule.effect)
+}
+
 impl<Effect> Rule<Effect> {
-    fn applies(&self, subject: &Subject<'_>, body: &Value) -> bool {
+    fn applies(&self, subject: &Subject<'_>, body: &str) -> bool {
         self.conditions
             .iter()
             .any(|condition| condition.fits_request(subject) && condition.fits_body(body, subject.root))
@@ -124,7 +133,7 @@ fn setting_rules(
     list: Option<&Placed<List<PayloadRule>>>,
     is_raw: bool,
     report: &mut Report,
-) -> Vec<Rule<Vec<(Path, String)>>> {
+) -> Vec<Rule<Vec<(Path, Raw)>>> {
     let mut rules = Vec::new();
     for item in list.into_iter().flat_map(|list| &list.value) {
         let conditions = conditions(item.models.as_ref(), item, report);
@@ -144,7 +153,7 @@ fn filter_rules(list: Option<&Placed<List<PayloadFilter>>>, report: &mut Report)
         let conditions = conditions(item.models.as_ref(), item, report);
         let mut effect = Vec::new();
         for text in item.params.iter().flat_map(|list| &list.value) {
-            match Path::parse(text) {
+            match path::parse(text) {
                 Ok(path) => effect.push(path),
                 Err(message) => {
                     report.problem(&text.origin, message);
@@ -180,14 +189,10 @@ fn conditions<T>(
 }
 
 /// Absent when the whole rule is to be dropped.
-fn settings(
-    map: Option<&Placed<Map<Free>>>,
-    is_raw: bool,
-    report: &mut Report,
-) -> Option<Vec<(Path, String)>> {
+fn settings(map: Option<&Placed<Map<Free>>>, is_raw: bool, report: &mut Report) -> Option<Vec<(Path, Raw)>> {
     let mut settings = Vec::new();
     for (path, value) in map.into_iter().flat_map(|map| &map.value) {
-        let path = match Path::parse(path) {
+        let path = match path::parse(path) {
             Ok(path) => path,
             Err(message) => {
                 report.problem_at(value.origin.key, &value.origin.path, message);
@@ -200,9 +205,9 @@ fn settings(
                     report.warning(&value.origin, "payload rule dropped: invalid raw JSON");
                     return None;
                 }
-                text.trim().to_owned()
+                Raw::new(text.trim())
             }
-            value => value.to_string(),
+            value => Raw::new(value.to_string()),
         };
         settings.push((path, text));
     }

@@ -1,78 +1,50 @@
 //! Dotted paths into a JSON body.
 //!
-//! `a.b.0.c`: members by name, array items by index, `-1` for a new last item; `\.` is a dot
-//! inside a name. Queries of the larger path languages are refused when the rules are compiled.
+//! The notation and its meaning belong to the patcher of `cliproxy-wire`. Here a path is checked
+//! once, when the rules are compiled, and put below the envelope of a body when it is used.
 
-use std::fmt;
+use cliproxy_wire::json::patch::{self, Path, Step};
 
-use serde_json::Value;
-
-/// A path, split into steps.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Path(Vec<String>);
-
-impl Path {
-    /// Splits a text.
-    ///
-    /// # Errors
-    /// Why it is no path.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let mut steps = Vec::new();
-        let mut step = String::new();
-        let mut characters = text.trim().chars();
-        while let Some(character) = characters.next() {
-            match character {
-                '\\' => step.extend(characters.next()),
-                '.' => steps.push(std::mem::take(&mut step)),
-                '#' | '|' => return Err("queries are not supported in paths"),
-                '@' if step.is_empty() => return Err("modifiers are not supported in paths"),
-                other => step.push(other),
-            }
-        }
-        steps.push(step);
-        if steps.iter().any(String::is_empty) {
-            return Err("a path has no empty steps");
-        }
-        Ok(Self(steps))
+/// Reads a path.
+///
+/// # Errors
+/// Why it is no path.
+pub(super) fn parse(text: &str) -> Result<Path, &'static str> {
+    let text = text.trim();
+    let plain = text.replace("\\\\", "").replace("\\#", "").replace("\\|", "").replace("\\@", "");
+    if plain.contains(['#', '|']) {
+        return Err("queries are not supported in paths");
     }
-
-    /// The steps, outermost first.
-    pub fn steps(&self) -> &[String] {
-        &self.0
+    let path = Path::parse(text);
+    if plain.starts_with('@') || plain.contains(".@") {
+        return Err("modifiers are not supported in paths");
     }
-
-    /// The value at this path below `root`.
-    pub(super) fn find<'value>(&self, value: &'value Value, root: Option<&str>) -> Option<&'value Value> {
-        let mut value = match root {
-            Some(root) => value.get(root)?,
-            None => value,
-        };
-        for step in &self.0 {
-            value = match value {
-                Value::Object(members) => members.get(step)?,
-                Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
-                _ => return None,
-            };
-        }
-        Some(value)
+    if path.steps().iter().any(|step| matches!(step, Step::Key(name) if name.is_empty())) {
+        return Err("a path has no empty steps");
     }
+    Ok(path)
 }
 
-impl fmt::Debug for Path {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{self}")
-    }
+/// The path below the member `root`.
+pub(super) fn below(root: Option<&str>, path: &Path) -> Path {
+    let Some(root) = root else {
+        return path.clone();
+    };
+    path.steps().iter().fold(Path::root().key(root), |path, step| match step {
+        Step::Key(name) => path.key(name),
+        Step::Index(index) => path.index(*index),
+        Step::Append => path.append(),
+    })
 }
 
-impl fmt::Display for Path {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, step) in self.0.iter().enumerate() {
-            if index > 0 {
-                formatter.write_str(".")?;
-            }
-            formatter.write_str(&step.replace('\\', "\\\\").replace('.', "\\."))?;
-        }
-        Ok(())
+/// The JSON text at the path; nothing is behind the end of a list.
+pub(super) fn find<'body>(body: &'body str, root: Option<&str>, path: &Path) -> Option<&'body str> {
+    if path.steps().contains(&Step::Append) {
+        return None;
+    }
+    match root {
+        Some(_) => patch::get(body, &below(root, path)),
+        None => patch::get(body, path),
     }
 }
 
@@ -80,31 +52,22 @@ impl fmt::Display for Path {
 mod tests {
     use super::*;
 
-    fn steps(text: &str) -> Vec<String> {
-        Path::parse(text).unwrap().steps().to_vec()
-    }
-
     #[test]
-    fn dots_split_and_a_backslash_keeps_them() {
-        assert_eq!(steps("a.b.0"), ["a", "b", "0"]);
-        assert_eq!(steps("a\\.b.c"), ["a.b", "c"]);
-        assert_eq!(steps("tools.-1"), ["tools", "-1"]);
-        assert_eq!(Path::parse("a\\.b.c").unwrap().to_string(), "a\\.b.c");
-    }
-
-    #[test]
-    fn empty_steps_and_queries_are_refused() {
-        for text in ["", ".", "a..b", "a.", "a.#", "tools.#(x==1)", "a|b", "@this"] {
-            assert!(Path::parse(text).is_err(), "{text}");
+    fn empty_steps_queries_and_modifiers_are_refused() {
+        for text in ["", ".", "a..b", "a.", "a.#", "tools.#(x==1)", "a|b", "@this", "a.@reverse"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        for text in ["a", "a.b.0", "tools.-1", "a\\.b", "a\\#b", "x@y"] {
+            assert!(parse(text).is_ok(), "{text}");
         }
     }
 
     #[test]
-    fn a_value_is_found_by_name_and_index() {
-        let value = serde_json::json!({"request": {"a": [{"b": 1}, {"b": 2}]}});
-        let path = Path::parse("a.1.b").unwrap();
-        assert_eq!(path.find(&value, Some("request")), Some(&serde_json::json!(2)));
-        assert_eq!(path.find(&value, None), None);
-        assert_eq!(Path::parse("a.-1").unwrap().find(&value, Some("request")), None);
+    fn a_value_is_found_by_name_and_index_below_the_envelope() {
+        let body = r#"{"request":{"a":[{"b":1},{"b":2}]}}"#;
+        let path = parse("a.1.b").unwrap();
+        assert_eq!(find(body, Some("request"), &path), Some("2"));
+        assert_eq!(find(body, None, &path), None);
+        assert_eq!(find(body, Some("request"), &parse("a.-1").unwrap()), None);
     }
 }

@@ -27,8 +27,14 @@ fn subject<'a>(models: &'a [&'a str], headers: &'a HeaderMap) -> Subject<'a> {
     Subject { protocol: Protocol::OpenAi, client_protocol: Protocol::Claude, models, headers, root: None }
 }
 
-fn edits(text: &str, subject: &Subject<'_>, body: &str) -> Vec<String> {
-    rules(text).edits(subject, body.as_bytes()).iter().map(|edit| format!("{edit:?}")).collect()
+fn applied(text: &str, subject: &Subject<'_>, body: &str) -> String {
+    String::from_utf8(rules(text).apply(subject, body.as_bytes().to_vec())).unwrap()
+}
+
+/// Whether a rule that removes the member `z` applied.
+fn applies(text: &str, subject: &Subject<'_>, members: &str) -> bool {
+    let body = format!(r#"{{"z":1{members}}}"#);
+    applied(text, subject, &body) != body
 }
 
 #[test]
@@ -54,8 +60,8 @@ payload:
 "#;
     let headers = HeaderMap::new();
     assert_eq!(
-        edits(text, &subject(&["gpt-5"], &headers), r#"{"temperature":null}"#),
-        [r#"Set(reasoning.effort, "\"high\"")"#, r#"Set(top_p, "1")"#, r#"Set(stop, "[\"x\"]")"#,]
+        applied(text, &subject(&["gpt-5"], &headers), r#"{ "temperature" : null }"#),
+        r#"{ "temperature" : null,"reasoning":{"effort":"high"},"top_p":1,"stop":["x"] }"#
     );
 }
 
@@ -75,76 +81,69 @@ payload:
 "#;
     let headers = HeaderMap::new();
     assert_eq!(
-        edits(text, &subject(&["m"], &headers), "{}"),
-        [
-            r#"Set(t, "\"yes\"")"#,
-            r#"Set(n, "null")"#,
-            r#"Set(m, "{\"k\":[1,2.5,\"3\"]}")"#,
-            r#"Set(t, "{\"x\": 1}")"#,
-            "Remove(a.b)",
-            "Remove(c)",
-        ]
+        applied(text, &subject(&["m"], &headers), r#"{"c":1.50,"a":{"b":1,"k":"\u0041"},"t":0}"#),
+        r#"{"a":{"k":"\u0041"},"t":{"x": 1},"n":null,"m":{"k":[1,2.5,"3"]}}"#
     );
 }
 
 #[test]
 fn any_of_the_models_names_may_fit() {
-    let text = "payload:\n  filter:\n    - models: [{name: 'gpt-5(high)'}]\n      params: [a]\n";
+    let text = "payload:\n  filter:\n    - models: [{name: 'gpt-5(high)'}]\n      params: [z]\n";
     let headers = HeaderMap::new();
-    assert_eq!(edits(text, &subject(&["up", "gpt-5", "gpt-5(high)"], &headers), "{}").len(), 1);
-    assert_eq!(edits(text, &subject(&["up", "gpt-5"], &headers), "{}").len(), 0);
-    assert_eq!(edits(text, &subject(&["GPT-5(high)"], &headers), "{}").len(), 0);
+    assert!(applies(text, &subject(&["up", "gpt-5", "gpt-5(high)"], &headers), ""));
+    assert!(!applies(text, &subject(&["up", "gpt-5"], &headers), ""));
+    assert!(!applies(text, &subject(&["GPT-5(high)"], &headers), ""));
 }
 
 #[test]
 fn formats_of_both_sides_are_conditions() {
     for (item, expected) in [
-        ("protocol: openai", 1),
-        ("protocol: OpenAI", 1),
-        ("protocol: gemini", 0),
-        ("from-protocol: claude", 1),
-        ("from-protocol: openai", 0),
-        ("protocol: openai, from-protocol: claude", 1),
+        ("protocol: openai", true),
+        ("protocol: OpenAI", true),
+        ("protocol: gemini", false),
+        ("from-protocol: claude", true),
+        ("from-protocol: openai", false),
+        ("protocol: openai, from-protocol: claude", true),
     ] {
-        let text = format!("payload:\n  filter:\n    - models: [{{name: '*', {item}}}]\n      params: [a]\n");
+        let text = format!("payload:\n  filter:\n    - models: [{{name: '*', {item}}}]\n      params: [z]\n");
         let headers = HeaderMap::new();
-        assert_eq!(edits(&text, &subject(&["m"], &headers), "{}").len(), expected, "{item}");
+        assert_eq!(applies(&text, &subject(&["m"], &headers), ""), expected, "{item}");
     }
 }
 
 #[test]
 fn vertex_and_code_assist_count_as_gemini() {
-    let text = "payload:\n  filter:\n    - models: [{name: '*', protocol: vertex}]\n      params: [a]\n";
+    let text = "payload:\n  filter:\n    - models: [{name: '*', protocol: vertex}]\n      params: [z]\n";
     let headers = HeaderMap::new();
     let subject = Subject { protocol: Protocol::Gemini, ..subject(&["m"], &headers) };
-    assert_eq!(edits(text, &subject, "{}").len(), 1);
+    assert!(applies(text, &subject, ""));
 }
 
 #[test]
 fn client_headers_are_conditions() {
-    let text = "payload:\n  filter:\n    - models: [{name: '*', headers: {User-Agent: 'agent/*'}}]\n      params: [a]\n";
+    let text = "payload:\n  filter:\n    - models: [{name: '*', headers: {User-Agent: 'agent/*'}}]\n      params: [z]\n";
     let mut headers = HeaderMap::new();
-    assert_eq!(edits(text, &subject(&["m"], &headers), "{}").len(), 0);
+    assert!(!applies(text, &subject(&["m"], &headers), ""));
     headers.insert("user-agent", HeaderValue::from_static("agent/1.0"));
-    assert_eq!(edits(text, &subject(&["m"], &headers), "{}").len(), 1);
+    assert!(applies(text, &subject(&["m"], &headers), ""));
 }
 
 #[test]
 fn members_of_the_body_are_conditions() {
-    for (item, body, expected) in [
-        ("match: [{a.b: 1}]", r#"{"a":{"b":1.0}}"#, 1),
-        ("match: [{a.b: 1}, {c: x}]", r#"{"a":{"b":1}}"#, 0),
-        ("match: [{s: x}]", r#"{"s":"x"}"#, 1),
-        ("not-match: [{s: x}]", r#"{"s":"x"}"#, 0),
-        ("not-match: [{s: x}]", "{}", 1),
-        ("exist: [tools.0]", r#"{"tools":[{}]}"#, 1),
-        ("exist: [tools.1]", r#"{"tools":[{}]}"#, 0),
-        ("not-exist: [tools]", r#"{"tools":[]}"#, 0),
-        ("not-exist: [tools]", "{}", 1),
+    for (item, members, expected) in [
+        ("match: [{a.b: 1}]", r#","a":{"b":1.0}"#, true),
+        ("match: [{a.b: 1}, {c: x}]", r#","a":{"b":1}"#, false),
+        ("match: [{s: x}]", r#","s":"\u0078""#, true),
+        ("not-match: [{s: x}]", r#","s":"x""#, false),
+        ("not-match: [{s: x}]", "", true),
+        ("exist: [tools.0]", r#","tools":[{}]"#, true),
+        ("exist: [tools.1]", r#","tools":[{}]"#, false),
+        ("not-exist: [tools]", r#","tools":[]"#, false),
+        ("not-exist: [tools]", "", true),
     ] {
         let text = format!("payload:\n  filter:\n    - models: [{{name: '*', {item}}}]\n      params: [z]\n");
         let headers = HeaderMap::new();
-        assert_eq!(edits(&text, &subject(&["m"], &headers), body).len(), expected, "{item} {body}");
+        assert_eq!(applies(&text, &subject(&["m"], &headers), members), expected, "{item} {members}");
     }
 }
 
@@ -153,7 +152,7 @@ fn paths_start_below_the_envelope() {
     let text = "payload:\n  default:\n    - models: [{name: '*'}]\n      params: {a: 1, b: 2}\n";
     let headers = HeaderMap::new();
     let subject = Subject { root: Some("request"), ..subject(&["m"], &headers) };
-    assert_eq!(edits(text, &subject, r#"{"b":0,"request":{"a":0}}"#), [r#"Set(b, "2")"#]);
+    assert_eq!(applied(text, &subject, r#"{"b":0,"request":{"a":0}}"#), r#"{"b":0,"request":{"a":0,"b":2}}"#);
 }
 
 #[test]
@@ -190,8 +189,44 @@ fn a_path_that_is_none_is_a_problem() {
 }
 
 #[test]
-fn a_body_that_is_no_json_gets_no_edits() {
+fn a_body_that_is_no_json_stays_as_it_is() {
     let headers = HeaderMap::new();
-    let text = "payload:\n  filter:\n    - models: [{name: '*'}]\n      params: [a]\n";
-    assert!(edits(text, &subject(&["m"], &headers), "{").is_empty());
+    let text = "payload:\n  filter:\n    - models: [{name: '*'}]\n      params: [z]\n";
+    assert_eq!(applied(text, &subject(&["m"], &headers), "{"), "{");
+    let broken = vec![b'{', 0xff];
+    assert_eq!(rules(text).apply(&subject(&["m"], &headers), broken.clone()), broken);
+}
+
+#[test]
+fn indexes_append_and_escaped_dots_name_places() {
+    let text = r#"
+payload:
+  override:
+    - models: [{name: "*"}]
+      params: {"tools.-1": {name: new}, "messages.0.role": user, 'a\.b': 1}
+  filter:
+    - models: [{name: "*"}]
+      params: ["stop.1"]
+"#;
+    let headers = HeaderMap::new();
+    assert_eq!(
+        applied(
+            text,
+            &subject(&["m"], &headers),
+            r#"{"tools":[{"name":"old"}],"messages":[{"role":"x"},{"role":"y"}],"stop":["a","b"]}"#
+        ),
+        r#"{"tools":[{"name":"old"},{"name":"new"}],"messages":[{"role":"user"},{"role":"y"}],"stop":["a"],"a.b":1}"#
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn arbitrary_bodies_and_paths_never_panic(body in "[\\[\\]{}\":,0-9a-z]{0,40}", path in "[a-z0-9.\\\\-]{1,8}") {
+        let text = format!(
+            "payload:\n  default:\n    - models: [{{name: '*', exist: ['{path}']}}, {{name: '*'}}]\n      params: {{'{path}': 1}}\n"
+        );
+        let headers = HeaderMap::new();
+        let (rules, _) = read(&text);
+        drop(rules.apply(&subject(&["m"], &headers), body.into_bytes()));
+    }
 }
