@@ -4,6 +4,7 @@
 //! wrong and where, `check` shows both to people, `watch` notices changes. This module reads; it
 //! never writes a configuration and holds nothing that changes at run time.
 
+pub mod check;
 pub mod diagnostic;
 pub mod env;
 pub mod file;
@@ -11,6 +12,7 @@ pub mod pattern;
 pub mod payload;
 pub mod settings;
 mod source;
+pub mod watch;
 
 pub use diagnostic::{Diagnostic, Position, Problems};
 pub use env::Env;

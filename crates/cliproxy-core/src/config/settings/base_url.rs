@@ -49,7 +49,7 @@ impl BaseUrl {
         }
         let is_cut = url.set_username("").is_ok() && url.set_password(None).is_ok();
         url.set_query(None);
-        if is_cut { url.to_string() } else { "****".to_owned() }
+        if is_cut { url.as_str().trim_end_matches('/').to_owned() } else { "****".to_owned() }
     }
 
     pub(super) fn validate(text: &str, origin: &Origin, report: &mut Report) -> Option<Self> {

@@ -75,6 +75,16 @@ impl PartialEq for Expression {
 impl Eq for Expression {}
 
 impl Action {
+    /// Name as written in the file.
+    pub fn name(self) -> &'static str {
+        match (self.is_continued, self.is_cooling) {
+            (false, false) => "stop",
+            (false, true) => "stop-and-cooldown",
+            (true, false) => "continue",
+            (true, true) => "continue-and-cooldown",
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (is_continued, is_cooling) = match text.to_ascii_lowercase().as_str() {
             "stop" => (false, false),

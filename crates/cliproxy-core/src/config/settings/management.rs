@@ -6,9 +6,6 @@ use crate::config::env::{self, Env};
 use crate::config::file;
 use crate::secret::Secret;
 
-/// Where the panel comes from when the file names nothing.
-const DEFAULT_PANEL: &str = "https://github.com/router-for-me/Cli-Proxy-API-Management-Center";
-
 /// The management interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Management {
@@ -20,8 +17,8 @@ pub struct Management {
     pub allow_remote: bool,
     /// No control panel page.
     pub disable_control_panel: bool,
-    /// Where the panel is fetched from.
-    pub panel_repository: String,
+    /// Where another panel than the built-in one is fetched from.
+    pub panel_repository: Option<String>,
     /// Fetch the panel only when it is missing.
     pub disable_auto_update_panel: bool,
 }
@@ -65,7 +62,7 @@ pub(super) fn management(config: &file::Config, env: &dyn Env, report: &mut Repo
         allow_remote: password.is_some() || is_on(section.and_then(|section| section.allow_remote.as_ref())),
         password,
         disable_control_panel: is_on(section.and_then(|section| section.disable_control_panel.as_ref())),
-        panel_repository: text(repository).unwrap_or(DEFAULT_PANEL).to_owned(),
+        panel_repository: text(repository).map(str::to_owned),
         disable_auto_update_panel: is_on(
             section.and_then(|section| section.disable_auto_update_panel.as_ref()),
         ),

@@ -1,0 +1,182 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
+
+use std::fs;
+
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::config::env::Fixed;
+
+const BRISK: Pace = Pace {
+    debounce: Duration::from_millis(10),
+    longest_debounce: Duration::from_millis(100),
+    slow_poll: Duration::from_mins(10),
+    quick_poll: Duration::from_millis(10),
+};
+
+type Told = mpsc::UnboundedReceiver<Reload>;
+
+/// Runs the watch of a file with this text beside the steps, by both means in turn.
+fn beside<Steps: Future<Output = ()>>(text: &str, steps: impl Fn(PathBuf, Told) -> Steps) {
+    for means in [Means::System, Means::Looks] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yaml");
+        fs::write(&path, text).unwrap();
+        let source = Source::required(&path);
+        let env = Fixed::new([("HOME", "/h")]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let started = Settings::load(&source, &env).unwrap();
+            let (sender, told) = mpsc::unbounded_channel();
+            let cancel = CancellationToken::new();
+            let tell = move |reload| sender.send(reload).unwrap();
+            let watch = watch_with(&source, &env, &started, tell, cancel.clone(), (BRISK, means));
+            let steps = async {
+                let steps = steps(path.clone(), told);
+                tokio::time::timeout(Duration::from_secs(20), steps).await.expect("told in time");
+                cancel.cancel();
+            };
+            tokio::join!(watch, steps);
+        });
+    }
+}
+
+fn retries(reload: Option<Reload>) -> u32 {
+    reload.unwrap().result.unwrap().settings.retry.rounds
+}
+
+fn problem(reload: Option<Reload>) -> String {
+    reload.unwrap().result.unwrap_err().list.first().unwrap().to_string()
+}
+
+#[test]
+fn new_content_is_told_once_and_equal_content_never() {
+    beside("request-retry: 1\n", |path, mut told| async move {
+        fs::write(&path, "request-retry: 2\n").unwrap();
+        assert_eq!(retries(told.recv().await), 2);
+        fs::write(&path, "request-retry: 2\n").unwrap();
+        fs::write(&path, "request-retry: 3\n").unwrap();
+        assert_eq!(retries(told.recv().await), 3);
+        assert!(told.is_empty());
+    });
+}
+
+#[test]
+fn a_file_replaced_by_rename_is_noticed_again_and_again() {
+    beside("request-retry: 1\n", |path, mut told| async move {
+        for count in 2..5 {
+            let other = path.with_extension("tmp");
+            fs::write(&other, format!("request-retry: {count}\n")).unwrap();
+            fs::rename(&other, &path).unwrap();
+            assert_eq!(retries(told.recv().await), count);
+        }
+        fs::write(&path, "request-retry: 9\n").unwrap();
+        assert_eq!(retries(told.recv().await), 9);
+    });
+}
+
+#[test]
+fn a_file_that_was_removed_and_comes_back_is_noticed() {
+    beside("request-retry: 1\n", |path, mut told| async move {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "request-retry: 2\n").unwrap();
+        assert_eq!(retries(told.recv().await), 2);
+    });
+}
+
+#[test]
+fn an_empty_file_is_ignored() {
+    beside("request-retry: 1\n", |path, mut told| async move {
+        fs::write(&path, "").unwrap();
+        fs::write(&path, "\n\n").unwrap();
+        fs::write(&path, "request-retry: 2\n").unwrap();
+        assert_eq!(retries(told.recv().await), 2);
+        assert!(told.is_empty());
+    });
+}
+
+#[test]
+fn invalid_content_is_told_as_problems_and_the_old_content_clears_them() {
+    beside("request-retry: 1\n", |path, mut told| async move {
+        fs::write(&path, "request-retry: many\n").unwrap();
+        assert_eq!(
+            problem(told.recv().await),
+            "1:16: request-retry: expected a whole number, found a single value"
+        );
+        fs::write(&path, "request-retry: 1\n").unwrap();
+        assert_eq!(retries(told.recv().await), 1);
+    });
+}
+
+#[test]
+fn keys_that_need_a_restart_are_named() {
+    beside("api-keys: [k]\n", |path, mut told| async move {
+        fs::write(&path, "api-keys: [k]\nport: 1\ndebug: true\n").unwrap();
+        assert_eq!(told.recv().await.unwrap().needs_restart, ["port"]);
+        fs::write(&path, "api-keys: [k]\ndebug: true\n").unwrap();
+        assert!(told.recv().await.unwrap().needs_restart.is_empty());
+    });
+}
+
+#[test]
+fn the_last_client_key_cannot_go_while_other_machines_are_served() {
+    beside("api-keys: [k]\n", |path, mut told| async move {
+        fs::write(&path, "debug: true\n").unwrap();
+        assert!(problem(told.recv().await).starts_with("the last client key was removed"));
+    });
+}
+
+#[test]
+fn a_file_that_becomes_a_directory_is_told_once() {
+    beside("request-retry: 1\n", |path, mut told| async move {
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(problem(told.recv().await).starts_with("a directory is at the place"));
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, "request-retry: 1\n").unwrap();
+        assert_eq!(retries(told.recv().await), 1);
+        assert!(told.is_empty());
+    });
+}
+
+#[test]
+fn without_a_path_the_watch_waits_for_its_end() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let source = Source::default();
+        let env = Fixed::new([("HOME", "/h")]);
+        let started = Settings::load(&source, &env).unwrap();
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        watch(&source, &env, &started, |_| (), cancel).await;
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn following_the_file_causes_no_events_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    fs::write(&path, "port: 1\n").unwrap();
+    let woken = Arc::new(Notify::new());
+    let mut watcher = Watcher::start(&path, &woken).unwrap();
+    for _ in 0..5 {
+        watcher.follow_file(&path);
+        drop(fs::read(&path).unwrap());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let wait = tokio::time::timeout(Duration::from_millis(300), woken.notified());
+        assert!(wait.await.is_err());
+    });
+}
+
+#[test]
+fn the_watch_can_move_between_threads() {
+    fn movable<T: Send>(_: &T) {}
+    let source = Source::default();
+    let env = Fixed::default();
+    let env: &dyn Env = &env;
+    let started = Settings::load(&source, &Fixed::new([("HOME", "/h")])).unwrap();
+    movable(&watch(&source, env, &started, |_| (), CancellationToken::new()));
+}
