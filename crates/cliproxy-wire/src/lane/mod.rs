@@ -2,8 +2,13 @@
 //!
 //! Lane 1 changes nothing, lane 2 patches single members; translation (lane 3) is the codecs' work. New members and
 //! event types of a provider work here on the day they appear, because nothing is understood that need not be:
-//! [`peek`] reads of a request what routing needs. What to choose, and where to send, is for the engine.
+//! [`peek`] reads of a request what routing needs, [`rewrite`] changes in it what must change. What to choose, and
+//! where to send, is for the engine.
 
+mod history;
 mod peek;
+mod rewrite;
 
+pub use history::{Acceptance, repairs};
 pub use peek::{Peek, peek};
+pub use rewrite::{Envelope, Rewrite, rewrite};

@@ -226,6 +226,20 @@ pub enum Level {
     Max,
 }
 
+impl Level {
+    /// The word, as OpenAI and Claude spell it; Google's is the same in upper case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::XHigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+}
+
 /// What a client sees of reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
@@ -246,6 +260,17 @@ pub enum Summary {
     Concise,
     /// Long.
     Detailed,
+}
+
+impl Summary {
+    /// The word of the Responses format.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Concise => "concise",
+            Self::Detailed => "detailed",
+        }
+    }
 }
 
 /// Where a [`Mode`] was said: decides between refusing and clamping a value out of range.
