@@ -1,4 +1,14 @@
-//! What models can do, as data: limits, reasoning families, accepted parameters.
+//! What models can do, as data: limits, reasoning families, accepted parameters; and which models the providers offer
+//! when a configuration names none.
+//!
+//! Families are told by the beginning of a name, so a dated or decorated name needs no entry of its own. A wrong entry
+//! is corrected by one line of a table.
+
+mod family;
+mod listing;
+
+pub use family::caps;
+pub use listing::{Model, models, models_of};
 
 use crate::model::Level;
 
@@ -85,6 +95,10 @@ pub enum ReasoningCaps {
         levels: &'static [Level],
         /// `none` is accepted.
         has_none: bool,
+        /// Without an effort the model reasons.
+        is_on: bool,
+        /// While it reasons, sampling parameters are refused.
+        excludes_sampling: bool,
     },
 }
 
@@ -120,11 +134,4 @@ impl Caps {
             is_known: false,
         }
     }
-}
-
-/// What is known of the model `name` (an upstream name without provider prefix or suffix; dates and `models/` are
-/// tolerated).
-pub fn caps(name: &str) -> Caps {
-    let _ = name;
-    Caps::unknown()
 }
