@@ -189,7 +189,7 @@ const FAMILIES: &[Family] = &[
     family("grok-3-mini", 131_072, 32_768, effort(LOW_TO_HIGH, false), 0),
     family("grok-build-0.1", 256_000, 256_000, NONE, 0),
     family("grok-code-fast", 256_000, 32_768, NONE, 0),
-    family("grok-composer", 200_000, 32_768, NONE, 0),
+    family("grok-composer-2.5", 200_000, 32_768, NONE, 0),
 
     family("kimi-k2", 131_072, 32_768, NONE, 0),
     family("kimi-k2-thinking", 131_072, 32_768, effort(&[Low, High], true), 0),
