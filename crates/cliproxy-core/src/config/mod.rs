@@ -7,6 +7,8 @@
 pub mod check;
 pub mod diagnostic;
 pub mod env;
+#[cfg(test)]
+mod example;
 pub mod file;
 pub mod pattern;
 pub mod payload;

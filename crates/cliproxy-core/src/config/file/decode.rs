@@ -41,6 +41,16 @@ pub type Map<T> = Vec<(String, Placed<T>)>;
 pub struct Free(pub(crate) Node);
 
 impl Free {
+    /// Whether there is nothing inside.
+    pub fn is_empty(&self) -> bool {
+        match &self.0.kind {
+            Kind::Null => true,
+            Kind::Scalar { text, .. } => text.is_empty(),
+            Kind::List(items) => items.is_empty(),
+            Kind::Map(entries) => entries.is_empty(),
+        }
+    }
+
     /// The value as JSON, plain scalars typed by the YAML core rules.
     pub fn to_json(&self) -> serde_json::Value {
         json(&self.0)

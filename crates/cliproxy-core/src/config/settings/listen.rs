@@ -3,7 +3,7 @@
 //! A gateway without client keys serves whoever reaches it, with the owner's accounts. It
 //! therefore stays on loopback unless the owner says otherwise in so many words.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use super::value::{is_on, is_placeholder, text};
@@ -150,6 +150,7 @@ fn host(
         return Host::Loopback;
     };
     let host = match bare(name).parse::<IpAddr>() {
+        Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)) => Host::Loopback,
         Ok(IpAddr::V6(address)) if address.is_unspecified() => Host::Every,
         _ => Host::Named(bare(name).to_owned()),
     };

@@ -132,6 +132,7 @@ impl Settings {
         env: &dyn Env,
         report: &mut Report,
     ) -> Self {
+        without_effect(config, report);
         let access = listen::access(config, overrides, report);
         Self {
             listen: listen::listen(config, has_file, overrides, &access, report),
@@ -184,6 +185,18 @@ impl Settings {
         self.access.client_keys.is_empty()
             && !self.access.allow_unauthenticated_remote
             && !running.listen.host.is_loopback()
+    }
+}
+
+/// Reports switches that other programs know and this one has nothing behind.
+fn without_effect(config: &file::Config, report: &mut Report) {
+    let plugins = config.plugins.as_ref().and_then(|section| section.enabled.as_ref());
+    if let Some(member) = plugins.filter(|member| member.value) {
+        report.warning(&member.origin, "plugins are not supported, nothing is loaded");
+    }
+    let control_plane = [config.credential_concurrency.as_ref(), config.credential_in_flight.as_ref()];
+    for member in control_plane.into_iter().flatten().filter(|member| !member.is_empty()) {
+        report.warning_key(&member.origin, "only an external control plane uses this, no effect here");
     }
 }
 

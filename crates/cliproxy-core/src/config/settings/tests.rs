@@ -80,7 +80,7 @@ fn every_interface_is_served_only_under_client_keys() {
     assert_eq!(settings("api-keys: [k]\nhost: ''\n").listen.host, Host::Every);
     assert_eq!(settings("host: ''\n").listen.host, Host::Loopback);
     assert_eq!(settings("allow-unauthenticated-remote: true\n").listen.host, Host::Every);
-    assert_eq!(settings("host: 127.0.0.1\n").listen.host, Host::Named("127.0.0.1".to_owned()));
+    assert_eq!(settings("host: 127.0.0.1\n").listen.host, Host::Loopback);
     assert_eq!(settings("host: '[::1]'\n").listen.host, Host::Named("::1".to_owned()));
     assert_eq!(settings("api-keys: [k]\nhost: '::'\n").listen.host, Host::Every);
 }
@@ -497,6 +497,17 @@ fn amp_settings_are_read() {
     assert!(settings.amp.force_mappings);
     let MappingSource::Expression(expression) = &settings.amp.mappings[0].from else { panic!() };
     assert!(expression.matches("Claude-Opus-4"));
+}
+
+#[test]
+fn switches_with_nothing_behind_them_are_reported() {
+    assert_eq!(
+        warnings("plugins: {enabled: true, configs: {a: {b: 1}}}\ncredential-concurrency: {max: 3}\n"),
+        [
+            "2:20: plugins.enabled: plugins are not supported, nothing is loaded",
+            "3:1: credential-concurrency: only an external control plane uses this, no effect here",
+        ]
+    );
 }
 
 #[test]
