@@ -5,7 +5,8 @@
 //! below the process ([`Layered`]); nothing here ever changes the process environment.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::path::Path;
+use std::{fmt, fs};
 
 /// Further management key in plain text; also opens the management interface to other machines.
 pub const MANAGEMENT_PASSWORD: &str = "MANAGEMENT_PASSWORD";
@@ -109,6 +110,18 @@ impl Env for Process {
     }
 }
 
+/// The process environment with the `.env` file of a directory below it, if there is one.
+pub fn with_dotenv(directory: &Path) -> Layered<Process, Fixed> {
+    let text = fs::read_to_string(directory.join(".env")).unwrap_or_default();
+    Layered(Process, Fixed::from_dotenv(&text))
+}
+
+/// Whether the deployment wants the program to wait instead of failing when there is no usable
+/// configuration.
+pub fn waits_for_configuration(env: &dyn Env) -> bool {
+    env.get(DEPLOY).is_some_and(|value| value.eq_ignore_ascii_case("cloud"))
+}
+
 /// A fixed set of variables.
 #[derive(Clone, Default)]
 pub struct Fixed(BTreeMap<String, String>);
@@ -200,6 +213,23 @@ mod tests {
         assert_eq!(read("D").as_deref(), Some("z"));
         assert_eq!(read("E").as_deref(), Some(""));
         assert_eq!(read("nonsense"), None);
+    }
+
+    #[test]
+    fn a_dotenv_file_stands_below_the_process_and_may_be_missing() {
+        use std::io::Write as _;
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(with_dotenv(directory.path()).get("CONFIG_TEST_ONLY_HERE"), None);
+        let mut file = fs::File::create(directory.path().join(".env")).unwrap();
+        writeln!(file, "CONFIG_TEST_ONLY_HERE=1").unwrap();
+        assert_eq!(with_dotenv(directory.path()).get("CONFIG_TEST_ONLY_HERE").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn only_the_word_cloud_makes_the_program_wait() {
+        assert!(waits_for_configuration(&Fixed::new([("DEPLOY", "cloud")])));
+        assert!(!waits_for_configuration(&Fixed::new([("DEPLOY", "local")])));
+        assert!(!waits_for_configuration(&Fixed::default()));
     }
 
     #[test]

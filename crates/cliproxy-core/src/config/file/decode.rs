@@ -9,7 +9,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::tree::{Entry, Kind, Node, shown_key};
+use super::nearest::nearest;
+use super::scalar::{boolean, integer, json};
+use super::tree::{Entry, Kind, Node, member};
 use crate::config::diagnostic::{Origin, Position, Report};
 use crate::secret::Secret;
 
@@ -53,7 +55,7 @@ impl Free {
 
     /// The value as JSON, plain scalars typed by the YAML core rules.
     pub fn to_json(&self) -> serde_json::Value {
-        json(&self.0)
+        tree_json(&self.0)
     }
 }
 
@@ -153,10 +155,6 @@ impl<'report> Cursor<'report> {
     }
 }
 
-fn member(path: &str, key: &str) -> String {
-    if path.is_empty() { shown_key(key) } else { format!("{path}.{}", shown_key(key)) }
-}
-
 impl Decode for String {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
         cursor.scalar(node, "text").map(|(text, _)| text.to_owned())
@@ -245,120 +243,17 @@ impl<T: Decode> Decode for Map<T> {
     }
 }
 
-/// A boolean as YAML files in the wild write it.
-pub(crate) fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => Some(true),
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => Some(false),
-        _ => None,
-    }
-}
-
-/// A whole number: decimal, `0x`, `0o`, `0b`, with `_` between digits; `3.0` counts as 3.
-pub(crate) fn integer(text: &str) -> Option<i64> {
-    let plain = text.replace('_', "");
-    let (sign, digits) = match plain.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", plain.strip_prefix('+').unwrap_or(&plain)),
-    };
-    if digits.starts_with(['+', '-']) {
-        return None;
-    }
-    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
-        if let Some(digits) = digits.strip_prefix(prefix) {
-            if digits.starts_with(['+', '-']) {
-                return None;
-            }
-            return i64::from_str_radix(&format!("{sign}{digits}"), radix).ok();
-        }
-    }
-    if let Ok(value) = format!("{sign}{digits}").parse() {
-        return Some(value);
-    }
-    let (whole, fraction) = digits.split_once('.')?;
-    let is_whole = !whole.is_empty() && !fraction.is_empty() && fraction.chars().all(|digit| digit == '0');
-    if is_whole { format!("{sign}{whole}").parse().ok() } else { None }
-}
-
-fn json(node: &Node) -> serde_json::Value {
+fn tree_json(node: &Node) -> serde_json::Value {
     use serde_json::Value;
     match &node.kind {
         Kind::Null => Value::Null,
         Kind::Scalar { text, is_quoted: true } => Value::String(text.clone()),
-        Kind::Scalar { text, .. } => plain_json(text),
-        Kind::List(items) => Value::Array(items.iter().map(json).collect()),
+        Kind::Scalar { text, .. } => json(text),
+        Kind::List(items) => Value::Array(items.iter().map(tree_json).collect()),
         Kind::Map(entries) => {
-            Value::Object(entries.iter().map(|entry| (entry.key.clone(), json(&entry.value))).collect())
+            Value::Object(entries.iter().map(|entry| (entry.key.clone(), tree_json(&entry.value))).collect())
         }
     }
-}
-
-/// Unlike a member known to be a boolean, `yes` in a free value stays text.
-fn plain_json(text: &str) -> serde_json::Value {
-    use serde_json::Value;
-    match text {
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    let is_float = text.contains(['.', 'e', 'E']);
-    if !is_float && let Some(number) = integer(text) {
-        return Value::from(number);
-    }
-    if text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.'))
-        && let Ok(number) = text.parse::<f64>()
-        && let Some(number) = serde_json::Number::from_f64(number)
-    {
-        return Value::Number(number);
-    }
-    Value::String(text.to_owned())
-}
-
-/// The known key that was probably meant.
-pub(crate) fn nearest<'known>(key: &str, known: &[&'known str]) -> Option<&'known str> {
-    let wanted = normal(key);
-    if wanted.chars().count() > 60 {
-        return None;
-    }
-    let limit = (wanted.chars().count() / 3).clamp(1, 4);
-    known
-        .iter()
-        .map(|candidate| (distance(&wanted, &normal(candidate)), *candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-fn normal(key: &str) -> String {
-    key.to_lowercase().replace(['_', ' '], "-")
-}
-
-/// Edit distance with transposition of neighbours.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=right.len()).collect();
-    let mut previous: Option<char> = None;
-    for (row, character) in left.chars().enumerate() {
-        let mut current = vec![row.saturating_add(1)];
-        for (column, other) in right.iter().enumerate() {
-            let at = |list: &[usize], index: usize| list.get(index).copied().unwrap_or(usize::MAX);
-            let replaced = at(&last, column).saturating_add(usize::from(character != *other));
-            let removed = at(&last, column.saturating_add(1)).saturating_add(1);
-            let added = at(&current, column).saturating_add(1);
-            let mut best = replaced.min(removed).min(added);
-            if let Some(before) = column.checked_sub(1)
-                && previous == Some(*other)
-                && right.get(before) == Some(&character)
-            {
-                best = best.min(at(&before_last, before).saturating_add(1));
-            }
-            current.push(best);
-        }
-        previous = Some(character);
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last.last().copied().unwrap_or(usize::MAX)
 }
 
 /// Whether a struct member's name stands for this key.
@@ -433,35 +328,6 @@ pub(crate) use section;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn whole_numbers_come_in_several_notations() {
-        for (text, value) in
-            [("8317", 8317), ("-1", -1), ("0x10", 16), ("0o17", 15), ("0b11", 3), ("1_000", 1000), ("3.0", 3)]
-        {
-            assert_eq!(integer(text), Some(value), "{text}");
-        }
-        for text in ["", "1.5", "abc", "1e3", "--1", "0x", "-", "+-3", "99999999999999999999"] {
-            assert_eq!(integer(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn nearest_forgives_typing_errors_and_wrong_separators() {
-        let known = ["proxy-url", "port", "api-keys", "request-retry"];
-        assert_eq!(nearest("proxy_url", &known), Some("proxy-url"));
-        assert_eq!(nearest("prot", &known), Some("port"));
-        assert_eq!(nearest("apikeys", &known), Some("api-keys"));
-        assert_eq!(nearest("request-retires", &known), Some("request-retry"));
-        assert_eq!(nearest("something-else", &known), None);
-    }
-
-    #[test]
-    fn distance_counts_edits_and_transpositions() {
-        assert_eq!(distance("port", "prot"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-    }
 
     #[test]
     fn member_names_stand_for_keys() {

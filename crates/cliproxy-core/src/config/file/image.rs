@@ -1,6 +1,7 @@
 //! The one switch that is a boolean or a word.
 
-use super::decode::{Cursor, Decode, boolean};
+use super::decode::{Cursor, Decode};
+use super::scalar::boolean;
 use super::tree::Node;
 
 /// `disable-image-generation`.

@@ -12,10 +12,12 @@ mod credential;
 mod image;
 mod legacy;
 mod management;
+mod nearest;
 mod oauth;
 mod payload;
 mod plugin;
 mod provider;
+mod scalar;
 mod server;
 mod upstream;
 

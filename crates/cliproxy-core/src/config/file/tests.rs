@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use proptest::strategy::Strategy;
+
 use super::{Config, ImageGeneration};
 use crate::config::diagnostic::Report;
 
@@ -63,6 +65,18 @@ fn a_quoted_number_is_not_a_number() {
         [
             "1:7: port: expected a whole number, found a quoted string; write it without quotes",
             "2:8: debug: expected true or false, found a quoted string; write it without quotes",
+        ]
+    );
+}
+
+#[test]
+fn a_key_written_twice_is_named_with_its_whole_path() {
+    assert_eq!(
+        problems(
+            "gemini-api-key:\n  - api-key: a\n  - api-key: b\n    models:\n      - name: x\n        name: y\n"
+        ),
+        [
+            "6:9: gemini-api-key[1].models[0].name: the key is written twice; keep one of them; the first is at line 5"
         ]
     );
 }
@@ -147,7 +161,42 @@ fn debug_output_never_shows_a_secret() {
     assert!(!format!("{config:?}").contains("topsecret"), "{config:?}");
 }
 
+/// The same text as read by an independent deserializer.
+fn both(text: &str) -> (serde_json::Value, serde_json::Value) {
+    let tree = super::tree::parse(text, &mut Report::default()).unwrap();
+    (super::Free(tree).to_json(), serde_saphyr::from_str(text).unwrap())
+}
+
+#[test]
+fn the_tree_of_the_example_agrees_with_an_independent_reader() {
+    let (ours, theirs) = both(include_str!("../../../../../config.example.yaml"));
+    assert_eq!(ours, theirs);
+}
+
+fn json_value() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = proptest::prop_oneof![
+        proptest::strategy::Just(serde_json::Value::Null),
+        proptest::arbitrary::any::<bool>().prop_map(serde_json::Value::from),
+        proptest::arbitrary::any::<i32>().prop_map(serde_json::Value::from),
+        "[ -~]{0,12}".prop_map(serde_json::Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        proptest::prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            proptest::collection::btree_map("[a-z]{1,6}", inner, 0..4).prop_map(serde_json::Value::from_iter),
+        ]
+    })
+}
+
 proptest::proptest! {
+    #[test]
+    fn json_text_is_read_as_the_value_it_says(value in json_value()) {
+        let text = format!("v: {value}\n");
+        let tree = super::tree::parse(&text, &mut Report::default()).unwrap();
+        let read = super::Free(tree).to_json();
+        proptest::prop_assert_eq!(read.get("v"), Some(&value));
+    }
+
     #[test]
     fn arbitrary_text_never_panics(text in ".{0,400}") {
         drop(read(&text));

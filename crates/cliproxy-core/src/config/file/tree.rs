@@ -206,12 +206,26 @@ impl Builder {
                 (Node { position, kind: Kind::List(items) }, anchor)
             }
             Some(Open::Map { position, anchor, entries, .. }) => {
-                (Node { position, kind: Kind::Map(merged(entries, report)) }, anchor)
+                let entries = merged(entries, &self.path(), report);
+                (Node { position, kind: Kind::Map(entries) }, anchor)
             }
             None => return Step::Broken,
         };
         self.remember(anchor, &node);
         self.add(node, report)
+    }
+
+    /// Path of the node that is being read.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for open in &self.open {
+            match open {
+                Open::List { items, .. } => path.extend(["[", &items.len().to_string(), "]"]),
+                Open::Map { key: Some((key, _)), .. } => path = member(&path, key),
+                Open::Map { key: None, .. } => {}
+            }
+        }
+        path
     }
 
     fn remember(&mut self, anchor: usize, node: &Node) {
@@ -279,7 +293,7 @@ fn is_null(text: &str) -> bool {
 }
 
 /// Applies `<<` merge keys and refuses keys that are written twice.
-fn merged(entries: Vec<Entry>, report: &mut Report) -> Vec<Entry> {
+fn merged(entries: Vec<Entry>, path: &str, report: &mut Report) -> Vec<Entry> {
     let mut own: Vec<Entry> = Vec::with_capacity(entries.len());
     let mut places: HashMap<String, Position> = HashMap::new();
     let mut sources = Vec::new();
@@ -288,7 +302,7 @@ fn merged(entries: Vec<Entry>, report: &mut Report) -> Vec<Entry> {
             sources.push(entry.value);
         } else if let Some(first) = places.get(&entry.key) {
             report
-                .problem_at(entry.position, &shown_key(&entry.key), "the key is written twice")
+                .problem_at(entry.position, &member(path, &entry.key), "the key is written twice")
                 .suggest(format!("keep one of them; the first is at line {}", first.line));
         } else {
             places.insert(entry.key.clone(), entry.position);
@@ -302,7 +316,11 @@ fn merged(entries: Vec<Entry>, report: &mut Report) -> Vec<Entry> {
         };
         for map in maps {
             let Kind::Map(entries) = map.kind else {
-                report.problem_at(map.position, "<<", "a merge key takes a mapping or a list of mappings");
+                report.problem_at(
+                    map.position,
+                    &member(path, "<<"),
+                    "a merge key takes a mapping or a list of mappings",
+                );
                 continue;
             };
             for entry in entries {
@@ -316,11 +334,16 @@ fn merged(entries: Vec<Entry>, report: &mut Report) -> Vec<Entry> {
     own
 }
 
+/// The path of a member.
+pub(crate) fn member(path: &str, key: &str) -> String {
+    if path.is_empty() { shown_key(key) } else { format!("{path}.{}", shown_key(key)) }
+}
+
 /// A key as it may appear in a message. Text that could be a credential written in the wrong
 /// place is replaced by its length.
-pub(crate) fn shown_key(key: &str) -> String {
+fn shown_key(key: &str) -> String {
     let is_plain = key.chars().all(|character| {
-        character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '/' | '*' | '@')
+        character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '/' | '*' | '@' | '<')
     });
     let looks_secret = key.starts_with("sk-")
         || key.starts_with("AIza")
@@ -413,6 +436,20 @@ mod tests {
     fn deep_nesting_is_refused() {
         assert_eq!(problems(&"[".repeat(5000)).len(), 1);
         assert_eq!(problems(&"- ".repeat(5000)).len(), 1);
+    }
+
+    #[test]
+    fn structures_that_cannot_be_read_have_their_place() {
+        for (text, expected) in [
+            ("a: 1\n[b]: 2\n", "2:1: a mapping key must be a single value"),
+            ("a: 1\nb:\n  <<: 5\n", "3:7: b.<<: a merge key takes a mapping or a list of mappings"),
+            ("a: &x [*x]\n", "1:8: an alias refers to the collection that contains it"),
+            ("a: 1\nb: *nothing\n", "2:4: not valid YAML: an alias refers to an anchor that does not exist"),
+        ] {
+            assert_eq!(problems(text), [expected], "{text}");
+        }
+        let large = "# ".repeat(LARGEST_FILE);
+        assert_eq!(problems(&large), ["the file is larger than 8 MiB"]);
     }
 
     #[test]

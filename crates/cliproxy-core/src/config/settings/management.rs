@@ -1,5 +1,7 @@
 //! Access to the management interface and the control panel.
 
+use std::path::PathBuf;
+
 use super::value::{is_on, is_placeholder, text};
 use crate::config::diagnostic::Report;
 use crate::config::env::{self, Env};
@@ -19,6 +21,8 @@ pub struct Management {
     pub disable_control_panel: bool,
     /// Where another panel than the built-in one is fetched from.
     pub panel_repository: Option<String>,
+    /// Directory or file of another panel than the built-in one, from the environment.
+    pub panel_path: Option<PathBuf>,
     /// Fetch the panel only when it is missing.
     pub disable_auto_update_panel: bool,
 }
@@ -63,6 +67,7 @@ pub(super) fn management(config: &file::Config, env: &dyn Env, report: &mut Repo
         password,
         disable_control_panel: is_on(section.and_then(|section| section.disable_control_panel.as_ref())),
         panel_repository: text(repository).map(str::to_owned),
+        panel_path: env.get(env::MANAGEMENT_STATIC_PATH).map(PathBuf::from),
         disable_auto_update_panel: is_on(
             section.and_then(|section| section.disable_auto_update_panel.as_ref()),
         ),

@@ -348,6 +348,23 @@ fn values_that_decide_who_is_asked_are_problems() {
 }
 
 #[test]
+fn ranges_that_are_empty_or_too_small_are_problems() {
+    assert_eq!(
+        problems(
+            "claude-api-key:\n  - api-key: a\n    models:\n      - {name: m, thinking: {min: 5, max: 4}}\ncodex:\n  live-media-relay: {max-sessions: 3, udp-port-min: 100, udp-port-max: 104}\nampcode: {upstream-url: nowhere}\n"
+        ),
+        [
+            "5:29: claude-api-key[0].models[0].thinking: the largest thinking budget is below the smallest one",
+            "7:21: codex.live-media-relay: a session needs two UDP ports, the range is too small",
+            "8:25: ampcode.upstream-url: not an address; it must start with http:// or https://",
+        ]
+    );
+    assert!(
+        load("codex: {live-media-relay: {max-sessions: 2, udp-port-min: 100, udp-port-max: 103}}\n").is_ok()
+    );
+}
+
+#[test]
 fn weights_of_zero_and_less_exclude_from_the_weighted_strategy() {
     let settings =
         quiet("claude-api-key: [{api-key: a, weight: 0}, {api-key: b, weight: -3}, {api-key: c}]\n");
