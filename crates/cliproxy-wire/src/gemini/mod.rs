@@ -1,88 +1,26 @@
-//! The codec of Google Gemini generateContent, and its Code Assist envelope.
+//! The codec of Google Gemini `generateContent`, in both roles, for its three services: API key, Vertex, Code Assist.
+//!
+//! The services speak one language with small differences, which [`crate::profile::Dialect`] names; the Code Assist
+//! envelope is a wrapper around requests, answers and chunks. Relaying between two clients of this language without
+//! translation is not done here but in [`crate::lane`].
+//!
+//! What makes the format special: both spellings of every member, calls that arrive whole and may lack an id, a finish
+//! reason that never says "tool use", signatures that belong to single parts, and streams whose last word (usage,
+//! grounding, signatures) comes after the finish reason.
 
-use crate::Error;
-use crate::codec::{ClientContext, Encoded, StreamDecoder, StreamEncoder, Target, UpstreamContext};
-use crate::fault::Fault;
-use crate::model::{Event, Request, Response};
-use crate::normalize::Prepared;
-use crate::sse::Frame;
+mod answer;
+mod count;
+mod grounding;
+mod logprob;
+mod member;
+mod part;
+mod request;
+mod stop;
+mod stream;
 
-/// Reads a client's request.
-///
-/// # Errors
-/// What B.11 makes a 400, with the JSON path.
-pub fn decode_request(body: &[u8], model: &str, stream: bool) -> Result<Request, Error> {
-    let _ = (model, stream);
-    let _ = body;
-    Err(Error::malformed("skeleton"))
-}
-
-/// Writes the request for an upstream of this format.
-///
-/// # Errors
-/// What this format cannot say.
-pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, Error> {
-    let _ = (prepared, target);
-    Err(Error::malformed("skeleton"))
-}
-
-/// Reads an upstream's whole answer (status 2xx).
-///
-/// # Errors
-/// An error in a success body, or a body that is none (C.9).
-pub fn decode_response(body: &[u8], context: &UpstreamContext) -> Result<Response, Fault> {
-    let _ = (body, context);
-    Err(Fault::truncated())
-}
-
-/// Writes an answer for a client of this format.
-pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> {
-    let _ = (response, context);
-    Vec::new()
-}
-
-/// Reads an upstream's stream.
-#[derive(Debug)]
-pub struct Decoder {
-    context: UpstreamContext,
-}
-
-impl Decoder {
-    /// A decoder at the start of a stream.
-    pub fn new(context: UpstreamContext) -> Self {
-        Self { context }
-    }
-}
-
-impl StreamDecoder for Decoder {
-    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) {
-        let _ = (frame, out, &self.context);
-    }
-
-    fn finish(&mut self, broken: Option<Fault>, out: &mut Vec<Event>) {
-        let _ = (broken, out);
-    }
-}
-
-/// Writes a stream for a client of this format.
-#[derive(Debug)]
-pub struct Encoder {
-    context: ClientContext,
-}
-
-impl Encoder {
-    /// An encoder at the start of a stream.
-    pub fn new(context: ClientContext) -> Self {
-        Self { context }
-    }
-}
-
-impl StreamEncoder for Encoder {
-    fn event(&mut self, event: Event, out: &mut Vec<u8>) {
-        let _ = (event, out, &self.context);
-    }
-
-    fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        let _ = out;
-    }
-}
+pub use answer::{decode_response, encode_response};
+pub use count::{
+    counts_everything, decode_count, decode_count_response, encode_count, encode_count_response,
+};
+pub use request::{decode_request, encode_request};
+pub use stream::{Decoder, Encoder};

@@ -640,6 +640,13 @@ pub struct Fragment<'a> {
     high: Option<u16>,
 }
 
+impl Fragment<'_> {
+    /// A piece without text.
+    pub const fn empty() -> Self {
+        Self { low: None, text: Cow::Borrowed(""), high: None }
+    }
+}
+
 /// Joins the fragments of one text channel.
 #[derive(Clone, Debug, Default)]
 pub struct Surrogates {

@@ -1,0 +1,550 @@
+//! One candidate of an upstream's answer: its parts, in order, to blocks.
+
+use super::super::grounding::{Grounding, cited};
+use super::super::member::members;
+use super::super::part::{self, Call, NATIVE, Part, each, media};
+use super::super::{logprob, request, stop};
+use super::partial::Partial;
+use crate::codec::UpstreamContext;
+use crate::json::{Fragment, Kind, Raw, Reader, Surrogates};
+use crate::model::{
+    Anchor, BlockKind, CallKind, CandidateMeta, Channel, Content, Delta, Event, Hosted, HostedKind,
+    HostedPhase, Media, Native, Opaque, OpaqueKind, Stop, StopReason, Str,
+};
+use crate::{Error, Format, id};
+
+/// A candidate so far.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) index: u32,
+    /// Blocks begun.
+    blocks: u32,
+    /// Calls begun.
+    calls: u32,
+    open: Open,
+    text_channel: Surrogates,
+    thought_channel: Surrogates,
+    /// The visible text of all blocks: grounding counts in it.
+    text: String,
+    /// A call whose arguments come in pieces.
+    partial: Option<Partial>,
+    /// Id of the code that the next code result belongs to.
+    code: Option<Str>,
+    finish: Option<String>,
+    finish_message: Option<String>,
+    grounding: Option<Raw>,
+    citations: Option<Raw>,
+    has_search: bool,
+}
+
+/// The block that is open.
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    None,
+    Text {
+        block: u32,
+        /// Where it begins in the visible text.
+        start: usize,
+        is_signed: bool,
+    },
+    Reasoning {
+        block: u32,
+    },
+    Audio {
+        block: u32,
+        mime: Str,
+    },
+}
+
+/// What a chunk says about a candidate. The index stands behind the content, so the content waits.
+#[derive(Default)]
+pub(super) struct Found<'a> {
+    pub(super) index: Option<u32>,
+    content: Option<Reader<'a>>,
+    finish: Option<String>,
+    finish_message: Option<String>,
+    logprobs: Option<Raw>,
+    meta: CandidateMeta,
+    has_meta: bool,
+}
+
+impl<'a> Found<'a> {
+    /// Reads the candidate of one chunk.
+    ///
+    /// # Errors
+    /// Members of wrong kinds.
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let mut found = Self::default();
+        members(reader, |name, value| found.member(name, value))?;
+        Ok(found)
+    }
+
+    fn member(&mut self, name: &str, value: &mut Reader<'a>) -> Result<(), Error> {
+        match name {
+            "content" => {
+                // Not read yet, but checked: the reader moves over it.
+                self.content = Some(value.clone());
+                return Ok(());
+            }
+            "index" => {
+                self.index = value.opt(Reader::u64)?.and_then(|index| u32::try_from(index).ok());
+                return Ok(());
+            }
+            "finishReason" => {
+                self.finish = value.opt(Reader::string)?.filter(|reason| !reason.is_empty());
+                return Ok(());
+            }
+            "finishMessage" => {
+                self.finish_message = value.opt(Reader::string)?;
+                return Ok(());
+            }
+            "logprobsResult" => {
+                self.logprobs = value.opt(logprob::decode)?.filter(|list| !list.is_empty());
+                return Ok(());
+            }
+            _ => {}
+        }
+        let Some(raw) = value.opt(Reader::to_raw)?.filter(|raw| !raw.is_empty()) else { return Ok(()) };
+        self.has_meta = true;
+        match name {
+            "groundingMetadata" => self.meta.grounding = Some(raw),
+            "urlContextMetadata" => self.meta.url_context = Some(raw),
+            "citationMetadata" => self.meta.citations = Some(raw),
+            "safetyRatings" => self.meta.safety = Some(raw),
+            _ => self.meta.ext.set(name, raw),
+        }
+        Ok(())
+    }
+}
+
+impl Candidate {
+    pub(super) fn new(index: u32) -> Self {
+        Self {
+            index,
+            blocks: 0,
+            calls: 0,
+            open: Open::None,
+            text_channel: Surrogates::default(),
+            thought_channel: Surrogates::default(),
+            text: String::new(),
+            partial: None,
+            code: None,
+            finish: None,
+            finish_message: None,
+            grounding: None,
+            citations: None,
+            has_search: false,
+        }
+    }
+
+    /// True once a finish reason came.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Takes what a chunk says.
+    ///
+    /// # Errors
+    /// Parts that are none.
+    pub(super) fn take(
+        &mut self,
+        found: Found<'_>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Error> {
+        for (slot, value) in
+            [(&mut self.grounding, &found.meta.grounding), (&mut self.citations, &found.meta.citations)]
+        {
+            if value.is_some() {
+                slot.clone_from(value);
+            }
+        }
+        self.finish = self.finish.take().or(found.finish);
+        self.finish_message = found.finish_message.or_else(|| self.finish_message.take());
+        if let Some(mut content) = found.content {
+            self.content(&mut content, context, out)?;
+        }
+        if let (Some(list), Open::Text { block, .. }) = (found.logprobs, &self.open) {
+            self.delta(*block, Delta::Logprobs(list), out);
+        }
+        if found.has_meta {
+            out.push(Event::CandidateMeta { candidate: self.index, meta: Box::new(found.meta) });
+        }
+        Ok(())
+    }
+
+    fn content(
+        &mut self,
+        reader: &mut Reader<'_>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Error> {
+        match reader.kind() {
+            Kind::Null => reader.skip(),
+            Kind::String => {
+                let text = reader.fragment()?;
+                self.say(text, None, context, out);
+                Ok(())
+            }
+            _ => members(reader, |name, value| {
+                if name != "parts" {
+                    return Ok(());
+                }
+                each(value, |value| self.part(part::read(value)?, context, out))
+            }),
+        }
+    }
+
+    fn part(
+        &mut self,
+        mut part: Part<'_>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Error> {
+        if let Some(call) = part.call.take() {
+            return self.call(&call, part.signature.as_deref(), context, out);
+        }
+        self.finish_partial(context, out);
+        let signature = part.signature.as_deref();
+        if let Some(text) = part.text.take() {
+            if part.is_thought {
+                self.think(text, signature, context, out);
+            } else {
+                self.say(text, signature, context, out);
+            }
+        } else if let Some(blob) = part.blob.take() {
+            let content = media(blob, part.clip, part.resolution);
+            self.media(content, signature, context, out);
+        } else if part.code.is_some() || part.code_result.is_some() || part.hosted.is_some() {
+            self.hosted(&part, context, out);
+        } else if part.is_foreign {
+            self.close(out);
+            let native = Native { format: Format::Gemini, value: part.whole.raw() };
+            self.whole(BlockKind::Native(native), out);
+        } else if signature.is_some() {
+            self.say(Fragment::empty(), signature, context, out);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, kind: BlockKind, out: &mut Vec<Event>) -> u32 {
+        let block = self.blocks;
+        self.blocks += 1;
+        out.push(Event::BlockStart { candidate: self.index, block, kind });
+        block
+    }
+
+    fn delta(&self, block: u32, delta: Delta, out: &mut Vec<Event>) {
+        out.push(Event::Delta { candidate: self.index, block, delta });
+    }
+
+    fn whole(&mut self, kind: BlockKind, out: &mut Vec<Event>) {
+        let block = self.begin(kind, out);
+        out.push(Event::BlockStop { candidate: self.index, block, full: None });
+    }
+
+    fn think(
+        &mut self,
+        text: Fragment<'_>,
+        signature: Option<&str>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) {
+        let text = self.thought_channel.join(text);
+        let block = match self.open {
+            Open::Reasoning { block } => block,
+            _ if text.is_empty() && signature.is_none() => return,
+            _ => {
+                self.close(out);
+                let block = self.begin(BlockKind::Reasoning { id: None, is_redacted: false }, out);
+                self.open = Open::Reasoning { block };
+                block
+            }
+        };
+        if !text.is_empty() {
+            let text = text.into_owned();
+            self.delta(block, Delta::Reasoning { channel: Channel::Summary, part: 0, text }, out);
+        }
+        if let Some(data) = signature {
+            self.delta(block, Delta::Opaque(opaque(data, Anchor::This, context)), out);
+        }
+    }
+
+    fn say(
+        &mut self,
+        text: Fragment<'_>,
+        signature: Option<&str>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) {
+        let text = self.text_channel.join(text);
+        if text.is_empty() && signature.is_none() {
+            return;
+        }
+        // A signed part is whole: nothing may be added to it.
+        let block = if let Open::Text { block, is_signed: false, .. } = self.open {
+            block
+        } else {
+            // The first half of a character that waits belongs to this text.
+            let channel = std::mem::take(&mut self.text_channel);
+            self.close(out);
+            self.text_channel = channel;
+            let block = self.begin(BlockKind::Text, out);
+            self.open = Open::Text { block, start: self.text.len(), is_signed: false };
+            block
+        };
+        let anchor = if text.is_empty() { Anchor::TrailingEmptyText } else { Anchor::Text };
+        if !text.is_empty() {
+            self.text.push_str(&text);
+            self.delta(block, Delta::Text(text.into_owned()), out);
+        }
+        if let Some(data) = signature {
+            self.delta(block, Delta::Opaque(opaque(data, anchor, context)), out);
+            if let Open::Text { is_signed, .. } = &mut self.open {
+                *is_signed = true;
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        call: &Call<'_>,
+        signature: Option<&str>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Error> {
+        let is_new = self.partial.as_ref().is_some_and(|partial| {
+            call.name.as_deref().is_some_and(|name| !partial.name.is_empty() && name != partial.name)
+                || call.id.as_deref().is_some_and(|id| partial.id.as_deref().is_some_and(|known| known != id))
+        });
+        if is_new {
+            self.finish_partial(context, out);
+        }
+        if self.partial.is_some() || call.continues || call.partial.is_some() {
+            self.close(out);
+            self.partial.get_or_insert_with(Partial::default).add(call, signature)?;
+            if !call.continues {
+                self.finish_partial(context, out);
+            }
+            return Ok(());
+        }
+        let Some(name) = call.name.as_deref() else { return Ok(()) };
+        self.close(out);
+        self.whole_call(call.id.as_deref(), name, call.args.unwrap_or("{}"), signature, context, out);
+        Ok(())
+    }
+
+    fn finish_partial(&mut self, context: &UpstreamContext, out: &mut Vec<Event>) {
+        let Some(partial) = self.partial.take() else { return };
+        if partial.name.is_empty() {
+            return;
+        }
+        let arguments = partial.arguments();
+        self.whole_call(
+            partial.id.as_deref(),
+            &partial.name,
+            &arguments,
+            partial.signature.as_deref(),
+            context,
+            out,
+        );
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the members of one call")]
+    fn whole_call(
+        &mut self,
+        id: Option<&str>,
+        name: &str,
+        arguments: &str,
+        signature: Option<&str>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) {
+        let ordinal = self.calls;
+        self.calls += 1;
+        let call_id = match id {
+            Some(id) => id.into(),
+            None => id::call(&context.request_id, self.index, ordinal, name).into(),
+        };
+        let kind = BlockKind::ToolCall {
+            call_id,
+            is_id_synthetic: id.is_none(),
+            item_id: None,
+            name: name.into(),
+            namespace: None,
+            kind: CallKind::Function,
+            native: None,
+            opaque: signature.map(|data| opaque(data, Anchor::ToolCall(ordinal), context)),
+        };
+        let block = self.begin(kind, out);
+        self.delta(block, Delta::Arguments(arguments.to_owned()), out);
+        out.push(Event::BlockStop { candidate: self.index, block, full: None });
+    }
+
+    fn media(
+        &mut self,
+        content: Content,
+        signature: Option<&str>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) {
+        let kind = match content {
+            Content::Image(mut image) => {
+                image.opaque = signature.map(|data| opaque(data, Anchor::This, context));
+                BlockKind::Image(Box::new(image))
+            }
+            Content::Audio(audio) => {
+                let Media::Inline { mime, base64 } = &audio.source else {
+                    self.close(out);
+                    return self.whole(BlockKind::Audio(Box::new(audio)), out);
+                };
+                if let Open::Audio { block, mime: known } = &self.open
+                    && known == mime
+                {
+                    return self.delta(*block, Delta::Media(Str::clone(base64)), out);
+                }
+                self.close(out);
+                let mime = Str::clone(mime);
+                let block = self.begin(BlockKind::Audio(Box::new(audio)), out);
+                self.open = Open::Audio { block, mime };
+                return;
+            }
+            Content::Video(video) => BlockKind::Document(Box::new(document(video.source))),
+            Content::Document(document) => BlockKind::Document(Box::new(document)),
+            _ => return,
+        };
+        self.close(out);
+        self.whole(kind, out);
+    }
+
+    fn hosted(&mut self, part: &Part<'_>, context: &UpstreamContext, out: &mut Vec<Event>) {
+        self.close(out);
+        let whole = part.whole.raw();
+        let made = |index: u32, block: u32| -> Str {
+            id::base62("tool_", 24, &[&context.request_id, &index.to_string(), &block.to_string()]).into()
+        };
+        let made = made(self.index, self.blocks);
+        let hosted = if let Some(code) = &part.code {
+            let id = code.id.as_deref().map_or(made, Str::from);
+            self.code = Some(Str::clone(&id));
+            request::code_call(code, id, whole)
+        } else if let Some(result) = &part.code_result {
+            let id = result.id.as_deref().map(Str::from).or_else(|| self.code.take()).unwrap_or(made);
+            request::code_result(result, id, whole)
+        } else if let Some(tool) = &part.hosted {
+            request::hosted_tool(tool, tool.id.as_deref().map_or(made, Str::from), whole)
+        } else {
+            return;
+        };
+        self.has_search |= hosted.kind == HostedKind::WebSearch;
+        self.whole(BlockKind::Hosted(Box::new(hosted)), out);
+    }
+
+    /// Closes the open block.
+    pub(super) fn close(&mut self, out: &mut Vec<Event>) {
+        let block = match std::mem::take(&mut self.open) {
+            Open::None => return,
+            Open::Text { block, start, .. } => {
+                if let Some(left) = self.text_channel.finish() {
+                    self.text.push(left);
+                    self.delta(block, Delta::Text(left.to_string()), out);
+                }
+                self.annotate(block, start, out);
+                block
+            }
+            Open::Reasoning { block } => {
+                if let Some(left) = self.thought_channel.finish() {
+                    let delta =
+                        Delta::Reasoning { channel: Channel::Summary, part: 0, text: left.to_string() };
+                    self.delta(block, delta, out);
+                }
+                block
+            }
+            Open::Audio { block, .. } => block,
+        };
+        out.push(Event::BlockStop { candidate: self.index, block, full: None });
+    }
+
+    fn annotate(&self, block: u32, start: usize, out: &mut Vec<Event>) {
+        let mut annotations = Vec::new();
+        if let Some(grounding) = &self.grounding {
+            Grounding::read(grounding).annotations(&self.text, start, &mut annotations);
+        }
+        if let Some(citations) = &self.citations {
+            cited(citations, &self.text, start, &mut annotations);
+        }
+        for annotation in annotations {
+            self.delta(block, Delta::Annotation(annotation), out);
+        }
+    }
+
+    /// Stops the candidate: closes what is open, tells of the search, gives the reason.
+    pub(super) fn stop(
+        &mut self,
+        blocked: Option<Stop>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) -> StopReason {
+        self.finish_partial(context, out);
+        self.close(out);
+        self.search(context, out);
+        let stop = match (&self.finish, blocked) {
+            (None, Some(stop)) => stop,
+            (word, _) => {
+                let word = word.as_deref().unwrap_or("STOP");
+                stop::decode(word, self.calls > 0, self.finish_message.as_deref())
+            }
+        };
+        let reason = stop.reason;
+        out.push(Event::CandidateStop { candidate: self.index, stop });
+        reason
+    }
+
+    /// A search that only the metadata tells of, as the hosted call it was.
+    fn search(&mut self, context: &UpstreamContext, out: &mut Vec<Event>) {
+        let Some(raw) = self.grounding.clone().filter(|_| !self.has_search) else { return };
+        let Grounding { queries, mut sources, .. } = Grounding::read(&raw);
+        if queries.is_empty() {
+            return;
+        }
+        sources.retain(|source| !source.url.is_empty());
+        let hosted = Hosted {
+            phase: HostedPhase::Both,
+            kind: HostedKind::WebSearch,
+            id: id::hex("ws_", 48, &[&context.request_id, "search", &self.index.to_string()]).into(),
+            status: Some("completed".into()),
+            input: Some(Raw::object(|input| {
+                input.opt_str("query", queries.first().map(String::as_str));
+                input.array("queries", |list| queries.iter().for_each(|query| list.str(query)));
+            })),
+            output: Some(Raw::array(|list| {
+                for source in &sources {
+                    list.object(|found| {
+                        found.str("url", &source.url);
+                        found.str("title", &source.title);
+                    });
+                }
+            })),
+            error: None,
+            native: Native { format: Format::Gemini, value: raw },
+        };
+        self.whole(BlockKind::Hosted(Box::new(hosted)), out);
+    }
+}
+
+fn document(source: Media) -> crate::model::Document {
+    crate::model::Document { source, filename: None, title: None, context: None, citations: None }
+}
+
+fn opaque(data: &str, anchor: Anchor, context: &UpstreamContext) -> Opaque {
+    let kind = if context.owner == NATIVE { OpaqueKind::GeminiThought } else { OpaqueKind::Other };
+    Opaque {
+        owner: context.owner,
+        kind,
+        scope: context.scope.clone(),
+        model: None,
+        data: data.into(),
+        anchor,
+    }
+}
