@@ -34,6 +34,8 @@ pub struct ClientContext {
     pub include_usage: bool,
     /// What the client is shown of reasoning; already resolved from wish and format default (E.8).
     pub show: Show,
+    /// Claude: thinking was asked for with its text left out, so its blocks come empty but signed.
+    pub is_thinking_omitted: bool,
     /// Chat: `function_call` instead of `tool_calls`.
     pub is_legacy_functions: bool,
     /// Chat: the member that carries reasoning text.
@@ -63,6 +65,7 @@ impl ClientContext {
                 matches!(tool, Tool::Hosted { kind, native, .. } if *kind == wanted && native.format == Format::Claude)
             })
         };
+        let display = request.reasoning.as_ref().and_then(|wish| wish.ext.get("display"));
         Self {
             request_id: request_id.into(),
             created,
@@ -71,6 +74,8 @@ impl ClientContext {
             echoes_requested_model: false,
             include_usage: request.include_usage,
             show: crate::reasoning::visibility(request),
+            is_thinking_omitted: request.origin == Format::Claude
+                && display.is_some_and(|display| display.as_str() == "\"omitted\""),
             is_legacy_functions: request.is_legacy_functions,
             reasoning_field: ReasoningField::Content,
             declares_web_search: declares(HostedKind::WebSearch),

@@ -8,8 +8,11 @@
 mod answer;
 mod block;
 mod citation;
+mod failure;
 mod hosted;
 mod request;
+mod signature;
+mod stop;
 mod stream;
 
 pub use answer::{decode_response, encode_response};

@@ -1,20 +1,11 @@
-//! Whole answers.
+//! Whole answers: reading an upstream's, writing a client's.
 
-use crate::codec::{ClientContext, UpstreamContext};
-use crate::fault::Fault;
-use crate::model::Response;
+mod read;
+mod render;
+mod write;
 
-/// Reads an upstream's whole answer (status 2xx).
-///
-/// # Errors
-/// An error in a success body, or a body that is none (C.9).
-pub fn decode_response(body: &[u8], context: &UpstreamContext) -> Result<Response, Fault> {
-    let _ = (body, context);
-    Err(Fault::truncated())
-}
+pub use read::decode_response;
+pub use write::encode_response;
 
-/// Writes an answer for a client of this format.
-pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> {
-    let _ = (response, context);
-    Vec::new()
-}
+pub(super) use render::{Pair, grounding_pair, hosted_pair, hosted_text, media_text, own_block};
+pub(super) use write::{message_id, write_call_input, write_usage};

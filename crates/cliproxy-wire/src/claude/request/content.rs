@@ -6,12 +6,13 @@ use crate::Error;
 use crate::format::Format;
 use crate::json::{Array, Object, Reader};
 use crate::model::{
-    Block, CacheMark, CacheTtl, Content, Document, Media, OpaqueKind, Owner, Reasoning, Str, Text, ToolCall,
+    Arguments, Block, CacheMark, CacheTtl, Content, Document, Media, OpaqueKind, Owner, Reasoning, Str, Text, ToolCall,
     ToolResult,
 };
 
+use crate::normalize::arguments;
+
 use super::super::citation;
-use super::arguments::write_object;
 use super::beta::{self, Betas};
 
 /// Writes blocks, taking note of the betas they need.
@@ -171,12 +172,9 @@ impl Writer<'_> {
             object.str("type", "tool_use");
             object.str("id", &call.call_id);
             object.str("name", &call.name);
-            object.key("input");
             match &call.arguments {
-                crate::model::Arguments::Json(text) => write_object(object.buffer(), text),
-                crate::model::Arguments::Text(text) => {
-                    crate::json::object(object.buffer(), |object| object.str("input", text));
-                }
+                Arguments::Json(text) => object.raw("input", &arguments::object(text)),
+                Arguments::Text(text) => object.raw("input", arguments::wrap(text).as_str()),
             }
             self.close(object, block);
         });

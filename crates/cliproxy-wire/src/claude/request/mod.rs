@@ -1,6 +1,5 @@
 //! Requests: reading a client's, writing an upstream's, and the small request that only counts tokens.
 
-mod arguments;
 mod beta;
 mod content;
 mod count;
@@ -14,4 +13,4 @@ pub use count::{decode_count_answer, decode_count_request, encode_count_answer, 
 pub use read::decode_request;
 pub use write::encode_request;
 
-pub(super) use arguments::{as_object, is_object, write_object};
+pub(super) use content::copy_members;
