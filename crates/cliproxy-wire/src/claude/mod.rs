@@ -8,7 +8,6 @@
 mod answer;
 mod block;
 mod citation;
-mod failure;
 mod hosted;
 mod request;
 mod signature;

@@ -10,4 +10,5 @@
 )]
 
 mod fault;
+mod corpus_claude;
 mod fold;

@@ -9,7 +9,7 @@ use crate::format::Format;
 use crate::json::{Kind as JsonKind, Raw, Reader};
 use crate::model::{Block, Candidate, Content, Ext, Response, Usage};
 
-use super::super::{block, failure, stop};
+use super::super::{block, stop};
 
 /// Reads an upstream's whole answer (status 2xx).
 ///
@@ -27,8 +27,12 @@ pub fn decode_response(body: &[u8], context: &UpstreamContext) -> Result<Respons
         fault.status = Some(context.status);
         return Err(fault);
     }
-    if let Some(error) = members.error {
-        return Err(failure::read(error, members.request_id.as_deref()));
+    if members.has_error
+        && let Some(fault) = Reader::from_bytes(body)
+            .ok()
+            .and_then(|mut reader| crate::fault::in_success(Format::Claude, &mut reader))
+    {
+        return Err(fault);
     }
     if !members.has_content && members.id.is_none() && members.reason.is_none() {
         return Err(Fault::new(Kind::BadUpstream, "the upstream answered with something that is no message"));
@@ -46,8 +50,7 @@ struct Members<'a> {
     sequence: Option<Cow<'a, str>>,
     details: Option<&'a str>,
     usage: Option<Usage>,
-    error: Option<&'a str>,
-    request_id: Option<Cow<'a, str>>,
+    has_error: bool,
     ext: Ext,
 }
 
@@ -69,8 +72,7 @@ impl<'a> Members<'a> {
             "stop_sequence" => self.sequence = Some(value.str()?),
             "stop_details" => self.details = Some(value.raw()?),
             "usage" => self.usage = Some(crate::usage::read_claude(value)?),
-            "error" => self.error = Some(value.raw()?),
-            "request_id" => self.request_id = block::text(value)?,
+            "error" => self.has_error = true,
             _ => self.ext.set(key, value.to_raw()?),
         }
         Ok(())

@@ -11,14 +11,14 @@ use crate::model::{
 use crate::normalize::arguments;
 
 use super::super::signature::{self, Visibility};
-use super::super::{citation, failure, stop};
+use super::super::{citation, stop};
 use super::render::{Pair, grounding_pair, hosted_pair, hosted_text, media_text, own_block};
 
 /// Writes an answer for a client of this format.
 pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> {
     let mut body = Vec::with_capacity(1024);
     if let Status::Failed(fault) = &response.status {
-        failure::write(&mut body, fault, &context.request_id);
+        crate::fault::write_claude_error(&mut body, fault, &context.request_id);
         return body;
     }
     let candidate = response.candidates.first();
@@ -210,7 +210,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Writes `input`.
-pub(in crate::claude) fn write_call_input(object: &mut Object<'_>, text: &Arguments) {
+fn write_call_input(object: &mut Object<'_>, text: &Arguments) {
     match text {
         Arguments::Json(text) => object.raw("input", &arguments::object(text)),
         Arguments::Text(text) => object.raw("input", arguments::wrap(text).as_str()),

@@ -1,0 +1,372 @@
+//! Recorded Claude traffic through the codec: nothing that was said may get lost.
+
+use std::path::PathBuf;
+
+use cliproxy_wire::catalog::Caps;
+use cliproxy_wire::claude;
+use cliproxy_wire::codec::{
+    Bridge, ClientContext, Notes, StreamDecoder as _, StreamEncoder as _, Strictness, Target, UpstreamContext,
+};
+use cliproxy_wire::model::fold::Fold;
+use cliproxy_wire::model::{Event, Request, Show, Summary};
+use cliproxy_wire::normalize::Prepared;
+use cliproxy_wire::profile::Profile;
+use cliproxy_wire::reasoning::{Plan, Table};
+use cliproxy_wire::schema::Cleaned;
+use serde_json::{Value, json};
+
+/// The recorded exchanges of this format; empty, loudly, when they are not there.
+fn exchanges() -> Vec<(String, Value)> {
+    let root = std::env::var("CLIPROXY_CORPUS").map_or_else(
+        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
+        PathBuf::from,
+    );
+    let Ok(folder) = std::fs::read_dir(root.join("anthropic-messages")) else {
+        eprintln!("SKIPPED: no recorded exchanges at {}", root.display());
+        return Vec::new();
+    };
+    let mut all: Vec<(String, Value)> = folder
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            (path.file_stem().unwrap().to_string_lossy().into_owned(), serde_json::from_str(&text).unwrap())
+        })
+        .collect();
+    all.sort_by(|left, right| left.0.cmp(&right.0));
+    all
+}
+
+/// Encodes without making anything fit: what the decoder understood is what comes out.
+fn encode_as_read(request: &Request) -> Value {
+    let profile = Profile::claude();
+    let caps = Caps::unknown();
+    let table = Table::default();
+    let schemas = Cleaned::default();
+    let target = Target {
+        profile: &profile,
+        caps: &caps,
+        model: &request.model,
+        suffix: None,
+        stream: request.stream,
+        scope: None,
+        strictness: Strictness::Default,
+        table: &table,
+        schemas: &schemas,
+        memory: None,
+        repair: None,
+    };
+    let plan = Plan { max_output_tokens: request.max_output_tokens, ..Plan::default() };
+    let prepared =
+        Prepared { request: request.clone(), plan, bridge: Bridge::default(), notes: Notes::default() };
+    let encoded = claude::encode_request(prepared, &target).unwrap();
+    serde_json::from_slice(&encoded.body).unwrap()
+}
+
+/// A body with the freedoms of the format taken out: two spellings of one thing become equal.
+fn plain_request(body: &Value) -> Value {
+    let mut body = body.clone();
+    let object = body.as_object_mut().unwrap();
+    object.retain(|_, value| !value.is_null());
+    // Reasoning members come from a plan, which this test does not make; sampling and limits are scalars.
+    for member in ["thinking", "output_format", "stream", "max_tokens", "betas"] {
+        object.remove(member);
+    }
+    if let Some(config) = object.get_mut("output_config").and_then(Value::as_object_mut) {
+        config.remove("effort");
+        config.remove("format");
+        if config.is_empty() {
+            object.remove("output_config");
+        }
+    }
+    if let Some(text) = object.get("system").and_then(Value::as_str).map(str::to_owned) {
+        if text.trim().is_empty() {
+            object.remove("system");
+        } else {
+            object.insert("system".into(), json!([{"type": "text", "text": text}]));
+        }
+    }
+    for number in ["temperature", "top_p"] {
+        if let Some(value) = object.get(number).and_then(Value::as_f64) {
+            object.insert(number.into(), value.into());
+        }
+    }
+    for list in ["tools", "mcp_servers", "stop_sequences"] {
+        if object.get(list).is_some_and(|list| list.as_array().is_some_and(Vec::is_empty)) {
+            object.remove(list);
+        }
+    }
+    if object.get("tools").is_none() {
+        object.remove("tool_choice");
+    }
+    if let Some(tools) = object.get_mut("tools").and_then(Value::as_array_mut) {
+        for tool in tools {
+            let tool = tool.as_object_mut().unwrap();
+            tool.retain(|_, value| !value.is_null());
+            if tool.get("type").is_some_and(|kind| kind == "custom") {
+                tool.remove("type");
+            }
+            if tool.get("strict").is_some_and(|strict| strict == false) {
+                tool.remove("strict");
+            }
+        }
+    }
+    for message in object["messages"].as_array_mut().unwrap() {
+        plain_content(&mut message["content"]);
+    }
+    body
+}
+
+fn plain_content(content: &mut Value) {
+    if let Some(text) = content.as_str().map(str::to_owned) {
+        *content = json!([{"type": "text", "text": text}]);
+    }
+    let Some(blocks) = content.as_array_mut() else { return };
+    blocks.retain(|block| {
+        block["type"] != "text" || block["text"].as_str().is_some_and(|text| !text.trim().is_empty())
+    });
+    for block in blocks {
+        if block["type"] == "text" || block["type"] == "tool_result" || block["type"] == "document" {
+            block.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        }
+        if block["type"] == "text" && block["citations"].as_array().is_some_and(Vec::is_empty) {
+            block.as_object_mut().unwrap().remove("citations");
+        }
+        if block["type"] == "tool_result" {
+            let nested = block.as_object_mut().unwrap();
+            if nested.get("is_error").is_some_and(|is_error| is_error == false) {
+                nested.remove("is_error");
+            }
+            if let Some(content) = nested.get_mut("content") {
+                plain_content(content);
+                if content.as_array().is_some_and(Vec::is_empty) {
+                    nested.remove("content");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn recorded_requests_keep_all_they_say() {
+    let mut seen = 0;
+    for (id, exchange) in exchanges() {
+        let body = &exchange["request"]["body"];
+        if !body.is_object() || exchange["operation"] == "models" {
+            continue;
+        }
+        let bytes = serde_json::to_vec(body).unwrap();
+        let decoded = if exchange["operation"] == "count_tokens" {
+            claude::decode_count_request(&bytes)
+        } else {
+            claude::decode_request(&bytes)
+        };
+        // A few recordings are of refused requests.
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => panic!("{id}: {error}"),
+        };
+        let mut written = encode_as_read(&decoded);
+        let mut expected = plain_request(body);
+        // The final assistant text is trimmed for the service's sake.
+        for value in [&mut written, &mut expected] {
+            let last = value["messages"].as_array_mut().and_then(|all| all.last_mut());
+            if let Some(last) = last.filter(|last| last["role"] == "assistant")
+                && let Some(text) = last["content"].as_array_mut().and_then(|all| all.last_mut())
+                && let Some(trimmed) = text["text"].as_str().map(|text| text.trim_end().to_owned())
+            {
+                text["text"] = trimmed.into();
+            }
+        }
+        assert_eq!(plain_request(&written), expected, "{id}");
+        seen += 1;
+    }
+    eprintln!("{seen} recorded requests");
+}
+
+fn shows_everything(id: &str) -> ClientContext {
+    let mut context = ClientContext::new(&Request::new(cliproxy_wire::Format::Claude, "m"), id, 0);
+    context.show = Show::Summary(Summary::Auto);
+    context
+}
+
+/// What must survive of an answer.
+fn plain_answer(body: &Value) -> Value {
+    let mut content = body["content"].clone();
+    for block in content.as_array_mut().unwrap() {
+        let object = block.as_object_mut().unwrap();
+        object.retain(|_, value| !value.is_null());
+        if object.get("citations").is_some_and(|all| all.as_array().is_some_and(Vec::is_empty)) {
+            object.remove("citations");
+        }
+        if object.get("type").is_some_and(|kind| kind == "tool_use") {
+            object.remove("caller");
+        }
+    }
+    content
+        .as_array_mut()
+        .unwrap()
+        .retain(|block| block["type"] != "text" || block["text"] != "" || !block["citations"].is_null());
+    let usage = &body["usage"];
+    json!({
+        "id": body["id"], "model": body["model"], "content": content,
+        "stop_reason": body["stop_reason"], "stop_sequence": body["stop_sequence"],
+        "container": body["container"], "context_management": body["context_management"],
+        "usage": [
+            usage["input_tokens"], usage["output_tokens"],
+            usage["cache_read_input_tokens"].as_u64().unwrap_or(0),
+            usage["cache_creation_input_tokens"].as_u64().unwrap_or(0),
+            usage["output_tokens_details"]["thinking_tokens"],
+        ],
+    })
+}
+
+#[test]
+fn recorded_answers_keep_all_they_say() {
+    let mut seen = 0;
+    for (id, exchange) in exchanges() {
+        let body = &exchange["response"]["body"];
+        if body["type"] != "message" {
+            continue;
+        }
+        let bytes = serde_json::to_vec(body).unwrap();
+        let context = UpstreamContext::new(&Profile::claude(), id.as_str());
+        let response = claude::decode_response(&bytes, &context).unwrap_or_else(|fault| panic!("{id}: {fault:?}"));
+        let written = claude::encode_response(&response, &shows_everything(&id));
+        let written: Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(plain_answer(&written), plain_answer(body), "{id}");
+        seen += 1;
+    }
+    eprintln!("{seen} recorded answers");
+}
+
+/// Events of a stream that arrives in pieces of these lengths, over and over.
+fn events(id: &str, sse: &str, lengths: &[usize]) -> Vec<Event> {
+    let mut decoder = claude::Decoder::new(UpstreamContext::new(&Profile::claude(), id));
+    let mut frames = cliproxy_wire::sse::Decoder::new(32 << 20);
+    let mut out = Vec::new();
+    let mut rest = sse.as_bytes();
+    let mut lengths = lengths.iter().cycle();
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at((*lengths.next().unwrap()).min(rest.len()));
+        frames.push(piece, &mut |frame| decoder.frame(&frame, &mut out)).unwrap();
+        rest = after;
+    }
+    frames.finish(&mut |frame| decoder.frame(&frame, &mut out)).unwrap();
+    decoder.finish(None, &mut out);
+    out
+}
+
+fn folded(events: &[Event]) -> Option<cliproxy_wire::model::Response> {
+    let mut fold = Fold::default();
+    events.iter().for_each(|event| fold.event(event.clone()));
+    fold.finish()
+}
+
+/// The message that a client accumulates from a stream, and the order of its frames checked on the way.
+pub(crate) fn accumulate(sse: &str) -> Value {
+    let mut message = Value::Null;
+    let mut inputs: Vec<String> = Vec::new();
+    for chunk in sse.replace("\r\n", "\n").split("\n\n").filter(|chunk| !chunk.trim().is_empty()) {
+        let data: String =
+            chunk.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim).collect();
+        let Ok(data) = serde_json::from_str::<Value>(&data) else { continue };
+        match data["type"].as_str().unwrap() {
+            "message_start" => {
+                if message.is_null() {
+                    message = data["message"].clone();
+                }
+            }
+            "content_block_start" => {
+                let content = message["content"].as_array_mut().unwrap();
+                assert_eq!(data["index"].as_u64().unwrap(), content.len() as u64);
+                content.push(data["content_block"].clone());
+                inputs.push(String::new());
+            }
+            "content_block_delta" => {
+                let index = usize::try_from(data["index"].as_u64().unwrap()).unwrap();
+                assert_eq!(index + 1, inputs.len(), "at most one block is open");
+                let block = &mut message["content"][index];
+                let delta = &data["delta"];
+                let append = |block: &mut Value, name: &str| {
+                    let text = format!("{}{}", block[name].as_str().unwrap_or(""), delta[name].as_str().unwrap());
+                    block[name] = text.into();
+                };
+                match (delta["type"].as_str().unwrap(), block["type"].as_str().unwrap()) {
+                    ("text_delta", "text") => append(block, "text"),
+                    ("thinking_delta", "thinking") => append(block, "thinking"),
+                    ("signature_delta", "thinking") => append(block, "signature"),
+                    ("compaction_delta", "compaction") => append(block, "content"),
+                    ("input_json_delta", _) => inputs[index].push_str(delta["partial_json"].as_str().unwrap()),
+                    ("citations_delta", "text") => {
+                        if !block["citations"].is_array() {
+                            block["citations"] = json!([]);
+                        }
+                        block["citations"].as_array_mut().unwrap().push(delta["citation"].clone());
+                    }
+                    other => panic!("{other:?} do not go together"),
+                }
+            }
+            "content_block_stop" => {
+                let index = usize::try_from(data["index"].as_u64().unwrap()).unwrap();
+                if !inputs[index].is_empty() {
+                    // The service itself leaves arguments cut when the limit is hit.
+                    message["content"][index]["input"] = serde_json::from_str(&inputs[index])
+                        .unwrap_or_else(|_cut| Value::from(inputs[index].clone()));
+                }
+            }
+            "message_delta" => {
+                for (name, value) in data["delta"].as_object().unwrap() {
+                    message[name] = value.clone();
+                }
+                for (name, value) in data["usage"].as_object().unwrap() {
+                    message["usage"][name] = value.clone();
+                }
+                for name in ["context_management", "grounding_metadata"] {
+                    if !data[name].is_null() {
+                        message[name] = data[name].clone();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    message
+}
+
+#[test]
+fn recorded_streams_read_alike_at_any_chunking_and_keep_all_they_say() {
+    let mut seen = 0;
+    for (id, exchange) in exchanges() {
+        let Some(sse) = exchange["response"]["sse"].as_str() else { continue };
+        let whole = events(&id, sse, &[usize::MAX]);
+        for lengths in [&[1][..], &[2, 3, 5, 7], &[64, 1, 1021], &[4096]] {
+            assert!(lengths[0] == 1 && sse.len() > 200_000 || events(&id, sse, lengths) == whole, "{id} {lengths:?}");
+        }
+        let crlf = events(&id, &sse.replace('\n', "\r\n"), &[3, 1]);
+        assert!(crlf == whole, "{id}: line ends change nothing");
+        // Two recordings hold two messages each; they only have to be read without harm.
+        let is_odd =
+            exchange["features"].as_array().unwrap().iter().any(|tag| tag == "anomalous-stream");
+        let Some(Event::End { .. }) = whole.last() else {
+            panic!("{id} ends with {:?}", whole.last());
+        };
+        if is_odd {
+            continue;
+        }
+        let mut encoder = claude::Encoder::new(shows_everything(&id));
+        let mut written = Vec::new();
+        whole.iter().for_each(|event| encoder.event(event.clone(), &mut written));
+        let written = String::from_utf8(written).unwrap();
+        let mut expected = accumulate(sse);
+        // The service repeats no web searches it did not make.
+        expected["usage"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let streamed = accumulate(&written);
+        assert_eq!(plain_answer(&streamed), plain_answer(&expected), "{id}");
+        // The body of the folded stream says the same.
+        let body = claude::encode_response(&folded(&whole).unwrap(), &shows_everything(&id));
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(plain_answer(&body), plain_answer(&streamed), "{id}");
+        seen += 1;
+    }
+    eprintln!("{seen} recorded streams");
+}
