@@ -9,8 +9,8 @@ use crate::Error;
 use crate::format::Format;
 use crate::json::{Kind, Raw, Reader};
 use crate::model::{
-    Anchor, Arguments, Block, CacheMark, CacheTtl, CallKind, Content, Document, Ext, Image, Media, Native, Opaque,
-    OpaqueKind, Owner, Reasoning, Str, Text, ToolCall, ToolResult,
+    Anchor, Arguments, Block, CacheMark, CacheTtl, CallKind, Content, Document, Ext, Image, Media, Native,
+    Opaque, OpaqueKind, Owner, Reasoning, Str, Text, ToolCall, ToolResult,
 };
 
 use super::{citation, hosted};
@@ -332,10 +332,10 @@ impl<'a> Source<'a> {
                 id: self.file.ok_or_else(|| Error::missing("file_id"))?.into(),
             }),
             "" => Err(Error::missing("type")),
-            other => Err(Error::malformed(format!(
-                "expected base64, url, file, text or content, found {other}"
-            ))
-            .under_key("type")),
+            other => {
+                Err(Error::malformed(format!("expected base64, url, file, text or content, found {other}"))
+                    .under_key("type"))
+            }
         }
     }
 }

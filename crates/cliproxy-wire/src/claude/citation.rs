@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{Array, Kind, Object, Raw, Reader};
+use crate::json::{Kind, Raw, Reader};
 use crate::model::{Annotation, IndexUnit, LocationKind, Native, Str};
 
 /// Reads one citation; `None` for a kind that is not known.
@@ -82,30 +82,21 @@ pub(super) fn native(annotation: &Annotation) -> Option<&Raw> {
     (native.format == Format::Claude).then_some(&native.value)
 }
 
-/// Writes an annotation of an answer; those that this format has no object for are left out. `text` is the text it
-/// points into.
-pub(super) fn write(array: &mut Array<'_>, annotation: &Annotation, text: &str) {
+/// The citation object for an annotation of an answer; `None` for those that this format has no object for. `text` is
+/// the text it points into.
+pub(super) fn rendered(annotation: &Annotation, text: &str) -> Option<Raw> {
     if let Some(raw) = native(annotation) {
-        array.raw(raw.as_str());
-    } else if let Annotation::Url { url, title, start, end, unit, cited_text, .. } = annotation {
-        array.object(|object| {
-            let cited = cited_text.as_deref().unwrap_or_else(|| slice(text, *start, *end, *unit));
-            write_page(object, url, title, cited);
-        });
+        return Some(raw.clone());
     }
-}
-
-/// True when [`write`] writes something.
-pub(super) fn is_written(annotation: &Annotation) -> bool {
-    native(annotation).is_some() || matches!(annotation, Annotation::Url { .. })
-}
-
-fn write_page(object: &mut Object<'_>, url: &str, title: &str, cited_text: &str) {
-    object.str("type", "web_search_result_location");
-    object.str("url", url);
-    object.str("title", title);
-    object.str("encrypted_index", "");
-    object.str("cited_text", cited_text);
+    let Annotation::Url { url, title, start, end, unit, cited_text, .. } = annotation else { return None };
+    let cited_text = cited_text.as_deref().unwrap_or_else(|| slice(text, *start, *end, *unit));
+    Some(Raw::object(|object| {
+        object.str("type", "web_search_result_location");
+        object.str("url", url);
+        object.str("title", title);
+        object.str("encrypted_index", "");
+        object.str("cited_text", cited_text);
+    }))
 }
 
 /// The part of `text` between two indices; out of range is clamped, a code point is never split.

@@ -19,7 +19,12 @@ const WORDS: [(&str, StopReason); 9] = [
 
 /// The stop that the members of an answer mean. `has_call` corrects upstreams that say `end_turn` for calls and the
 /// other way round.
-pub(super) fn read(reason: Option<&str>, sequence: Option<&str>, details: Option<&str>, has_call: bool) -> Stop {
+pub(super) fn read(
+    reason: Option<&str>,
+    sequence: Option<&str>,
+    details: Option<&str>,
+    has_call: bool,
+) -> Stop {
     let reason = reason.unwrap_or("end_turn");
     let known = WORDS.iter().find(|(word, _)| *word == reason).map_or(StopReason::Other, |(_, known)| *known);
     let corrected = match known {

@@ -1,4 +1,9 @@
 //! Recorded Claude traffic through the codec: nothing that was said may get lost.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "finds the recordings, says when they are missing"
+)]
 
 use std::path::PathBuf;
 
@@ -230,7 +235,8 @@ fn recorded_answers_keep_all_they_say() {
         }
         let bytes = serde_json::to_vec(body).unwrap();
         let context = UpstreamContext::new(&Profile::claude(), id.as_str());
-        let response = claude::decode_response(&bytes, &context).unwrap_or_else(|fault| panic!("{id}: {fault:?}"));
+        let response =
+            claude::decode_response(&bytes, &context).unwrap_or_else(|fault| panic!("{id}: {fault:?}"));
         let written = claude::encode_response(&response, &shows_everything(&id));
         let written: Value = serde_json::from_slice(&written).unwrap();
         assert_eq!(plain_answer(&written), plain_answer(body), "{id}");
@@ -258,7 +264,9 @@ fn events(id: &str, sse: &str, lengths: &[usize]) -> Vec<Event> {
 
 fn folded(events: &[Event]) -> Option<cliproxy_wire::model::Response> {
     let mut fold = Fold::default();
-    events.iter().for_each(|event| fold.event(event.clone()));
+    for event in events {
+        fold.event(event.clone());
+    }
     fold.finish()
 }
 
@@ -271,11 +279,7 @@ pub(crate) fn accumulate(sse: &str) -> Value {
             chunk.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim).collect();
         let Ok(data) = serde_json::from_str::<Value>(&data) else { continue };
         match data["type"].as_str().unwrap() {
-            "message_start" => {
-                if message.is_null() {
-                    message = data["message"].clone();
-                }
-            }
+            "message_start" if message.is_null() => message = data["message"].clone(),
             "content_block_start" => {
                 let content = message["content"].as_array_mut().unwrap();
                 assert_eq!(data["index"].as_u64().unwrap(), content.len() as u64);
@@ -288,7 +292,8 @@ pub(crate) fn accumulate(sse: &str) -> Value {
                 let block = &mut message["content"][index];
                 let delta = &data["delta"];
                 let append = |block: &mut Value, name: &str| {
-                    let text = format!("{}{}", block[name].as_str().unwrap_or(""), delta[name].as_str().unwrap());
+                    let text =
+                        format!("{}{}", block[name].as_str().unwrap_or(""), delta[name].as_str().unwrap());
                     block[name] = text.into();
                 };
                 match (delta["type"].as_str().unwrap(), block["type"].as_str().unwrap()) {
@@ -296,7 +301,9 @@ pub(crate) fn accumulate(sse: &str) -> Value {
                     ("thinking_delta", "thinking") => append(block, "thinking"),
                     ("signature_delta", "thinking") => append(block, "signature"),
                     ("compaction_delta", "compaction") => append(block, "content"),
-                    ("input_json_delta", _) => inputs[index].push_str(delta["partial_json"].as_str().unwrap()),
+                    ("input_json_delta", _) => {
+                        inputs[index].push_str(delta["partial_json"].as_str().unwrap());
+                    }
                     ("citations_delta", "text") => {
                         if !block["citations"].is_array() {
                             block["citations"] = json!([]);
@@ -340,13 +347,15 @@ fn recorded_streams_read_alike_at_any_chunking_and_keep_all_they_say() {
         let Some(sse) = exchange["response"]["sse"].as_str() else { continue };
         let whole = events(&id, sse, &[usize::MAX]);
         for lengths in [&[1][..], &[2, 3, 5, 7], &[64, 1, 1021], &[4096]] {
-            assert!(lengths[0] == 1 && sse.len() > 200_000 || events(&id, sse, lengths) == whole, "{id} {lengths:?}");
+            assert!(
+                lengths[0] == 1 && sse.len() > 200_000 || events(&id, sse, lengths) == whole,
+                "{id} {lengths:?}"
+            );
         }
         let crlf = events(&id, &sse.replace('\n', "\r\n"), &[3, 1]);
         assert!(crlf == whole, "{id}: line ends change nothing");
         // Two recordings hold two messages each; they only have to be read without harm.
-        let is_odd =
-            exchange["features"].as_array().unwrap().iter().any(|tag| tag == "anomalous-stream");
+        let is_odd = exchange["features"].as_array().unwrap().iter().any(|tag| tag == "anomalous-stream");
         let Some(Event::End { .. }) = whole.last() else {
             panic!("{id} ends with {:?}", whole.last());
         };
@@ -355,7 +364,9 @@ fn recorded_streams_read_alike_at_any_chunking_and_keep_all_they_say() {
         }
         let mut encoder = claude::Encoder::new(shows_everything(&id));
         let mut written = Vec::new();
-        whole.iter().for_each(|event| encoder.event(event.clone(), &mut written));
+        for event in &whole {
+            encoder.event(event.clone(), &mut written);
+        }
         let written = String::from_utf8(written).unwrap();
         let mut expected = accumulate(sse);
         // The service repeats no web searches it did not make.

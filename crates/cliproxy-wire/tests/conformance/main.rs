@@ -9,6 +9,6 @@
     reason = "tests"
 )]
 
-mod fault;
 mod corpus_claude;
+mod fault;
 mod fold;

@@ -62,7 +62,7 @@ fn input(hosted: &Hosted) -> String {
             object.raw("code", member("code").unwrap_or("\"\""));
             return;
         }
-        let first = member("queries").and_then(|queries| first_text(queries));
+        let first = member("queries").and_then(first_text);
         match (member("query").filter(|query| *query != "null"), first) {
             (Some(query), _) => object.raw("query", query),
             (None, first) => object.str("query", first.as_deref().unwrap_or_default()),

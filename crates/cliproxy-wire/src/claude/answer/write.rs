@@ -6,7 +6,8 @@ use crate::codec::ClientContext;
 use crate::format::Format;
 use crate::json::{self, Array, Object, Raw};
 use crate::model::{
-    Arguments, Block, Content, Opaque, OpaqueKind, Reasoning, Response, Status, Stop, StopReason, Text, ToolCall, Usage,
+    Arguments, Block, Content, Opaque, OpaqueKind, Reasoning, Response, Status, Stop, StopReason, Text,
+    ToolCall, Usage,
 };
 use crate::normalize::arguments;
 
@@ -61,14 +62,16 @@ pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> 
 pub(in crate::claude) fn message_id<'a>(upstream: Option<&'a str>, context: &ClientContext) -> Cow<'a, str> {
     match upstream {
         Some(id) if id.starts_with("msg_") => Cow::Borrowed(id),
-        other => {
-            crate::id::base62("msg_", 24, &[&context.request_id, other.unwrap_or_default(), "0"]).into()
-        }
+        other => crate::id::base62("msg_", 24, &[&context.request_id, other.unwrap_or_default(), "0"]).into(),
     }
 }
 
 /// Writes `usage`; what the upstream does not say of the input is estimated.
-pub(in crate::claude) fn write_usage(object: &mut Object<'_>, usage: Option<&Usage>, context: &ClientContext) {
+pub(in crate::claude) fn write_usage(
+    object: &mut Object<'_>,
+    usage: Option<&Usage>,
+    context: &ClientContext,
+) {
     let mut usage = usage.cloned().unwrap_or_default();
     if usage.input.is_none() {
         usage.input = context.input_estimate;
@@ -104,7 +107,7 @@ impl<'a> Writer<'a> {
                 let next = next.filter(|_| reasoning.opaque.is_empty() && !reasoning.is_redacted);
                 let of_call = next.map(|opaque| signature::of_call(opaque, self.calls));
                 is_signed = of_call.is_some();
-                self.reasoning(array, reasoning, of_call);
+                self.reasoning(array, reasoning, of_call.as_ref());
                 continue;
             }
             if let Content::ToolCall(call) = &block.content {
@@ -119,13 +122,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn reasoning(&mut self, array: &mut Array<'_>, reasoning: &Reasoning, of_call: Option<Opaque>) {
+    fn reasoning(&mut self, array: &mut Array<'_>, reasoning: &Reasoning, of_call: Option<&Opaque>) {
         if self.visibility == Visibility::Absent {
             return;
         }
         let text = reasoning.text();
         let mut is_text_written = false;
-        for opaque in reasoning.opaque.iter().chain(&of_call) {
+        for opaque in reasoning.opaque.iter().chain(of_call) {
             if opaque.kind == OpaqueKind::ClaudeRedacted {
                 array.object(|object| {
                     object.str("type", "redacted_thinking");
@@ -227,19 +230,16 @@ fn write_plain(array: &mut Array<'_>, text: &str) {
 }
 
 fn write_text(array: &mut Array<'_>, text: &Text) {
-    let has_citations = text.annotations.iter().any(citation::is_written);
-    if text.text.is_empty() && !has_citations {
+    let citations: Vec<Raw> =
+        text.annotations.iter().filter_map(|annotation| citation::rendered(annotation, &text.text)).collect();
+    if text.text.is_empty() && citations.is_empty() {
         return;
     }
     array.object(|object| {
         object.str("type", "text");
         object.str("text", &text.text);
-        if has_citations {
-            object.array("citations", |array| {
-                for annotation in &text.annotations {
-                    citation::write(array, annotation, &text.text);
-                }
-            });
+        if !citations.is_empty() {
+            object.array("citations", |array| citations.iter().for_each(|raw| array.raw(raw.as_str())));
         }
     });
 }

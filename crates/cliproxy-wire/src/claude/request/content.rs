@@ -6,8 +6,8 @@ use crate::Error;
 use crate::format::Format;
 use crate::json::{Array, Object, Reader};
 use crate::model::{
-    Arguments, Block, CacheMark, CacheTtl, Content, Document, Media, OpaqueKind, Owner, Reasoning, Str, Text, ToolCall,
-    ToolResult,
+    Arguments, Block, CacheMark, CacheTtl, Content, Document, Media, OpaqueKind, Owner, Reasoning, Str, Text,
+    ToolCall, ToolResult,
 };
 
 use crate::normalize::arguments;
@@ -29,7 +29,11 @@ impl Writer<'_> {
         match &block.content {
             Content::Text(text) => self.text(array, text, block),
             Content::Refusal(text) => {
-                self.text(array, &Text::new(Str::clone(text)), &Block { cache: block.cache, ..Block::text("") });
+                self.text(
+                    array,
+                    &Text::new(Str::clone(text)),
+                    &Block { cache: block.cache, ..Block::text("") },
+                );
             }
             Content::Reasoning(reasoning) => write_reasoning(array, reasoning),
             Content::Image(image) => self.media(array, "image", &image.source, block, |_| ())?,

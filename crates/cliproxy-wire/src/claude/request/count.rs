@@ -26,10 +26,10 @@ pub fn decode_count_request(body: &[u8]) -> Result<Request, Error> {
 pub fn encode_count_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, Error> {
     let Prepared { mut request, mut plan, bridge, mut notes } = prepared;
     request.tools.retain(|tool| !matches!(tool, Tool::Hosted { .. }));
-    if let Members::Claude { thinking, .. } = &mut plan.members {
-        if matches!(thinking, Some(Thinking::Enabled { budget }) if *budget < 1024) {
-            *thinking = None;
-        }
+    if let Members::Claude { thinking, .. } = &mut plan.members
+        && matches!(thinking, Some(Thinking::Enabled { budget }) if *budget < 1024)
+    {
+        *thinking = None;
     }
     let mut betas = Betas::default();
     let mut body = Vec::with_capacity(4096);

@@ -6,7 +6,8 @@ use crate::Error;
 use crate::format::Format;
 use crate::json::{Kind, Raw, Reader};
 use crate::model::{
-    Block, Content, Instruction, InstructionRole, OutputFormat, Request, Role, Str, Tier, Tool, ToolChoice, Turn,
+    Block, Content, Instruction, InstructionRole, OutputFormat, Request, Role, Str, Tier, Tool, ToolChoice,
+    Turn,
 };
 
 use super::super::block::{self, Place};
@@ -277,7 +278,8 @@ pub(super) fn output_format(value: &mut Reader<'_>, request: &mut Request) -> Re
     match kind.as_str() {
         "json_schema" => {
             let schema = schema.ok_or_else(|| Error::missing("schema"))?;
-            request.output.format = OutputFormat::JsonSchema { name, description: None, schema, strict: None };
+            request.output.format =
+                OutputFormat::JsonSchema { name, description: None, schema, strict: None };
             Ok(())
         }
         "text" => Ok(()),
@@ -289,10 +291,8 @@ pub(super) fn output_format(value: &mut Reader<'_>, request: &mut Request) -> Re
 pub(super) fn has_tool(request: &Request, name: &str) -> bool {
     request.tools.iter().any(|tool| match tool {
         Tool::Function { name: known, .. } | Tool::Custom { name: known, .. } => **known == *name,
-        Tool::Hosted { native, .. } => {
-            crate::json::member(native.value.as_str(), "name")
-                .is_some_and(|known| Reader::new(known).str().is_ok_and(|known| known == name))
-        }
+        Tool::Hosted { native, .. } => crate::json::member(native.value.as_str(), "name")
+            .is_some_and(|known| Reader::new(known).str().is_ok_and(|known| known == name)),
     })
 }
 

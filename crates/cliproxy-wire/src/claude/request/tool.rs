@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::Error;
 use crate::format::Format;
 use crate::json::{Kind, Raw, Reader};
-use crate::model::{CallKind, CacheMark, Ext, HostedKind, Native, Request, Str, Tool, ToolChoice};
+use crate::model::{CacheMark, CallKind, Ext, HostedKind, Native, Request, Str, Tool, ToolChoice};
 
 use super::super::block::{self, text};
 use super::super::hosted;

@@ -93,20 +93,19 @@ impl<'a> Gathered<'a> {
             Some("adaptive") => Some(self.effort.map_or(Mode::Auto, Mode::Level)),
             Some("disabled") => Some(Mode::Off),
             Some(other) => {
-                return Err(Error::malformed(format!("expected enabled, adaptive or disabled, found {other}"))
-                    .under_key("type")
-                    .under_key("thinking"));
+                return Err(Error::malformed(format!(
+                    "expected enabled, adaptive or disabled, found {other}"
+                ))
+                .under_key("type")
+                .under_key("thinking"));
             }
             None => self.effort.map(Mode::Level),
         };
         let is_thinking = matches!(self.kind.as_deref(), Some("enabled" | "adaptive"));
         let is_omitted = is_thinking && self.display.as_deref() == Some("omitted");
         let show = if is_thinking && !is_omitted { Show::Summary(Summary::Auto) } else { Show::Hidden };
-        let is_interleaved = request
-            .betas
-            .iter()
-            .any(|beta| beta.starts_with("interleaved-thinking"))
-            .then_some(true);
+        let is_interleaved =
+            request.betas.iter().any(|beta| beta.starts_with("interleaved-thinking")).then_some(true);
         if mode.is_none() && is_interleaved.is_none() {
             return Ok(());
         }
@@ -127,9 +126,8 @@ impl<'a> Gathered<'a> {
 
 /// Refuses a budget that leaves no room for an answer. With tools the budget may span several answers.
 pub(super) fn check_budget(request: &Request) -> Result<(), Error> {
-    let budget = match request.reasoning.as_ref().and_then(|wish| wish.mode) {
-        Some(Mode::Budget(budget)) => budget,
-        _ => return Ok(()),
+    let Some(Mode::Budget(budget)) = request.reasoning.as_ref().and_then(|wish| wish.mode) else {
+        return Ok(());
     };
     match request.max_output_tokens {
         Some(max) if max > 0 && budget >= max && request.tools.is_empty() => Err(Error::invalid(

@@ -33,7 +33,8 @@ pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
     let mut body = Vec::with_capacity(4096);
     let mut outcome = Ok(());
     json::object(&mut body, |object| {
-        let mut encoding = Encoding { request: &request, plan: &plan, target, betas: &mut betas, notes: &mut notes };
+        let mut encoding =
+            Encoding { request: &request, plan: &plan, target, betas: &mut betas, notes: &mut notes };
         outcome = encoding.body(object);
     });
     outcome?;
@@ -146,7 +147,8 @@ impl<'a> Encoding<'a> {
     fn sampling(&mut self, object: &mut Object<'_>) {
         let Sampling { temperature, top_p, top_k, stop, .. } = &self.request.sampling;
         let is_refused = self.plan.drops_sampling || self.target.caps.refuses_sampling;
-        let is_thinking = self.plan.is_on && matches!(self.plan.members, Members::Claude { thinking: Some(_), .. });
+        let is_thinking =
+            self.plan.is_on && matches!(self.plan.members, Members::Claude { thinking: Some(_), .. });
         #[expect(clippy::float_cmp, reason = "exactly this value is accepted")]
         let temperature_kept = temperature
             .map(|value| value.min(1.0))
@@ -190,11 +192,13 @@ impl<'a> Encoding<'a> {
             OutputFormat::JsonObject => {
                 Some("Answer with a single JSON object and nothing else: no prose, no code fence.".to_owned())
             }
-            OutputFormat::JsonSchema { schema, .. } if !self.target.caps.has_structured_output => Some(format!(
-                "Answer with a single JSON value and nothing else: no prose, no code fence. It must match this \
+            OutputFormat::JsonSchema { schema, .. } if !self.target.caps.has_structured_output => {
+                Some(format!(
+                    "Answer with a single JSON value and nothing else: no prose, no code fence. It must match this \
                  JSON Schema:\n{}",
-                schema.as_str()
-            )),
+                    schema.as_str()
+                ))
+            }
             _ => None,
         };
         let is_own = self.is_own();
@@ -229,9 +233,9 @@ impl<'a> Encoding<'a> {
         let last = self.request.turns.len().saturating_sub(1);
         object.array("messages", |array| {
             for (index, turn) in self.request.turns.iter().enumerate() {
-                outcome = self.turn(array, turn, index == last).map_err(|error| {
-                    error.under_index(index).under_key("messages")
-                });
+                outcome = self
+                    .turn(array, turn, index == last)
+                    .map_err(|error| error.under_index(index).under_key("messages"));
                 if outcome.is_err() {
                     break;
                 }
@@ -251,8 +255,7 @@ impl<'a> Encoding<'a> {
         };
         let is_own = self.is_own();
         let is_prefill = is_last && turn.role == Role::Assistant;
-        let mut writer =
-            Writer { betas: &mut *self.betas, is_own, upstream: self.target.profile.name };
+        let mut writer = Writer { betas: &mut *self.betas, is_own, upstream: self.target.profile.name };
         let mut outcome = Ok(());
         array.object(|object| {
             object.str("role", role);
@@ -290,10 +293,10 @@ impl<'a> Encoding<'a> {
         }
         let mut names: Vec<&'a str> = Vec::new();
         for block in request.turns.iter().flat_map(|turn| &turn.blocks) {
-            if let Content::ToolCall(call) = &block.content {
-                if !names.contains(&&*call.name) {
-                    names.push(&call.name);
-                }
+            if let Content::ToolCall(call) = &block.content
+                && !names.contains(&&*call.name)
+            {
+                names.push(&call.name);
             }
         }
         names
@@ -322,7 +325,10 @@ impl<'a> Encoding<'a> {
             for name in synthesized {
                 array.object(|object| {
                     object.str("name", name);
-                    object.raw("input_schema", r#"{"type":"object","properties":{},"additionalProperties":true}"#);
+                    object.raw(
+                        "input_schema",
+                        r#"{"type":"object","properties":{},"additionalProperties":true}"#,
+                    );
                 });
             }
         });
@@ -332,7 +338,9 @@ impl<'a> Encoding<'a> {
     /// False for a tool that the client's choice leaves out.
     fn is_allowed(&self, tool: &Tool) -> bool {
         match (&self.request.tool_choice, tool.name()) {
-            (Some(ToolChoice::Allowed { names, .. }), Some(name)) => names.iter().any(|(_, known)| known == name),
+            (Some(ToolChoice::Allowed { names, .. }), Some(name)) => {
+                names.iter().any(|(_, known)| known == name)
+            }
             (Some(ToolChoice::Allowed { .. }), None) => false,
             _ => true,
         }
@@ -400,7 +408,12 @@ impl<'a> Encoding<'a> {
     }
 
     /// A provider-executed tool of another format that has a counterpart here.
-    fn hosted_tool(&mut self, array: &mut Array<'_>, kind: HostedKind, parameters: &Raw) -> Result<(), Error> {
+    fn hosted_tool(
+        &mut self,
+        array: &mut Array<'_>,
+        kind: HostedKind,
+        parameters: &Raw,
+    ) -> Result<(), Error> {
         let (tool_type, name) = match kind {
             HostedKind::WebSearch => (self.target.caps.web_search_type, "web_search"),
             HostedKind::WebFetch => ("web_fetch_20250910", "web_fetch"),
@@ -454,13 +467,14 @@ impl<'a> Encoding<'a> {
             Some(ToolChoice::Auto | ToolChoice::Allowed { is_required: false, .. }) => ("auto", None),
             Some(ToolChoice::Required | ToolChoice::Allowed { is_required: true, .. }) => ("any", None),
             Some(ToolChoice::Named { name, .. }) => ("tool", Some(name.to_string())),
-            Some(ToolChoice::Hosted(kind)) => match self.hosted_name(*kind) {
-                Some(name) => ("tool", Some(name)),
-                None => {
+            Some(ToolChoice::Hosted(kind)) => {
+                if let Some(name) = self.hosted_name(*kind) {
+                    ("tool", Some(name))
+                } else {
                     self.notes.add("tool_choice");
                     ("auto", None)
                 }
-            },
+            }
             Some(ToolChoice::Native(native)) if native.format == Format::Claude => {
                 object.raw("tool_choice", native.value.as_str());
                 return;
@@ -493,7 +507,8 @@ impl<'a> Encoding<'a> {
     fn hosted_name(&self, wanted: HostedKind) -> Option<String> {
         self.request.tools.iter().find_map(|tool| match tool {
             Tool::Hosted { kind, native, .. } if *kind == wanted => {
-                let own = json::member(native.value.as_str(), "name").filter(|_| native.format == Format::Claude);
+                let own =
+                    json::member(native.value.as_str(), "name").filter(|_| native.format == Format::Claude);
                 match (own, kind) {
                     (Some(name), _) => Reader::new(name).string().ok(),
                     (None, HostedKind::WebSearch) => Some("web_search".to_owned()),

@@ -79,8 +79,10 @@ impl Decoder {
             members.kind = name.unwrap_or_default().to_owned().into();
         }
         if members.kind == "error" || (members.has_error && !members.kind.starts_with("content_block")) {
-            let fault = crate::fault::in_success(Format::Claude, &mut Reader::new(data))
-                .unwrap_or_else(|| Fault::new(Kind::BadUpstream, "the upstream reported an error without a message"));
+            let fault =
+                crate::fault::in_success(Format::Claude, &mut Reader::new(data)).unwrap_or_else(|| {
+                    Fault::new(Kind::BadUpstream, "the upstream reported an error without a message")
+                });
             self.fail(fault, out);
             return;
         }
@@ -100,7 +102,9 @@ impl Decoder {
         if self.is_started {
             let id = Raw::new(message).get("id").and_then(|id| id.to_text());
             if id.as_deref() != self.id.as_deref() {
-                out.push(Event::Warning("a second message began inside the first and was ignored".to_owned()));
+                out.push(Event::Warning(
+                    "a second message began inside the first and was ignored".to_owned(),
+                ));
             }
             return;
         }

@@ -10,8 +10,8 @@ use crate::codec::{ClientContext, StreamEncoder};
 use crate::format::Format;
 use crate::json::{self, Object, Raw};
 use crate::model::{
-    BlockKind, CandidateMeta, Channel, Content, Delta, Event, Ext, Hosted, HostedKind, HostedPhase, Media, Opaque,
-    OpaqueKind, Response, Status, Stop, StopReason, Str, Usage,
+    BlockKind, CandidateMeta, Channel, Content, Delta, Event, Ext, Hosted, HostedKind, HostedPhase, Media,
+    Opaque, OpaqueKind, Response, Status, Stop, StopReason, Str, Usage,
 };
 use crate::normalize::arguments;
 use crate::sse;
@@ -36,7 +36,7 @@ pub struct Encoder {
     next: u64,
     head: Option<Head>,
     waiting: VecDeque<Waiting>,
-    held: Option<Held>,
+    held: Option<Thought>,
     calls: u32,
     hosted: u32,
     searches: u32,
@@ -69,13 +69,7 @@ enum State {
         is_open: bool,
         text: String,
     },
-    Thinking {
-        is_open: bool,
-        /// Kept only when it is not written.
-        text: String,
-        channel: Option<(Channel, u32)>,
-        opaque: Vec<Opaque>,
-    },
+    Thinking(Thought),
     Call {
         input: Input,
         is_text: bool,
@@ -102,11 +96,13 @@ enum Input {
     Odd(String),
 }
 
-/// Thinking that is over but whose block is not yet closed.
-#[derive(Debug)]
-struct Held {
+/// Thinking that is being written, or that is over but whose block is not yet closed.
+#[derive(Debug, Default)]
+struct Thought {
     is_open: bool,
+    /// Kept only when it is not written.
     text: String,
+    channel: Option<(Channel, u32)>,
     opaque: Vec<Opaque>,
 }
 
@@ -173,12 +169,7 @@ impl Encoder {
         match kind {
             BlockKind::Text | BlockKind::Refusal => State::Text { is_open: false, text: String::new() },
             BlockKind::Reasoning { .. } if self.visibility == Visibility::Absent => State::Silent,
-            BlockKind::Reasoning { .. } => State::Thinking {
-                is_open: false,
-                text: String::new(),
-                channel: None,
-                opaque: Vec::new(),
-            },
+            BlockKind::Reasoning { .. } => State::Thinking(Thought::default()),
             BlockKind::ToolCall { call_id, name, kind, .. } => {
                 self.calls += 1;
                 self.content_start(out, |object| {
@@ -220,9 +211,6 @@ impl Encoder {
     fn piece(&mut self, state: &mut State, delta: Delta, out: &mut Vec<u8>) {
         match (state, delta) {
             (State::Text { is_open, text }, Delta::Text(piece) | Delta::Refusal(piece)) => {
-                if piece.is_empty() {
-                    return;
-                }
                 self.open_text(is_open, out);
                 self.content_delta(out, |object| {
                     object.str("type", "text_delta");
@@ -234,23 +222,19 @@ impl Encoder {
                 }
             }
             (State::Text { is_open, text }, Delta::Annotation(annotation)) => {
-                if citation::is_written(&annotation) {
+                if let Some(citation) = citation::rendered(&annotation, text) {
                     self.open_text(is_open, out);
-                    let mut raw = Vec::new();
-                    json::array(&mut raw, |array| citation::write(array, &annotation, text));
-                    let raw = String::from_utf8(raw).unwrap_or_default();
-                    let element = raw.strip_prefix('[').and_then(|raw| raw.strip_suffix(']')).unwrap_or("null");
                     self.content_delta(out, |object| {
                         object.str("type", "citations_delta");
-                        object.raw("citation", element);
+                        object.raw("citation", citation.as_str());
                     });
                 }
             }
-            (State::Thinking { is_open, text, channel, .. }, Delta::Reasoning { channel: of, part, text: piece }) => {
-                self.thinking(is_open, text, channel, (of, part), &piece, out);
+            (State::Thinking(thought), Delta::Reasoning { channel, part, text }) => {
+                self.thinking(thought, (channel, part), &text, out);
             }
-            (State::Thinking { opaque, .. }, Delta::Opaque(piece)) => opaque.push(piece),
-            (State::Call { input, .. }, Delta::Arguments(piece)) => self.arguments(input, piece, out),
+            (State::Thinking(thought), Delta::Opaque(piece)) => thought.opaque.push(piece),
+            (State::Call { input, .. }, Delta::Arguments(piece)) => self.arguments(input, &piece, out),
             (State::Media { transcript, .. }, Delta::Transcript(piece)) => transcript.push_str(&piece),
             (State::Media { more, .. }, Delta::Media(piece)) => more.push_str(&piece),
             _ => {}
@@ -266,32 +250,24 @@ impl Encoder {
         }
     }
 
-    fn thinking(
-        &mut self,
-        is_open: &mut bool,
-        kept: &mut String,
-        channel: &mut Option<(Channel, u32)>,
-        of: (Channel, u32),
-        piece: &str,
-        out: &mut Vec<u8>,
-    ) {
+    fn thinking(&mut self, thought: &mut Thought, of: (Channel, u32), piece: &str, out: &mut Vec<u8>) {
         if piece.is_empty() {
             return;
         }
-        let is_gap = match *channel {
+        let is_gap = match thought.channel {
             // One of the channels is enough: the other repeats it in other words.
             Some((known, _)) if known != of.0 => return,
             Some((_, part)) => part != of.1,
             None => false,
         };
-        *channel = Some(of);
+        thought.channel = Some(of);
         let gap = if is_gap { "\n\n" } else { "" };
         if self.visibility == Visibility::Omitted {
-            kept.push_str(gap);
-            kept.push_str(piece);
+            thought.text.push_str(gap);
+            thought.text.push_str(piece);
             return;
         }
-        if !std::mem::replace(is_open, true) {
+        if !std::mem::replace(&mut thought.is_open, true) {
             self.thinking_start(out);
         }
         self.content_delta(out, |object| {
@@ -312,12 +288,12 @@ impl Encoder {
         });
     }
 
-    fn arguments(&mut self, input: &mut Input, piece: String, out: &mut Vec<u8>) {
+    fn arguments(&mut self, input: &mut Input, piece: &str, out: &mut Vec<u8>) {
         match input {
-            Input::Live => self.input(&piece, out),
-            Input::Odd(text) => text.push_str(&piece),
+            Input::Live => self.input(piece, out),
+            Input::Odd(text) => text.push_str(piece),
             Input::Undecided(text) => {
-                text.push_str(&piece);
+                text.push_str(piece);
                 match text.trim_start().bytes().next() {
                     None => {}
                     Some(b'{') => {
@@ -380,9 +356,7 @@ impl Encoder {
                     self.content_stop(out);
                 }
             }
-            State::Thinking { is_open, text, opaque, .. } => {
-                self.held = Some(Held { is_open, text, opaque });
-            }
+            State::Thinking(thought) => self.held = Some(thought),
             State::Call { input, is_text } => {
                 match input {
                     Input::Live => {}
@@ -418,7 +392,7 @@ impl Encoder {
         if self.visibility == Visibility::Absent {
             return;
         }
-        let Some(Held { mut is_open, text, opaque }) = held else {
+        let Some(Thought { mut is_open, text, opaque, .. }) = held else {
             if let Some(opaque) = of_call {
                 self.signed_block(Some(&opaque), "", out);
             }

@@ -4,7 +4,8 @@ use crate::Error;
 use crate::format::Format;
 use crate::json::{Raw, Reader, Surrogates};
 use crate::model::{
-    Anchor, Block, BlockKind, CallKind, Channel, Content, Delta, Event, Hosted, Native, Opaque, OpaqueKind, Owner,
+    Anchor, Block, BlockKind, CallKind, Channel, Content, Delta, Event, Hosted, Native, Opaque, OpaqueKind,
+    Owner,
 };
 
 use super::super::request::copy_members;
@@ -60,7 +61,8 @@ impl Open {
         let mut open = Self { index, block: ordinal, state: State::Text, text: Surrogates::default() };
         // Thinking is read here: in a start, text and signature are often empty or absent.
         if kind == "thinking" {
-            let member = |name: &str| Raw::new(text).get(name).and_then(|raw| raw.to_text()).unwrap_or_default();
+            let member =
+                |name: &str| Raw::new(text).get(name).and_then(|raw| raw.to_text()).unwrap_or_default();
             open.state = State::Reasoning { signature: member("signature") };
             open.begin(BlockKind::Reasoning { id: None, is_redacted: false }, out);
             open.thinking(member("thinking"), out);
