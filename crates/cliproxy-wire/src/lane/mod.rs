@@ -2,13 +2,20 @@
 //!
 //! Lane 1 changes nothing, lane 2 patches single members; translation (lane 3) is the codecs' work. New members and
 //! event types of a provider work here on the day they appear, because nothing is understood that need not be:
-//! [`peek`] reads of a request what routing needs, [`rewrite`] changes in it what must change. What to choose, and
-//! where to send, is for the engine.
+//! [`peek`] reads of a request what routing needs, [`rewrite`] changes in it what must change,
+//! [`Relay`] and [`body`] pass the answer on and read along. What to choose, and where to send, is for the engine.
 
+mod edit;
 mod history;
+mod line;
 mod peek;
+mod relay;
 mod rewrite;
+mod tap;
 
+pub use edit::{AnswerEnvelope, Changes};
 pub use history::{Acceptance, repairs};
 pub use peek::{Peek, peek};
+pub use relay::{Body, Relay, body, body_usage};
 pub use rewrite::{Envelope, Rewrite, rewrite};
+pub use tap::{Progress, Tap};
