@@ -27,18 +27,44 @@ pub enum Frame<'a> {
     Comment,
 }
 
-/// Writes a frame with `event:` and `data:` lines. `data` must not hold line breaks.
+/// Writes a frame with `event:` and `data:` lines. `data` is JSON; line breaks between its tokens become spaces.
 pub fn event(out: &mut Vec<u8>, name: &str, data: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    data(out);
+    one_line(out, data);
     out.extend_from_slice(b"\n\n");
 }
 
-/// Writes a frame with a `data:` line. `data` must not hold line breaks.
+/// Writes a frame with a `data:` line. `data` is JSON; line breaks between its tokens become spaces.
 pub fn data(out: &mut Vec<u8>, data: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"data: ");
-    data(out);
+    one_line(out, data);
     out.extend_from_slice(b"\n\n");
+}
+
+/// JSON that is carried through as it was sent may be laid out over lines, which would end the frame. Inside of
+/// strings JSON has no bare line breaks, so each one is white space.
+fn one_line(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    write(out);
+    let written = out.get_mut(start..).unwrap_or_default();
+    let mut at = 0;
+    while let Some(found) = written.get(at..).and_then(|rest| memchr::memchr2(b'\n', b'\r', rest)) {
+        at += found;
+        if let Some(byte) = written.get_mut(at) {
+            *byte = b' ';
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn json_laid_out_over_lines_stays_one_frame() {
+        let mut out = Vec::new();
+        super::event(&mut out, "e", |out| out.extend_from_slice(b"{\"a\":\r\n 1}"));
+        super::data(&mut out, |out| out.extend_from_slice(b"[\n]"));
+        assert_eq!(out, b"event: e\ndata: {\"a\":   1}\n\ndata: [ ]\n\n");
+    }
 }
