@@ -42,7 +42,7 @@ pub(super) fn decode(word: &str, has_call: bool, explanation: Option<&str>) -> S
     Stop {
         reason,
         sequence: None,
-        explanation: explanation.filter(|_| reason != StopReason::EndTurn).map(Into::into),
+        explanation: explanation.filter(|_| word != "STOP").map(Into::into),
         native: (!word.is_empty()).then(|| (Format::Gemini, word.into())),
     }
 }

@@ -10,5 +10,6 @@
 )]
 
 mod corpus_claude;
+mod corpus_gemini;
 mod fault;
 mod fold;

@@ -53,7 +53,7 @@ pub(super) fn generation_config(reader: &mut Reader<'_>, request: &mut Request) 
                 request.output.modalities = (!modalities.is_empty()).then_some(modalities);
             }
             "speechConfig" => request.output.audio = value.opt(Reader::raw)?.map(speech),
-            "imageConfig" => request.output.image = value.opt(image)?,
+            "imageConfig" => request.output.image = value.opt(image)?.filter(|image| !image.is_empty()),
             "thinkingConfig" => request.reasoning = value.opt(thinking)?,
             _ => {
                 if let Some(other) = value.opt(Reader::to_raw)? {

@@ -20,7 +20,7 @@ use crate::model::{
     Annotation, Audio, Block, BlockKind, CandidateMeta, Content, Delta, Event, Ext, Hosted, HostedPhase,
     Media, Opaque, Show, Stop, StopReason, Str, Usage,
 };
-use crate::{Format, opaque, usage};
+use crate::{Format, opaque, sse, usage};
 
 /// Writes a stream for a client of this format.
 #[derive(Debug)]
@@ -79,9 +79,7 @@ struct Pending {
 impl Head {
     fn frame(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         if self.is_sse {
-            out.extend_from_slice(b"data: ");
-            write(out);
-            out.extend_from_slice(b"\n\n");
+            sse::data(out, write);
         } else {
             out.extend_from_slice(if std::mem::replace(&mut self.is_open, true) { b",\n" } else { b"[" });
             write(out);
@@ -494,9 +492,7 @@ impl Line {
         }
         out.u64("index", u64::from(index));
         out.str("finishReason", stop::encode(&stop));
-        if is_refused {
-            out.opt_str("finishMessage", stop.explanation.as_deref());
-        }
+        out.opt_str("finishMessage", stop.explanation.as_deref());
         match &self.meta.grounding {
             Some(grounding) => out.raw("groundingMetadata", grounding.as_str()),
             None if !self.gathered.is_empty() => self.gathered.write(out),
