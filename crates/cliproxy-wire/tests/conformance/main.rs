@@ -9,7 +9,9 @@
     reason = "tests"
 )]
 
+mod claude_answer;
 mod corpus_claude;
 mod corpus_gemini;
 mod fault;
 mod fold;
+mod support;

@@ -1,0 +1,129 @@
+//! What the statements' tests share: a request on its way out, a stream on its way back.
+
+use cliproxy_wire::catalog::{self, Caps};
+use cliproxy_wire::codec::{ClientContext, Encoded, Strictness, Target, UpstreamContext};
+use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::model::{Event, Request, Show, Summary};
+use cliproxy_wire::profile::Profile;
+use cliproxy_wire::reasoning::Table;
+use cliproxy_wire::schema::Cleaned;
+use cliproxy_wire::{Error, sse};
+use serde_json::Value;
+
+/// An upstream to encode for. The fields may be changed before [`Upstream::encode`].
+pub(crate) struct Upstream {
+    pub(crate) profile: Profile,
+    pub(crate) caps: Caps,
+    pub(crate) model: String,
+    pub(crate) strictness: Strictness,
+}
+
+impl Upstream {
+    /// The upstream of `profile` with what the catalog knows of `model`.
+    pub(crate) fn new(profile: Profile, model: &str) -> Self {
+        Self { profile, caps: catalog::caps(model), model: model.to_owned(), strictness: Strictness::Default }
+    }
+
+    /// The request that a client of `from` causes.
+    pub(crate) fn try_encode(&self, from: Format, body: &Value) -> Result<Encoded, Error> {
+        let request = decode(from, body)?;
+        self.encode_request(&request)
+    }
+
+    /// The same for a request of the model.
+    pub(crate) fn encode_request(&self, request: &Request) -> Result<Encoded, Error> {
+        let table = Table::default();
+        let schemas = Cleaned::default();
+        let target = Target {
+            profile: &self.profile,
+            caps: &self.caps,
+            model: &self.model,
+            suffix: None,
+            stream: request.stream,
+            scope: None,
+            strictness: self.strictness,
+            table: &table,
+            schemas: &schemas,
+            memory: None,
+            repair: None,
+        };
+        format::encode_request(request, &target)
+    }
+
+    /// The body that a client of `from` causes.
+    pub(crate) fn encode(&self, from: Format, body: &Value) -> Value {
+        let encoded = self.try_encode(from, body).unwrap();
+        serde_json::from_slice(&encoded.body).unwrap()
+    }
+}
+
+/// A client's request.
+pub(crate) fn decode(from: Format, body: &Value) -> Result<Request, Error> {
+    format::decode_request(from, &serde_json::to_vec(body).unwrap(), PathWish { model: "m", stream: false })
+}
+
+/// A client of `to` that is shown reasoning and knows its upstream's model names.
+pub(crate) fn client(to: Format) -> ClientContext {
+    let mut context = ClientContext::new(&Request::new(to, "m"), "req_fx", 1_785_500_000);
+    context.show = Show::Summary(Summary::Auto);
+    context.now = || 1_785_500_003;
+    context.include_usage = true;
+    context
+}
+
+/// The stream that a client gets of an upstream's, which arrives whole, in odd pieces and byte by byte.
+pub(crate) fn translate(profile: &Profile, stream: &str, to: Format, context: &ClientContext) -> String {
+    let events = events(profile, stream);
+    for lengths in [&[1][..], &[2, 3, 5, 7, 11]] {
+        assert_eq!(events_of_pieces(profile, stream, lengths), events, "pieces of {lengths:?}");
+    }
+    write(to, context, events)
+}
+
+/// The events of an upstream's stream.
+pub(crate) fn events(profile: &Profile, stream: &str) -> Vec<Event> {
+    events_of_pieces(profile, stream, &[usize::MAX])
+}
+
+fn events_of_pieces(profile: &Profile, stream: &str, lengths: &[usize]) -> Vec<Event> {
+    let mut decoder = format::stream_decoder(profile.format, UpstreamContext::new(profile, "req_fx"));
+    let mut frames = sse::Decoder::new(32 << 20);
+    let mut out = Vec::new();
+    let mut rest = stream.as_bytes();
+    for length in lengths.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (piece, after) = rest.split_at((*length).min(rest.len()));
+        frames.push(piece, &mut |frame| decoder.frame(&frame, &mut out)).unwrap();
+        rest = after;
+    }
+    frames.finish(&mut |frame| decoder.frame(&frame, &mut out)).unwrap();
+    decoder.finish(None, &mut out);
+    out
+}
+
+/// The stream that a client of `to` gets of these events.
+pub(crate) fn write(to: Format, context: &ClientContext, events: Vec<Event>) -> String {
+    let mut encoder = format::stream_encoder(to, context.clone());
+    let mut out = Vec::new();
+    for event in events {
+        encoder.event(event, &mut out);
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// A hand-made fixture of the repository.
+pub(crate) fn fixture(path: &str) -> String {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/");
+    std::fs::read_to_string(format!("{root}{path}")).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The data of the frames of a stream, in order.
+pub(crate) fn frames(stream: &str) -> Vec<Value> {
+    stream
+        .split("\n\n")
+        .filter_map(|frame| frame.lines().find_map(|line| line.strip_prefix("data: ")))
+        .filter_map(|data| serde_json::from_str(data).ok())
+        .collect()
+}
