@@ -215,6 +215,8 @@ pub struct Bridge {
     pub tools: BTreeMap<String, ToolOrigin>,
     /// Stop sequences that the gateway enforces.
     pub stop_filter: Vec<Str>,
+    /// How many answers the filter has to watch; 0 without a filter.
+    pub candidates: u64,
     /// Wire name of the forced tool whose input is the structured answer.
     pub structured_tool: Option<String>,
 }
@@ -228,7 +230,9 @@ pub struct ToolOrigin {
     pub namespace: Option<Str>,
     /// The client declared a free-form tool that was sent as a function with an `input` string.
     pub is_custom: bool,
-    /// The client declared a typed tool of its format (`local_shell` …) that was sent as a function.
+    /// The client declared a typed tool of the Responses format that was sent as a function: the type of the item it
+    /// wants (`local_shell_call` …). Calls then carry `{"type":…}` with this type as their native item, and the encoder
+    /// builds the rest of the item from the arguments.
     pub native_type: Option<Str>,
 }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::codec::ToolOrigin;
-use crate::model::{Arguments, Block, CallKind, Content, Role, Str, ToolCall, ToolResult};
+use crate::model::{Arguments, CallKind, Content, Role, Str, ToolCall, ToolResult};
 
 use super::name::Names;
 use super::{Work, arguments, id};
@@ -88,10 +88,4 @@ fn label(result: &mut ToolResult, id: Str, name: Str, kind: CallKind, format: cr
     if result.native.as_ref().is_some_and(|native| native.format != format) {
         result.native = None;
     }
-}
-
-/// Whether the history holds calls.
-pub(super) fn has_calls(work: &Work<'_>) -> bool {
-    let is_call = |block: &Block| matches!(block.content, Content::ToolCall(_));
-    work.request.turns.iter().any(|turn| turn.blocks.iter().any(is_call))
 }

@@ -108,7 +108,7 @@ fn claude(request: &mut Request, target: &Target<'_>) {
     for mut turn in std::mem::take(&mut request.turns) {
         match turns.last_mut() {
             Some(last) if is_instruction(last) && is_instruction(&turn) => {
-                last.blocks.append(&mut turn.blocks)
+                last.blocks.append(&mut turn.blocks);
             }
             _ => turns.push(turn),
         }

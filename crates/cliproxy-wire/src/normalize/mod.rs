@@ -5,15 +5,23 @@
 //! path in the client's body, the upstream and the remedy.
 
 pub mod arguments;
+mod cache;
 mod call;
+mod choice;
+mod executed;
+mod hosted;
 pub mod id;
 mod instruction;
+mod limit;
+mod media;
 mod name;
+mod output;
 mod pair;
 mod place;
 mod restore;
 mod tool;
 mod turn;
+mod typed;
 
 pub use restore::Restore;
 
@@ -66,6 +74,11 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Whether the history holds calls.
+    fn has_history_calls(&self) -> bool {
+        self.request.turns.iter().any(|turn| pair::calls(turn).next().is_some())
+    }
+
     /// Refuses something without which the answer would be wrong; lenient mode drops it.
     fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) -> Result<(), Error> {
         let path = path.into();
@@ -91,19 +104,30 @@ pub fn prepare(request: &Request, target: &Target<'_>) -> Result<Prepared, Error
         bridge: Bridge::default(),
         notes: Notes::default(),
     };
+    limit::refuse(&mut work)?;
+    limit::references(&mut work)?;
+    media::apply(&mut work)?;
+    executed::apply(&mut work)?;
     turn::drop_empty(&mut work.request.turns, format);
     pair::apply(&mut work.request.turns);
     turn::drop_empty(&mut work.request.turns, format);
+    let mut names = tool::apply(&mut work)?;
+    choice::apply(&mut work, &names)?;
+    turn::prefill(&mut work)?;
+    work.plan = crate::reasoning::plan(&work.request, target, &mut work.notes)?;
+    output::apply(&mut work)?;
     instruction::apply(&mut work.request, target);
     turn::merge(&mut work.request.turns, format);
-    turn::prefill(&mut work)?;
-    let mut names = tool::apply(&mut work)?;
-    work.plan = crate::reasoning::plan(&work.request, target, &mut work.notes)?;
     turn::drop_empty(&mut work.request.turns, format);
     turn::merge(&mut work.request.turns, format);
     turn::ensure_user(&mut work);
     turn::drop_empty_in_results(&mut work.request.turns, format);
     call::apply(&mut work, &mut names);
+    media::relocate(&mut work);
+    tool::declare_history(&mut work);
+    limit::sampling(&mut work)?;
+    limit::stops(&mut work)?;
+    cache::apply(&mut work);
     let Work { request, plan, bridge, notes, .. } = work;
     Ok(Prepared { request, plan, bridge, notes })
 }

@@ -205,7 +205,7 @@ impl Repair {
             if let Some(slot) = free {
                 winners.insert(slot, at);
                 set_slot(found, at, slot, false);
-            } else if let Some(slot) = before.last() {
+            } else if let Some(slot) = before.max() {
                 // A second result for the same call: the last one with content stays.
                 let is_empty = found.get(at).is_none_or(|found| is_empty(&found.block));
                 let loser = if is_empty { at } else { winners.insert(slot, at).unwrap_or(at) };

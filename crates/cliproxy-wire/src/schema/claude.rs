@@ -76,7 +76,7 @@ fn flatten(root: &mut Map<String, Value>, branches: &[Value], document: &Value) 
     }
     if groups.len() > 1 {
         let own = root.get("description").and_then(Value::as_str).map(str::to_owned);
-        let text = describe(vec![format!("give one of: {}", groups.join(", or "))], own);
+        let text = describe(&[format!("give one of: {}", groups.join(", or "))], own);
         root.insert("description".to_owned(), text.into());
     }
 }
@@ -173,7 +173,7 @@ fn node(value: Value, depth: usize) -> Value {
     if is_object {
         out.insert("additionalProperties".to_owned(), false.into());
     }
-    if let Some(text) = describe(phrases, description) {
+    if let Some(text) = describe(&phrases, description) {
         out.insert("description".to_owned(), text.into());
     }
     Value::Object(out)

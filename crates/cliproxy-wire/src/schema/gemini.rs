@@ -241,9 +241,12 @@ impl Cleaning<'_> {
             ("format", Value::String(format)) => {
                 let is_number =
                     matches!(source.get("type").and_then(Value::as_str), Some(kind) if is_numeric(kind));
-                if is_number || matches!(format.as_str(), "date-time" | "date" | "time") {
-                    node.out.insert(key.to_owned(), member.clone());
-                } else if self.dialect == Dialect::OpenApi && format == "enum" {
+                let is_kept = match format.as_str() {
+                    "date-time" | "date" | "time" => true,
+                    "enum" => self.dialect == Dialect::OpenApi,
+                    _ => is_number,
+                };
+                if is_kept {
                     node.out.insert(key.to_owned(), member.clone());
                 } else {
                     node.phrases.push(format!("format: {format}"));
@@ -369,10 +372,8 @@ fn finish(node: Node) -> Value {
                 let both = vec![Value::from(std::mem::take(name)), "null".into()];
                 out.insert("type".to_owned(), both.into());
             }
-            Some(Value::Array(names)) => {
-                if !names.iter().any(|name| name == "null") {
-                    names.push("null".into());
-                }
+            Some(Value::Array(names)) if !names.iter().any(|name| name == "null") => {
+                names.push("null".into());
             }
             Some(_) => {}
             None if !any_of.is_empty() => {
@@ -387,7 +388,7 @@ fn finish(node: Node) -> Value {
     if !any_of.is_empty() {
         out.insert("anyOf".to_owned(), any_of.into());
     }
-    requirement(&mut out, required);
+    requirement(&mut out, &required);
     if let Some(Value::Array(order)) = out.get("propertyOrdering") {
         let known = out.get("properties").and_then(Value::as_object);
         let kept: Vec<Value> = order
@@ -409,21 +410,21 @@ fn finish(node: Node) -> Value {
     {
         out.insert("items".to_owned(), Value::Object(Map::new()));
     }
-    if let Some(text) = describe(phrases, description) {
+    if let Some(text) = describe(&phrases, description) {
         out.insert("description".to_owned(), text.into());
     }
     Value::Object(out)
 }
 
 /// `required` names existing properties, each once.
-fn requirement(out: &mut Map<String, Value>, own: Vec<Value>) {
+fn requirement(out: &mut Map<String, Value>, own: &[Value]) {
     let listed = out.get("required").and_then(Value::as_array);
     if listed.is_none() && own.is_empty() {
         return;
     }
     let properties = out.get("properties").and_then(Value::as_object);
     let mut kept: Vec<Value> = Vec::new();
-    for name in listed.into_iter().flatten().chain(&own) {
+    for name in listed.into_iter().flatten().chain(own) {
         let exists = name.as_str().is_some_and(|name| properties.is_some_and(|all| all.contains_key(name)));
         if exists && !kept.contains(name) {
             kept.push(name.clone());

@@ -60,15 +60,15 @@ pub(super) fn into(node: &mut Map<String, Value>, other: Map<String, Value>) {
                     *own = both;
                 }
             }
-            ("minimum" | "minLength" | "minItems" | "exclusiveMinimum" | "minProperties", own, value) => {
-                if value.as_f64() > own.as_f64() {
-                    *own = value;
-                }
+            ("minimum" | "minLength" | "minItems" | "exclusiveMinimum" | "minProperties", own, value)
+                if value.as_f64() > own.as_f64() =>
+            {
+                *own = value;
             }
-            ("maximum" | "maxLength" | "maxItems" | "exclusiveMaximum" | "maxProperties", own, value) => {
-                if value.as_f64() < own.as_f64() {
-                    *own = value;
-                }
+            ("maximum" | "maxLength" | "maxItems" | "exclusiveMaximum" | "maxProperties", own, value)
+                if value.as_f64() < own.as_f64() =>
+            {
+                *own = value;
             }
             ("type", own, value) => {
                 let own_type = own.clone();
@@ -81,10 +81,10 @@ pub(super) fn into(node: &mut Map<String, Value>, other: Map<String, Value>) {
                 own.push('\n');
                 own.push_str(&value);
             }
-            ("additionalProperties", own, value) => {
-                if value == Value::Bool(false) || *own == Value::Bool(true) {
-                    *own = value;
-                }
+            ("additionalProperties", own, value)
+                if value == Value::Bool(false) || *own == Value::Bool(true) =>
+            {
+                *own = value;
             }
             _ => {}
         }

@@ -109,7 +109,7 @@ fn is_bare_properties(map: &Map<String, Value>) -> bool {
 }
 
 /// Appends a phrase to the description of a node that is being built.
-fn describe(phrases: Vec<String>, description: Option<String>) -> Option<String> {
+fn describe(phrases: &[String], description: Option<String>) -> Option<String> {
     if phrases.is_empty() {
         return description;
     }

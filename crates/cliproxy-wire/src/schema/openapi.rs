@@ -67,7 +67,7 @@ pub(super) fn from_normal(value: Value) -> Value {
         Some(Value::String(text)) => Some(text),
         _ => None,
     };
-    if let Some(text) = describe(phrases, description) {
+    if let Some(text) = describe(&phrases, description) {
         map.insert("description".to_owned(), text.into());
     }
     if is_nullable {

@@ -154,7 +154,9 @@ pub(super) fn references<'v>(value: &'v Value, out: &mut BTreeSet<&'v str>) {
         match (children(key), member) {
             (Children::Map, Value::Object(nodes)) => nodes.values().for_each(|node| references(node, out)),
             (Children::List | Children::NodeOrList, Value::Array(nodes)) => {
-                nodes.iter().for_each(|node| references(node, out));
+                for node in nodes {
+                    references(node, out);
+                }
             }
             (Children::Node | Children::NodeOrList, Value::Object(_)) => references(member, out),
             (Children::None, Value::String(reference)) if key == "$ref" => {
@@ -235,7 +237,9 @@ fn relax(value: &mut Value, back: &BTreeSet<String>) {
         match (children(key), member) {
             (Children::Map, Value::Object(nodes)) => nodes.values_mut().for_each(|node| relax(node, back)),
             (Children::List | Children::NodeOrList, Value::Array(nodes)) => {
-                nodes.iter_mut().for_each(|node| relax(node, back));
+                for node in nodes {
+                    relax(node, back);
+                }
             }
             (Children::Node | Children::NodeOrList, member) => relax(member, back),
             _ => {}
