@@ -41,11 +41,21 @@ impl Changes {
         self.model.is_some() || self.hides_usage || self.envelope != AnswerEnvelope::Keep
     }
 
-    /// The data of a frame, or a whole body, changed; `None` when it is to be left out.
-    pub(super) fn apply<'d>(&self, format: Format, data: &'d str) -> Option<Cow<'d, str>> {
+    /// The data of a frame, changed; `None` when it is to be left out.
+    pub(super) fn frame<'d>(&self, format: Format, data: &'d str) -> Option<Cow<'d, str>> {
         if self.hides_usage && format == Format::Chat && is_usage_chunk(data) {
             return None;
         }
+        Some(self.apply(format, data, format == Format::Chat))
+    }
+
+    /// A whole body, changed.
+    pub(super) fn body<'d>(&self, format: Format, body: &'d str) -> Cow<'d, str> {
+        self.apply(format, body, true)
+    }
+
+    /// Bodies, and the frames of Chat, name the model themselves; other frames in what they carry.
+    fn apply<'d>(&self, format: Format, data: &'d str, names_itself: bool) -> Cow<'d, str> {
         let mut text = Cow::Borrowed(data);
         if self.envelope == AnswerEnvelope::Unwrap
             && let Some(inner) = json::member(data, "response")
@@ -53,7 +63,7 @@ impl Changes {
             text = Cow::Borrowed(inner);
         }
         if let Some(name) = &self.model
-            && let Some(range) = model(format, &text)
+            && let Some(range) = model(format, &text, names_itself)
         {
             let mut out = Vec::with_capacity(text.len() + name.len());
             out.extend_from_slice(text.get(..range.start).unwrap_or_default().as_bytes());
@@ -64,7 +74,7 @@ impl Changes {
         if self.envelope == AnswerEnvelope::Wrap && text.trim_start().starts_with('{') && !is_error(&text) {
             text = format!("{{\"response\":{}}}", text.trim()).into();
         }
-        Some(text)
+        text
     }
 }
 
@@ -85,7 +95,7 @@ fn is_usage_chunk(data: &str) -> bool {
 }
 
 /// Where the answer names its model.
-fn model(format: Format, text: &str) -> Option<Range<usize>> {
+fn model(format: Format, text: &str, names_itself: bool) -> Option<Range<usize>> {
     let key = if format == Format::Gemini { "\"modelVersion\"" } else { "\"model\"" };
     if !has(text, key) {
         return None;
@@ -102,8 +112,10 @@ fn model(format: Format, text: &str) -> Option<Range<usize>> {
     };
     reader
         .object(|outer, value| match (format, outer) {
-            (Format::Gemini, "modelVersion")
-            | (Format::Chat | Format::Responses | Format::Claude, "model") => name(value, &mut found),
+            (Format::Gemini, "modelVersion") => name(value, &mut found),
+            (Format::Chat | Format::Responses | Format::Claude, "model") if names_itself => {
+                name(value, &mut found)
+            }
             (Format::Gemini | Format::Responses, "response") | (Format::Claude, "message")
                 if value.kind() == Kind::Object =>
             {
@@ -126,7 +138,7 @@ mod tests {
 
     fn renamed(format: Format, data: &str) -> String {
         let changes = Changes { model: Some("mine".to_owned()), ..Changes::default() };
-        changes.apply(format, data).unwrap().into_owned()
+        changes.frame(format, data).unwrap().into_owned()
     }
 
     #[test]
@@ -163,29 +175,29 @@ mod tests {
     #[test]
     fn only_a_chunk_with_usage_alone_is_left_out() {
         let changes = Changes { hides_usage: true, ..Changes::default() };
-        assert!(changes.apply(Format::Chat, r#"{"choices":[ ],"usage":{"prompt_tokens":1}}"#).is_none());
+        assert!(changes.frame(Format::Chat, r#"{"choices":[ ],"usage":{"prompt_tokens":1}}"#).is_none());
         for kept in [
             r#"{"choices":[{"delta":{}}],"usage":{"prompt_tokens":1}}"#,
             r#"{"choices":[],"usage":null}"#,
             r#"{"choices":[],"prompt_filter_results":[]}"#,
         ] {
-            assert_eq!(changes.apply(Format::Chat, kept).unwrap(), kept);
+            assert_eq!(changes.frame(Format::Chat, kept).unwrap(), kept);
         }
     }
 
     #[test]
     fn envelopes_are_put_on_and_taken_off() {
         let wrap = Changes { envelope: AnswerEnvelope::Wrap, ..Changes::default() };
-        assert_eq!(wrap.apply(Format::Gemini, "{\"a\":1.0}").unwrap(), "{\"response\":{\"a\":1.0}}");
-        assert_eq!(wrap.apply(Format::Gemini, "{\"error\":{}}").unwrap(), "{\"error\":{}}");
+        assert_eq!(wrap.frame(Format::Gemini, "{\"a\":1.0}").unwrap(), "{\"response\":{\"a\":1.0}}");
+        assert_eq!(wrap.frame(Format::Gemini, "{\"error\":{}}").unwrap(), "{\"error\":{}}");
         let unwrap =
             Changes { envelope: AnswerEnvelope::Unwrap, model: Some("m".to_owned()), ..Changes::default() };
         assert_eq!(
             unwrap
-                .apply(Format::Gemini, r#"{"response":{"a":1e3,"modelVersion":"x"},"traceId":"t"}"#)
+                .frame(Format::Gemini, r#"{"response":{"a":1e3,"modelVersion":"x"},"traceId":"t"}"#)
                 .unwrap(),
             r#"{"a":1e3,"modelVersion":"m"}"#
         );
-        assert_eq!(unwrap.apply(Format::Gemini, "{\"error\":{}}").unwrap(), "{\"error\":{}}");
+        assert_eq!(unwrap.frame(Format::Gemini, "{\"error\":{}}").unwrap(), "{\"error\":{}}");
     }
 }

@@ -131,7 +131,7 @@ impl Lines {
             return Fate::LeaveOut;
         }
         let Ok(text) = std::str::from_utf8(data) else { return Fate::Keep };
-        match self.changes.apply(self.format, text) {
+        match self.changes.frame(self.format, text) {
             None => {
                 self.is_frame_left_out = true;
                 Fate::LeaveOut
@@ -155,7 +155,7 @@ impl Lines {
     fn joined(&mut self, data: &[u8]) -> Vec<u8> {
         let mut line = Vec::with_capacity(data.len() + 8);
         let text = String::from_utf8_lossy(data);
-        let changed = self.changes.apply(self.format, &text);
+        let changed = self.changes.frame(self.format, &text);
         let Some(changed) = changed else {
             self.is_frame_left_out = true;
             return line;

@@ -137,7 +137,7 @@ impl Relay {
     fn elements(&mut self, elements: Vec<String>, is_sse: bool) -> Bytes {
         let mut bytes = Vec::new();
         for data in elements {
-            let Some(data) = self.changes.apply(self.format, &data) else { continue };
+            let Some(data) = self.changes.frame(self.format, &data) else { continue };
             if is_sse {
                 sse::data(&mut bytes, |out| {
                     out.extend(data.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
@@ -295,7 +295,7 @@ pub fn body(format: Format, bytes: Bytes, changes: &Changes) -> Body {
     let changed = if changes.has_edits() {
         std::str::from_utf8(&bytes)
             .ok()
-            .and_then(|text| changes.apply(format, text))
+            .map(|text| changes.body(format, text))
             .filter(|changed| changed.as_bytes() != bytes)
             .map(|changed| Bytes::from(changed.into_owned()))
     } else {

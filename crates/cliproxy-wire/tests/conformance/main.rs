@@ -14,4 +14,5 @@ mod corpus_claude;
 mod corpus_gemini;
 mod fault;
 mod fold;
+mod lane;
 mod support;
