@@ -12,6 +12,7 @@
 mod claude_answer;
 mod corpus_claude;
 mod corpus_gemini;
+mod corpus_lane;
 mod fault;
 mod fold;
 mod lane;
