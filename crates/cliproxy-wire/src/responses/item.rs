@@ -161,6 +161,11 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// True for messages of others that an answer repeats, as compaction does.
+    pub(super) fn is_echo(&self) -> bool {
+        self.role.as_deref().is_some_and(|role| role != "assistant")
+    }
+
     /// The item as it was written.
     pub(super) fn span(&self) -> &'a str {
         self.whole.as_ref().and_then(|whole| whole.clone().raw().ok()).unwrap_or("null")
@@ -179,11 +184,6 @@ impl<'a> Item<'a> {
             .and_then(|environment| crate::json::member(environment, "type"))
             .is_some_and(|word| word.starts_with("\"container"));
         (!is_container).then_some(typed)
-    }
-
-    /// True when the client has to execute what this item calls.
-    pub(super) fn is_client_call(&self) -> bool {
-        matches!(self.kind(), Some("function_call" | "custom_tool_call")) || self.typed_call().is_some()
     }
 
     /// The call this item is, if it is one that the client executes.

@@ -7,24 +7,27 @@
 //! Codex backend spells differently is known here.
 
 mod annotation;
+mod answer;
 mod content;
 mod count;
 mod hosted;
 mod item;
 mod media;
 mod request;
+mod stream;
 mod typed;
 mod write;
+
+pub use stream::{Decoder, Encoder};
 
 use std::borrow::Cow;
 
 use crate::Error;
-use crate::codec::{ClientContext, Encoded, StreamDecoder, StreamEncoder, Target, UpstreamContext};
+use crate::codec::{ClientContext, Encoded, Target, UpstreamContext};
 use crate::fault::Fault;
 use crate::json::{Kind, Reader};
-use crate::model::{Event, Request, Response, Str};
+use crate::model::{Request, Response, Str};
 use crate::normalize::Prepared;
-use crate::sse::Frame;
 
 /// Reads a client's request.
 ///
@@ -68,60 +71,12 @@ pub fn encode_count(count: u64) -> Vec<u8> {
 /// # Errors
 /// An error in a success body, or a body that is none (C.9).
 pub fn decode_response(body: &[u8], context: &UpstreamContext) -> Result<Response, Fault> {
-    let _ = (body, context);
-    Err(Fault::truncated())
+    answer::decode(body, context)
 }
 
 /// Writes an answer for a client of this format.
 pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> {
-    let _ = (response, context);
-    Vec::new()
-}
-
-/// Reads an upstream's stream.
-#[derive(Debug)]
-pub struct Decoder {
-    context: UpstreamContext,
-}
-
-impl Decoder {
-    /// A decoder at the start of a stream.
-    pub fn new(context: UpstreamContext) -> Self {
-        Self { context }
-    }
-}
-
-impl StreamDecoder for Decoder {
-    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) {
-        let _ = (frame, out, &self.context);
-    }
-
-    fn finish(&mut self, broken: Option<Fault>, out: &mut Vec<Event>) {
-        let _ = (broken, out);
-    }
-}
-
-/// Writes a stream for a client of this format.
-#[derive(Debug)]
-pub struct Encoder {
-    context: ClientContext,
-}
-
-impl Encoder {
-    /// An encoder at the start of a stream.
-    pub fn new(context: ClientContext) -> Self {
-        Self { context }
-    }
-}
-
-impl StreamEncoder for Encoder {
-    fn event(&mut self, event: Event, out: &mut Vec<u8>) {
-        let _ = (event, out, &self.context);
-    }
-
-    fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        let _ = out;
-    }
+    stream::encode_body(response, context)
 }
 
 /// A string member; `null` means absent.

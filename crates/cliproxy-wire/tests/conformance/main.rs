@@ -16,4 +16,5 @@ mod corpus_lane;
 mod fault;
 mod fold;
 mod lane;
+mod responses;
 mod support;
