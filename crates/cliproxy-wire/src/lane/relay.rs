@@ -413,7 +413,7 @@ mod tests {
         relay.push(Bytes::from_static(b"\n{\"error\":"), &mut out).unwrap();
         relay.push(Bytes::from_static(b"{}}"), &mut out).unwrap();
         assert_eq!(relay.progress(), Progress::Nothing);
-        assert_eq!(relay.finish(&mut out).unwrap(), Ending::Body(b"\n{\"error\":{}}".to_vec()));
+        assert_eq!(relay.finish(&mut out).unwrap(), Ending::Body(b"{\"error\":{}}".to_vec()));
         assert!(out.is_empty());
     }
 

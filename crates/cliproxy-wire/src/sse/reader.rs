@@ -51,7 +51,7 @@ enum State {
 pub enum Ending {
     /// It was a stream, and all its frames were handed out.
     Stream,
-    /// It was one JSON body: decode it as such and unfold it.
+    /// It was one JSON body, given from its first brace: decode it as such and unfold it.
     Body(Vec<u8>),
 }
 
@@ -148,7 +148,9 @@ fn decide(bytes: &[u8], limit: usize) -> Option<State> {
 }
 
 /// One JSON value is a body; JSON lines are a stream after all.
-fn object(body: Vec<u8>, each: &mut dyn FnMut(Frame<'_>)) -> Ending {
+fn object(mut body: Vec<u8>, each: &mut dyn FnMut(Frame<'_>)) -> Ending {
+    let blank = body.iter().position(|byte| *byte == b'{').unwrap_or_default();
+    body.drain(..blank);
     let is_lines = crate::json::Reader::from_bytes(&body)
         .is_ok_and(|mut reader| reader.skip().is_ok() && reader.finish().is_err());
     if !is_lines {

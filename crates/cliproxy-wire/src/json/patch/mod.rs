@@ -16,6 +16,9 @@ use super::{Kind, Raw, Reader};
 use crate::Error;
 use splice::{Node, Splices};
 
+/// Edits deeper than this have no effect: no reader would accept what they build.
+const MAX_STEPS: usize = 64;
+
 /// One edit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
@@ -91,7 +94,7 @@ pub fn apply<'t>(text: &'t str, edits: &[Edit]) -> Result<Cow<'t, str>, Error> {
 
 fn pass(text: &str, edits: &[Edit]) -> Result<Option<String>, Error> {
     let mut root = Node::default();
-    for edit in edits {
+    for edit in edits.iter().filter(|edit| edit.path.steps().len() <= MAX_STEPS) {
         root.plant(edit.path.steps(), &edit.change);
     }
     let mut splices = Splices::new(text);
@@ -259,6 +262,11 @@ mod tests {
         for missing in ["n.q.2", "a.b", "n.q.x", "n.q.-1"] {
             assert_eq!(get(ODD, &Path::parse(missing)), None, "{missing}");
         }
+    }
+
+    #[test]
+    fn an_edit_deeper_than_any_reader_goes_has_no_effect() {
+        assert_eq!(edited("{}", &[set(&"a.".repeat(100_000), "1")]), "{}");
     }
 
     #[test]
