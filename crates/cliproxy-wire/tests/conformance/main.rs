@@ -16,5 +16,6 @@ mod corpus_lane;
 mod fault;
 mod fold;
 mod lane;
+mod reasoning;
 mod responses;
 mod support;
