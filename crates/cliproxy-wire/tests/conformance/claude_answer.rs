@@ -602,11 +602,8 @@ data: {"type":"message_stop"}
 
 /// The only block of the answer that these frames make.
 fn block(frames: &[Value]) -> Content {
-    let mut stream = START.to_owned();
-    for frame in frames {
-        stream.push_str(&format!("data: {frame}\n\n"));
-    }
-    stream.push_str(END);
+    let frames: String = frames.iter().map(|frame| ["data: ", &frame.to_string(), "\n\n"].concat()).collect();
+    let stream = [START, &frames, END].concat();
     let mut fold = Fold::default();
     for event in events(&Profile::claude(), &stream) {
         fold.event(event);
@@ -617,11 +614,13 @@ fn block(frames: &[Value]) -> Content {
     response.candidates[0].blocks[0].content.clone()
 }
 
-fn block_start(block: Value) -> Value {
+fn block_start(block: impl Into<Value>) -> Value {
+    let block = block.into();
     json!({"type":"content_block_start","index":0,"content_block":block})
 }
 
-fn block_delta(delta: Value) -> Value {
+fn block_delta(delta: impl Into<Value>) -> Value {
+    let delta = delta.into();
     json!({"type":"content_block_delta","index":0,"delta":delta})
 }
 
@@ -703,13 +702,12 @@ fn j230_oddities_of_claude_upstreams_do_no_harm() {
 
 #[test]
 fn j217_a_surrogate_pair_split_over_two_deltas_is_joined() {
-    let mut stream = START.to_owned();
-    for half in ["\\ud83d", "\\ude00"] {
-        stream.push_str(&format!(
-            "data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{half}\"}}}}\n\n"
-        ));
-    }
-    stream.push_str(END);
+    let delta = |half: &str| {
+        let delta =
+            r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"HALF"}}"#;
+        [&delta.replace("HALF", half), "\n\n"].concat()
+    };
+    let stream = [START, &delta(r"\ud83d"), &delta(r"\ude00"), END].concat();
     let written = translate(&Profile::claude(), &stream, Format::Claude, &shown());
     assert_eq!(accumulate(&written)["content"][0]["text"], "😀");
 }

@@ -10,6 +10,7 @@
 )]
 
 mod claude_answer;
+mod claude_request;
 mod corpus_claude;
 mod corpus_gemini;
 mod corpus_lane;

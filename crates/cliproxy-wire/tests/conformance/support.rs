@@ -4,10 +4,11 @@ use cliproxy_wire::catalog::{self, Caps};
 use cliproxy_wire::codec::{ClientContext, Encoded, Strictness, Target, UpstreamContext};
 use cliproxy_wire::format::{self, Format, PathWish};
 use cliproxy_wire::model::{Event, Request, Show, Summary};
+use cliproxy_wire::opaque::Repair;
 use cliproxy_wire::profile::Profile;
 use cliproxy_wire::reasoning::Table;
 use cliproxy_wire::schema::Cleaned;
-use cliproxy_wire::{Error, sse};
+use cliproxy_wire::{Error, claude, normalize, sse};
 use serde_json::Value;
 
 /// An upstream to encode for. The fields may be changed before [`Upstream::encode`].
@@ -16,12 +17,19 @@ pub(crate) struct Upstream {
     pub(crate) caps: Caps,
     pub(crate) model: String,
     pub(crate) strictness: Strictness,
+    pub(crate) repair: Option<Repair>,
 }
 
 impl Upstream {
     /// The upstream of `profile` with what the catalog knows of `model`.
     pub(crate) fn new(profile: Profile, model: &str) -> Self {
-        Self { profile, caps: catalog::caps(model), model: model.to_owned(), strictness: Strictness::Default }
+        Self {
+            profile,
+            caps: catalog::caps(model),
+            model: model.to_owned(),
+            strictness: Strictness::Default,
+            repair: None,
+        }
     }
 
     /// The request that a client of `from` causes.
@@ -32,6 +40,17 @@ impl Upstream {
 
     /// The same for a request of the model.
     pub(crate) fn encode_request(&self, request: &Request) -> Result<Encoded, Error> {
+        self.aim(request, |target| format::encode_request(request, target))
+    }
+
+    /// The count request for a Claude upstream.
+    pub(crate) fn count(&self, request: &Request) -> Encoded {
+        self.aim(request, |target| {
+            claude::encode_count_request(normalize::prepare(request, target).unwrap(), target).unwrap()
+        })
+    }
+
+    fn aim<T>(&self, request: &Request, encode: impl FnOnce(&Target<'_>) -> T) -> T {
         let table = Table::default();
         let schemas = Cleaned::default();
         let target = Target {
@@ -45,9 +64,9 @@ impl Upstream {
             table: &table,
             schemas: &schemas,
             memory: None,
-            repair: None,
+            repair: self.repair,
         };
-        format::encode_request(request, &target)
+        encode(&target)
     }
 
     /// The body that a client of `from` causes.

@@ -91,10 +91,6 @@ fn member<'a>(
             request.tools.extend(tool::read(value)?);
             Ok(())
         })?,
-        "mcp_servers" => value.array(|_, value| {
-            request.tools.push(tool::server(value)?);
-            Ok(())
-        })?,
         "tool_choice" => gathered.choice = Some(tool::Choice::read(value)?),
         "temperature" => request.sampling.temperature = Some(value.f64()?),
         "top_p" => request.sampling.top_p = Some(value.f64()?),

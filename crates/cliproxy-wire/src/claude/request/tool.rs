@@ -113,19 +113,6 @@ pub(super) fn read(value: &mut Reader<'_>) -> Result<Option<Tool>, Error> {
     }))
 }
 
-/// A remote tool server of `mcp_servers`.
-pub(super) fn server(value: &mut Reader<'_>) -> Result<Tool, Error> {
-    if value.kind() != Kind::Object {
-        return Err(Error::malformed("expected an object"));
-    }
-    Ok(Tool::Hosted {
-        kind: HostedKind::Mcp,
-        parameters: Raw::new("{}"),
-        native: Native { format: Format::Claude, value: value.to_raw()? },
-        cache: None,
-    })
-}
-
 /// The fixed name of a typed tool that the client executes.
 fn client_executed(tool_type: &str) -> Option<&'static str> {
     let (name, version) = tool_type.rsplit_once('_')?;

@@ -5,10 +5,7 @@ use crate::catalog::{AdaptiveDefault, ReasoningCaps};
 use crate::codec::{Encoded, Notes, Target};
 use crate::format::Format;
 use crate::json::{self, Array, Object, Raw, Reader};
-use crate::model::{
-    Content, CustomFormat, HostedKind, OutputFormat, Request, Role, Sampling, Str, Tier, Tool, ToolChoice,
-    Turn,
-};
+use crate::model::{HostedKind, OutputFormat, Request, Role, Tier, Tool, ToolChoice, Turn};
 use crate::normalize::Prepared;
 use crate::reasoning::{Members, Plan, Thinking};
 
@@ -50,7 +47,7 @@ pub(super) struct Encoding<'a> {
     pub(super) notes: &'a mut Notes,
 }
 
-impl<'a> Encoding<'a> {
+impl Encoding<'_> {
     fn is_own(&self) -> bool {
         self.request.origin == Format::Claude
     }
@@ -73,9 +70,8 @@ impl<'a> Encoding<'a> {
     pub(super) fn conversation(&mut self, object: &mut Object<'_>) -> Result<(), Error> {
         self.system(object);
         self.messages(object)?;
-        let names = self.synthesized_names();
-        self.tools(object, &names)?;
-        self.tool_choice(object, !names.is_empty());
+        self.tools(object)?;
+        self.tool_choice(object);
         Ok(())
     }
 
@@ -144,70 +140,27 @@ impl<'a> Encoding<'a> {
         });
     }
 
-    fn sampling(&mut self, object: &mut Object<'_>) {
-        let Sampling { temperature, top_p, top_k, stop, .. } = &self.request.sampling;
-        let is_refused = self.plan.drops_sampling || self.target.caps.refuses_sampling;
-        let is_thinking =
-            self.plan.is_on && matches!(self.plan.members, Members::Claude { thinking: Some(_), .. });
-        #[expect(clippy::float_cmp, reason = "exactly this value is accepted")]
-        let temperature_kept = temperature
-            .map(|value| value.min(1.0))
-            .filter(|value| !is_refused && (!is_thinking || *value == 1.0));
-        let top_p_kept = top_p.filter(|value| {
-            let excludes = self.target.caps.excludes_top_p && temperature_kept.is_some();
-            !is_refused && !excludes && (!is_thinking || *value >= 0.95)
-        });
-        let top_k_kept = top_k.filter(|_| !is_refused && !is_thinking);
-        object.opt_f64("temperature", temperature_kept);
-        object.opt_f64("top_p", top_p_kept);
-        object.opt_u64("top_k", top_k_kept);
-        let is_gemini = self.request.origin == Format::Gemini;
-        let mut note = |is_dropped: bool, gemini: &str, other: &str| {
-            if is_dropped {
-                self.notes.add(if is_gemini { gemini } else { other });
-            }
-        };
-        note(
-            temperature.is_some() && temperature_kept.is_none(),
-            "generationConfig.temperature",
-            "temperature",
-        );
-        note(top_p.is_some() && top_p_kept.is_none(), "generationConfig.topP", "top_p");
-        note(top_k.is_some() && top_k_kept.is_none(), "generationConfig.topK", "top_k");
-        let is_kept = |sequence: &&Str| !sequence.trim().is_empty();
-        if stop.iter().any(|sequence| is_kept(&sequence)) {
+    fn sampling(&self, object: &mut Object<'_>) {
+        let sampling = &self.request.sampling;
+        object.opt_f64("temperature", sampling.temperature);
+        object.opt_f64("top_p", sampling.top_p);
+        object.opt_u64("top_k", sampling.top_k);
+        if !sampling.stop.is_empty() {
             object.array("stop_sequences", |array| {
-                stop.iter().filter(is_kept).for_each(|sequence| array.str(sequence));
+                sampling.stop.iter().for_each(|sequence| array.str(sequence));
             });
-        }
-        let has_blank = !stop.iter().all(|sequence| is_kept(&sequence));
-        let other = if self.is_own() { "stop_sequences" } else { "stop" };
-        if has_blank {
-            self.notes.add(if is_gemini { "generationConfig.stopSequences" } else { other });
         }
     }
 
     fn system(&mut self, object: &mut Object<'_>) {
-        let wish = match &self.request.output.format {
-            OutputFormat::JsonObject => {
-                Some("Answer with a single JSON object and nothing else: no prose, no code fence.".to_owned())
-            }
-            OutputFormat::JsonSchema { schema, .. } if !self.target.caps.has_structured_output => {
-                Some(format!(
-                    "Answer with a single JSON value and nothing else: no prose, no code fence. It must match this \
-                 JSON Schema:\n{}",
-                    schema.as_str()
-                ))
-            }
-            _ => None,
-        };
         let is_own = self.is_own();
-        let kept = || self.request.instructions.iter().filter(|block| !block.text.trim().is_empty());
-        if kept().next().is_none() && wish.is_none() {
+        let mut kept =
+            self.request.instructions.iter().filter(|block| !block.text.trim().is_empty()).peekable();
+        if kept.peek().is_none() {
             return;
         }
         object.array("system", |array| {
-            for instruction in kept() {
+            for instruction in kept {
                 array.object(|object| {
                     object.str("type", "text");
                     object.str("text", &instruction.text);
@@ -219,32 +172,20 @@ impl<'a> Encoding<'a> {
                     }
                 });
             }
-            if let Some(wish) = wish {
-                array.object(|object| {
-                    object.str("type", "text");
-                    object.str("text", &wish);
-                });
-            }
         });
     }
 
     fn messages(&mut self, object: &mut Object<'_>) -> Result<(), Error> {
         let mut outcome = Ok(());
-        let last = self.request.turns.len().saturating_sub(1);
         object.array("messages", |array| {
-            for (index, turn) in self.request.turns.iter().enumerate() {
-                outcome = self
-                    .turn(array, turn, index == last)
-                    .map_err(|error| error.under_index(index).under_key("messages"));
-                if outcome.is_err() {
-                    break;
-                }
-            }
+            outcome = self.request.turns.iter().enumerate().try_for_each(|(index, turn)| {
+                self.turn(array, turn).map_err(|error| error.under_index(index).under_key("messages"))
+            });
         });
         outcome
     }
 
-    fn turn(&mut self, array: &mut Array<'_>, turn: &Turn, is_last: bool) -> Result<(), Error> {
+    fn turn(&mut self, array: &mut Array<'_>, turn: &Turn) -> Result<(), Error> {
         let role = match turn.role {
             Role::User => "user",
             Role::Assistant => "assistant",
@@ -254,29 +195,12 @@ impl<'a> Encoding<'a> {
             }
         };
         let is_own = self.is_own();
-        let is_prefill = is_last && turn.role == Role::Assistant;
         let mut writer = Writer { betas: &mut *self.betas, is_own, upstream: self.target.profile.name };
         let mut outcome = Ok(());
         array.object(|object| {
             object.str("role", role);
             object.array("content", |array| {
-                for (index, block) in turn.blocks.iter().enumerate() {
-                    // White space at the end of a text to be continued is refused.
-                    let trimmed = match &block.content {
-                        Content::Text(text) if is_prefill && index + 1 == turn.blocks.len() => {
-                            let mut block = block.clone();
-                            let mut text = text.clone();
-                            text.text = text.text.trim_end().into();
-                            block.content = Content::Text(text);
-                            Some(block)
-                        }
-                        _ => None,
-                    };
-                    outcome = writer.block(array, trimmed.as_ref().unwrap_or(block));
-                    if outcome.is_err() {
-                        break;
-                    }
-                }
+                outcome = turn.blocks.iter().try_for_each(|block| writer.block(array, block));
             });
             if is_own {
                 turn.ext.write(object);
@@ -285,65 +209,15 @@ impl<'a> Encoding<'a> {
         outcome
     }
 
-    /// Names that the history calls when no tool is on offer and the upstream wants declarations nevertheless.
-    fn synthesized_names(&self) -> Vec<&'a str> {
-        let request = self.request;
-        if !self.request.tools.is_empty() || !self.target.profile.needs_tools_for_history {
-            return Vec::new();
-        }
-        let mut names: Vec<&'a str> = Vec::new();
-        for block in request.turns.iter().flat_map(|turn| &turn.blocks) {
-            if let Content::ToolCall(call) = &block.content
-                && !names.contains(&&*call.name)
-            {
-                names.push(&call.name);
-            }
-        }
-        names
-    }
-
-    fn tools(&mut self, object: &mut Object<'_>, synthesized: &[&str]) -> Result<(), Error> {
-        let (servers, tools): (Vec<&Tool>, Vec<&Tool>) =
-            self.request.tools.iter().partition(|tool| is_server(tool));
-        let offered: Vec<&Tool> = tools.into_iter().filter(|tool| self.is_allowed(tool)).collect();
-        if !servers.is_empty() {
-            self.betas.add(beta::MCP);
-            object.array("mcp_servers", |array| {
-                for tool in servers {
-                    if let Tool::Hosted { native, .. } = tool {
-                        array.raw(native.value.as_str());
-                    }
-                }
-            });
-        }
-        if offered.is_empty() && synthesized.is_empty() {
+    fn tools(&mut self, object: &mut Object<'_>) -> Result<(), Error> {
+        if self.request.tools.is_empty() {
             return Ok(());
         }
         let mut outcome = Ok(());
         object.array("tools", |array| {
-            outcome = offered.into_iter().try_for_each(|tool| self.tool(array, tool));
-            for name in synthesized {
-                array.object(|object| {
-                    object.str("name", name);
-                    object.raw(
-                        "input_schema",
-                        r#"{"type":"object","properties":{},"additionalProperties":true}"#,
-                    );
-                });
-            }
+            outcome = self.request.tools.iter().try_for_each(|tool| self.tool(array, tool));
         });
         outcome
-    }
-
-    /// False for a tool that the client's choice leaves out.
-    fn is_allowed(&self, tool: &Tool) -> bool {
-        match (&self.request.tool_choice, tool.name()) {
-            (Some(ToolChoice::Allowed { names, .. }), Some(name)) => {
-                names.iter().any(|(_, known)| known == name)
-            }
-            (Some(ToolChoice::Allowed { .. }), None) => false,
-            _ => true,
-        }
     }
 
     fn tool(&mut self, array: &mut Array<'_>, tool: &Tool) -> Result<(), Error> {
@@ -371,23 +245,15 @@ impl<'a> Encoding<'a> {
                     ext.write(object);
                 }
             }),
-            Tool::Custom { name, description, format, .. } => array.object(|object| {
-                object.str("name", name);
-                let description = match (description, format) {
-                    (Some(text), CustomFormat::Grammar { definition, .. }) => Some(format!("{text}\n\n{definition}")),
-                    (None, CustomFormat::Grammar { definition, .. }) => Some(definition.to_string()),
-                    (text, CustomFormat::Text) => text.as_deref().map(str::to_owned),
-                };
-                object.opt_str("description", description.as_deref());
-                object.raw(
-                    "input_schema",
-                    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#,
-                );
-            }),
             Tool::Hosted { native, cache, .. } if native.format == Format::Claude => {
                 self.native_tool(array, &native.value, *cache);
             }
-            Tool::Hosted { kind, parameters, .. } => self.hosted_tool(array, *kind, parameters)?,
+            Tool::Custom { .. } | Tool::Hosted { .. } => {
+                return Err(Error::unsupported(
+                    "tools",
+                    format!("{} has no tool of this kind; remove it", self.target.profile.name),
+                ));
+            }
         }
         Ok(())
     }
@@ -407,57 +273,8 @@ impl<'a> Encoding<'a> {
         });
     }
 
-    /// A provider-executed tool of another format that has a counterpart here.
-    fn hosted_tool(
-        &mut self,
-        array: &mut Array<'_>,
-        kind: HostedKind,
-        parameters: &Raw,
-    ) -> Result<(), Error> {
-        let (tool_type, name) = match kind {
-            HostedKind::WebSearch => (self.target.caps.web_search_type, "web_search"),
-            HostedKind::WebFetch => ("web_fetch_20250910", "web_fetch"),
-            HostedKind::CodeExecution => ("code_execution_20250825", "code_execution"),
-            _ => {
-                return Err(Error::unsupported(
-                    "tools",
-                    format!("{} has no such provider-executed tool; remove it", self.target.profile.name),
-                ));
-            }
-        };
-        self.betas.tool(tool_type);
-        array.object(|object| {
-            object.str("type", tool_type);
-            object.str("name", name);
-            if kind == HostedKind::CodeExecution {
-                return;
-            }
-            let member = |name: &str| {
-                json::member(parameters.as_str(), name).filter(|value| *value != "null" && *value != "[]")
-            };
-            match (member("max_uses"), self.request.max_tool_calls) {
-                (Some(uses), _) => object.raw("max_uses", uses),
-                (None, Some(calls)) => object.u64("max_uses", calls),
-                (None, None) => {}
-            }
-            for name in ["allowed_domains", "blocked_domains"] {
-                if let Some(domains) = member(name) {
-                    object.raw(name, domains);
-                }
-            }
-            if let (HostedKind::WebSearch, Some(location)) = (kind, member("user_location")) {
-                write_location(object, location);
-            }
-        });
-        Ok(())
-    }
-
-    fn tool_choice(&mut self, object: &mut Object<'_>, is_synthesized: bool) {
-        if is_synthesized {
-            object.raw("tool_choice", r#"{"type":"none"}"#);
-            return;
-        }
-        let has_tools = self.request.tools.iter().any(|tool| !is_server(tool) && self.is_allowed(tool));
+    fn tool_choice(&mut self, object: &mut Object<'_>) {
+        let has_tools = !self.request.tools.is_empty();
         let disables_parallel = has_tools && self.request.parallel_tool_calls == Some(false);
         let (mut kind, mut name): (&str, Option<String>) = match &self.request.tool_choice {
             Some(ToolChoice::None) => ("none", None),
@@ -506,17 +323,7 @@ impl<'a> Encoding<'a> {
     /// The name under which a hosted tool of this request goes.
     fn hosted_name(&self, wanted: HostedKind) -> Option<String> {
         self.request.tools.iter().find_map(|tool| match tool {
-            Tool::Hosted { kind, native, .. } if *kind == wanted => {
-                let own =
-                    json::member(native.value.as_str(), "name").filter(|_| native.format == Format::Claude);
-                match (own, kind) {
-                    (Some(name), _) => Reader::new(name).string().ok(),
-                    (None, HostedKind::WebSearch) => Some("web_search".to_owned()),
-                    (None, HostedKind::WebFetch) => Some("web_fetch".to_owned()),
-                    (None, HostedKind::CodeExecution) => Some("code_execution".to_owned()),
-                    _ => None,
-                }
-            }
+            Tool::Hosted { kind, native, .. } if *kind == wanted => native.value.get("name")?.to_text(),
             _ => None,
         })
     }
@@ -544,6 +351,7 @@ impl<'a> Encoding<'a> {
             self.betas.add(beta::CONTEXT_MANAGEMENT);
             self.betas.add_if(management.as_str().contains("\"compact_"), beta::COMPACTION);
         }
+        self.betas.add_if(request.ext.get("mcp_servers").is_some(), beta::MCP);
         let skills = request.ext.get("container").is_some_and(|container| container.get("skills").is_some());
         self.betas.add_if(skills, beta::SKILLS);
         for (name, value) in request.ext.iter().filter(|(name, _)| !PLACED.contains(name)) {
@@ -569,27 +377,4 @@ impl<'a> Encoding<'a> {
             Some(_) => self.notes.add("service_tier"),
         }
     }
-}
-
-/// True for an entry of `mcp_servers`; a toolset is a tool like others.
-fn is_server(tool: &Tool) -> bool {
-    match tool {
-        Tool::Hosted { kind: HostedKind::Mcp, native, .. } if native.format == Format::Claude => {
-            json::member(native.value.as_str(), "type") != Some("\"mcp_toolset\"")
-        }
-        _ => false,
-    }
-}
-
-/// Writes `user_location`; one format nests its members under `approximate`.
-fn write_location(object: &mut Object<'_>, location: &str) {
-    object.object("user_location", |object| {
-        object.str("type", "approximate");
-        let members = json::member(location, "approximate").unwrap_or(location);
-        for name in ["city", "region", "country", "timezone"] {
-            if let Some(value) = json::member(members, name).filter(|value| *value != "null") {
-                object.raw(name, value);
-            }
-        }
-    });
 }
