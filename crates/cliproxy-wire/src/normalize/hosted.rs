@@ -137,7 +137,7 @@ fn mapped(
         work.notes.add(path);
         return Ok(None);
     }
-    let name = label(native);
+    let name = if kind == HostedKind::Mcp { "mcp".to_owned() } else { label(native) };
     work.refuse(
         path,
         format!(

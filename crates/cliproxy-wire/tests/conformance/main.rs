@@ -14,6 +14,7 @@ mod claude_request;
 mod corpus_claude;
 mod corpus_gemini;
 mod corpus_lane;
+mod corpus_normalize;
 mod fault;
 mod fold;
 mod lane;
