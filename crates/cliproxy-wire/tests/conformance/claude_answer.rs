@@ -307,12 +307,40 @@ fn j190_inputs_join_to_objects_and_a_call_without_arguments_gives_an_empty_one()
     }
 }
 
+/// A Responses stream with one call, whose arguments come as these frames say.
+fn responses_call(arguments: &[Value]) -> Value {
+    let item = |arguments: &str| json!({"id": "fc_1", "type": "function_call", "call_id": "c", "name": "f", "arguments": arguments});
+    let mut all = vec![
+        json!({"type": "response.created", "response": {"id": "resp_1", "model": "m", "output": []}}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": item("")}),
+    ];
+    all.extend(arguments.iter().cloned());
+    all.push(json!({"type": "response.output_item.done", "output_index": 0, "item": item("{\"a\":1}")}));
+    all.push(
+        json!({"type": "response.completed", "response": {"id": "resp_1", "model": "m", "status": "completed",
+        "output": [item("{\"a\":1}")], "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}}}),
+    );
+    let frame = |data: &Value| ["data: ", &data.to_string(), "\n\n"].concat();
+    let stream: String = all.iter().map(frame).collect();
+    let written = translate(&Profile::openai_responses(), &stream, Format::Claude, &shown());
+    check_order(&written);
+    accumulate(&written)
+}
+
 #[test]
 fn j191_arguments_that_come_at_the_end_only_are_delivered() {
-    let mut all =
-        vec![start(Format::Responses), call(0, "a", "f", None), arguments(0, "{\"a\":1}"), end_of(0)];
-    all.extend(stop(StopReason::ToolUse));
-    assert_eq!(answer(&shown(), all).1["content"][0]["input"], json!({"a": 1}));
+    let done = json!({"type": "response.function_call_arguments.done", "item_id": "fc_1", "output_index": 0, "arguments": "{\"a\":1}"});
+    assert_eq!(responses_call(&[done])["content"][0]["input"], json!({"a": 1}));
+    assert_eq!(responses_call(&[])["content"][0]["input"], json!({"a": 1}));
+}
+
+#[test]
+fn j192_arguments_that_come_in_pieces_and_again_whole_are_delivered_once() {
+    let delta = |piece: &str| json!({"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": 0, "delta": piece});
+    let done = json!({"type": "response.function_call_arguments.done", "item_id": "fc_1", "output_index": 0, "arguments": "{\"a\":1}"});
+    let message = responses_call(&[delta("{\"a\""), delta(":1}"), done]);
+    assert_eq!(message["content"], json!([{"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}]));
+    assert_eq!(message["stop_reason"], "tool_use");
 }
 
 #[test]

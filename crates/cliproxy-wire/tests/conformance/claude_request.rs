@@ -252,8 +252,7 @@ fn documents_of_every_source_are_read() {
 
 #[test]
 fn the_golden_next_request_comes_out_as_it_was() {
-    let mut golden: Value = serde_json::from_str(&fixture("claude/weather-next.json")).unwrap();
-    golden.as_object_mut().unwrap().remove("thinking");
+    let golden: Value = serde_json::from_str(&fixture("claude/weather-next.json")).unwrap();
     let mut unknown = upstream("m");
     unknown.caps.max_output = None;
     assert_eq!(unknown.encode(Format::Claude, &golden), golden);
@@ -628,4 +627,95 @@ fn choices_of_hosted_tools_keep_their_name() {
     let named = with(with(hi(), "tools", tools(&["f"])), "tool_choice", json!({"type": "tool", "name": "f"}));
     let choice = decode(Format::Claude, &named).unwrap().tool_choice;
     assert_eq!(choice, Some(ToolChoice::Named { name: "f".into(), kind: CallKind::Function }));
+}
+
+// Thinking in the history.
+
+/// What other clients were given of the golden answer's signature.
+const ENVELOPE: &str =
+    "R1dTAXsicCI6ImFudGhyb3BpYyIsImsiOiJzaWciLCJhIjoidGhpcyIsImQiOiJFclVCc2lnbmF0dXJlMDAwMT09In0=";
+const ENVELOPE_WITH_TEXT: &str = "R1dTAXsicCI6ImFudGhyb3BpYyIsImsiOiJzaWciLCJhIjoidGhpcyIsImQiOiJFclVCc2lnbmF0dXJlMDAwMT09IiwidCI6Ik5lZWQgdGhlIHdlYXRoZXIuIn0=";
+
+#[test]
+fn j064_thinking_of_others_is_absent_and_no_signature_is_empty() {
+    let messages = json!([{"role": "user", "content": "go"},
+        {"role": "assistant", "content": [
+            {"type": "thinking", "thinking": "unsigned", "signature": ""},
+            {"type": "thinking", "thinking": "of google", "signature": "skip_thought_signature_validator"},
+            {"type": "thinking", "thinking": "of openai", "signature": "gAAAAABo0000"},
+            {"type": "text", "text": "done"}]},
+        {"role": "user", "content": "more"}]);
+    let written = upstream(BUDGET_MODEL).encode(Format::Claude, &body(messages));
+    assert_eq!(written["messages"][1]["content"], json!([{"type": "text", "text": "done"}]));
+    let input = json!([{"role": "user", "content": "go"},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}], "encrypted_content": "gAAAAABo0000"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "done"}]},
+        {"role": "user", "content": "more"}]);
+    let written = upstream(BUDGET_MODEL).encode(Format::Responses, &responses(input)).to_string();
+    assert!(!written.contains("thinking"), "{written}");
+}
+
+#[test]
+fn j065_a_signature_comes_back_from_every_client_with_its_text() {
+    let own =
+        json!({"type": "thinking", "thinking": "Need the weather.", "signature": "ErUBsignature0001=="});
+    let input = json!([{"role": "user", "content": "go"},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Need the weather."}], "encrypted_content": ENVELOPE},
+        {"type": "function_call", "call_id": "toolu_01A", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "toolu_01A", "output": "1"}]);
+    let written = upstream(BUDGET_MODEL).encode(Format::Responses, &responses(input));
+    assert_eq!(written["messages"][1]["content"][0], own);
+    // A Gemini client may keep the thought or only the call's signature; the envelope there holds the text.
+    let signed = json!({"functionCall": {"id": "toolu_01A", "name": "f", "args": {}}, "thoughtSignature": ENVELOPE_WITH_TEXT});
+    let thought =
+        json!({"text": "Need the weather.", "thought": true, "thoughtSignature": ENVELOPE_WITH_TEXT});
+    let answer = json!({"role": "user", "parts": [{"functionResponse": {"id": "toolu_01A", "name": "f", "response": {"output": "1"}}}]});
+    for parts in [json!([thought, signed.clone()]), json!([signed])] {
+        let body = json!({"contents": [{"role": "user", "parts": [{"text": "go"}]}, {"role": "model", "parts": parts}, answer]});
+        let written = upstream(BUDGET_MODEL).encode(Format::Gemini, &body);
+        let content = written["messages"][1]["content"].as_array().unwrap();
+        assert_eq!((&content[0], content.len()), (&own, 2), "{body}");
+    }
+    let messages = json!([{"role": "user", "content": "go"}, {"role": "assistant", "content": [own.clone(), call("a", "f")]},
+        {"role": "user", "content": [result("a", "1")]}]);
+    let written =
+        upstream(BUDGET_MODEL).encode(Format::Claude, &with(body(messages), "tools", tools(&["f"])));
+    assert_eq!(written["messages"][1]["content"][0], own);
+}
+
+#[test]
+fn j066_redacted_thinking_survives_other_clients() {
+    let golden = r#"{"type":"message","id":"msg_1","role":"assistant","model":"m","content":[
+        {"type":"redacted_thinking","data":"RGF0YQ=="},{"type":"tool_use","id":"t","name":"f","input":{}}],
+        "stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let context = cliproxy_wire::codec::UpstreamContext::new(&Profile::claude(), "r");
+    let response = claude::decode_response(golden.as_bytes(), &context).unwrap();
+    for format in [Format::Responses, Format::Gemini, Format::Claude] {
+        let answer =
+            cliproxy_wire::format::encode_response(format, &response, &crate::support::client(format));
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        let next = match format {
+            Format::Responses => {
+                let mut input = vec![json!({"role": "user", "content": "go"})];
+                input.extend(answer["output"].as_array().unwrap().iter().cloned());
+                input.push(json!({"type": "function_call_output", "call_id": "t", "output": "1"}));
+                responses(input)
+            }
+            Format::Gemini => json!({"contents": [{"role": "user", "parts": [{"text": "go"}]},
+                answer["candidates"][0]["content"],
+                {"role": "user", "parts": [{"functionResponse": {"id": "t", "name": "f", "response": {"output": "1"}}}]}]}),
+            _ => body(
+                json!([{"role": "user", "content": "go"}, {"role": "assistant", "content": answer["content"]},
+                {"role": "user", "content": [result("t", "1")]}]),
+            ),
+        };
+        let written = upstream(BUDGET_MODEL).encode(format, &next);
+        let content = &written["messages"][1]["content"];
+        assert_eq!(
+            content[0],
+            json!({"type": "redacted_thinking", "data": "RGF0YQ=="}),
+            "{format:?} {content}"
+        );
+        assert_eq!(content.as_array().unwrap().len(), 2, "{format:?} {content}");
+    }
 }
