@@ -641,6 +641,11 @@ pub struct Fragment<'a> {
 }
 
 impl Fragment<'_> {
+    /// True when it holds nothing, not even half a character.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.low.is_none() && self.high.is_none()
+    }
+
     /// A piece without text.
     pub const fn empty() -> Self {
         Self { low: None, text: Cow::Borrowed(""), high: None }

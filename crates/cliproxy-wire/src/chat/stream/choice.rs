@@ -1,0 +1,494 @@
+//! One choice of an upstream's answer while it comes in: which block is open, which calls are under way, why it will
+//! stop.
+//!
+//! A body's message goes through the same machine as the deltas of a stream, so both say the same.
+
+use crate::Error;
+use crate::chat::decode::message::google;
+use crate::chat::piece::{self, Arguments, Part, Piece};
+use crate::chat::think::{Tags, Voice};
+use crate::chat::{annotation, detail, media, stop};
+use crate::codec::UpstreamContext;
+use crate::id;
+use crate::json::{Raw, Reader, Surrogates};
+use crate::model::{
+    Anchor, Annotation, Audio, BlockKind, CallKind, Channel, Delta, Event, Image, Media, Opaque, Stop, Str,
+};
+
+/// The block that text goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    None,
+    Text(u32),
+    Reasoning(u32),
+    Refusal(u32),
+}
+
+/// Halves of characters that wait for the other half, by channel.
+#[derive(Debug, Default)]
+struct Halves {
+    content: Surrogates,
+    reasoning: Surrogates,
+    refusal: Surrogates,
+}
+
+/// A choice.
+#[derive(Debug)]
+pub(in crate::chat) struct Choice {
+    pub(super) index: u32,
+    /// Blocks started so far.
+    blocks: u32,
+    open: Open,
+    halves: Halves,
+    tags: Option<Tags>,
+    details: detail::Answer,
+    calls: Vec<Call>,
+    audio: Option<u32>,
+    /// Citations that came while no text was open.
+    annotations: Vec<Annotation>,
+    /// A signature on the message as a whole.
+    signature: Option<Opaque>,
+    finish: Option<Str>,
+}
+
+#[derive(Debug)]
+struct Call {
+    key: Option<i64>,
+    /// The upstream's id.
+    id: Option<Str>,
+    name: Option<Str>,
+    is_custom: bool,
+    /// Set once the block has started.
+    block: Option<u32>,
+    /// All argument text so far.
+    arguments: String,
+    half: Surrogates,
+    signature: Option<Opaque>,
+}
+
+impl Choice {
+    pub(in crate::chat) fn new(index: u32, context: &UpstreamContext) -> Self {
+        Self {
+            index,
+            blocks: 0,
+            open: Open::None,
+            halves: Halves::default(),
+            tags: context.has_think_tags.then(Tags::default),
+            details: detail::Answer::default(),
+            calls: Vec::new(),
+            audio: None,
+            annotations: Vec::new(),
+            signature: None,
+            finish: None,
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Remembers why the choice stops; what is said first counts.
+    pub(in crate::chat) fn set_finish(&mut self, word: &str) {
+        self.finish.get_or_insert_with(|| word.into());
+    }
+
+    /// Takes in a delta or message.
+    pub(in crate::chat) fn piece(
+        &mut self,
+        mut piece: Piece<'_>,
+        logprobs: Option<&str>,
+        context: &UpstreamContext,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Error> {
+        if let Some(signature) = &piece.signature {
+            self.signature = Some(google(signature));
+        }
+        let reasoning = piece.take_reasoning();
+        let is_plain = reasoning.is_some();
+        if let Some(fragment) = reasoning {
+            let text = self.halves.reasoning.join(fragment);
+            self.reasoning(&text, out);
+        }
+        if let Some(details) = &mut piece.details {
+            let text = self.details.read(details)?;
+            if !is_plain {
+                self.reasoning(&text, out);
+            }
+        }
+        if let Some(fragment) = piece.content {
+            let text = self.halves.content.join(fragment);
+            self.content(&text, out);
+        }
+        for part in piece.parts {
+            match part {
+                Part::Text(text) => self.content(&text, out),
+                Part::Thinking(text) => self.reasoning(&text, out),
+                Part::Image(source) => self.image(source, out),
+            }
+        }
+        if let (Some(logprobs), Open::Text(block)) = (logprobs, self.open) {
+            self.delta(block, Delta::Logprobs(Raw::new(logprobs)), out);
+        }
+        if let Some(fragment) = piece.refusal {
+            let text = self.halves.refusal.join(fragment).into_owned();
+            if !text.is_empty() {
+                let block = self.refusal(out);
+                self.delta(block, Delta::Refusal(text), out);
+            }
+        }
+        if let Some(annotations) = &mut piece.annotations {
+            self.annotate(annotations, out)?;
+        }
+        for source in piece.images {
+            self.image(source, out);
+        }
+        if let Some(sound) = piece.audio.filter(|sound| !sound.is_empty()) {
+            self.sound(sound, out);
+        }
+        for call in piece.calls {
+            self.call(call, context, out);
+        }
+        Ok(())
+    }
+
+    fn delta(&self, block: u32, delta: Delta, out: &mut Vec<Event>) {
+        out.push(Event::Delta { candidate: self.index, block, delta });
+    }
+
+    fn start(&mut self, kind: BlockKind, out: &mut Vec<Event>) -> u32 {
+        let block = self.blocks;
+        self.blocks += 1;
+        out.push(Event::BlockStart { candidate: self.index, block, kind });
+        block
+    }
+
+    fn stop_block(&self, block: u32, out: &mut Vec<Event>) {
+        out.push(Event::BlockStop { candidate: self.index, block, full: None });
+    }
+
+    /// Closes the open text, reasoning or refusal.
+    fn close(&mut self, out: &mut Vec<Event>) {
+        match std::mem::replace(&mut self.open, Open::None) {
+            Open::None => {}
+            Open::Text(block) => {
+                if let Some(half) = self.halves.content.finish() {
+                    self.delta(block, Delta::Text(half.into()), out);
+                }
+                self.stop_block(block, out);
+            }
+            Open::Reasoning(block) => {
+                if let Some(half) = self.halves.reasoning.finish() {
+                    self.delta(block, raw(half.into()), out);
+                }
+                self.give_details(block, out);
+                self.stop_block(block, out);
+            }
+            Open::Refusal(block) => {
+                if let Some(half) = self.halves.refusal.finish() {
+                    self.delta(block, Delta::Refusal(half.into()), out);
+                }
+                self.stop_block(block, out);
+            }
+        }
+    }
+
+    fn give_details(&mut self, block: u32, out: &mut Vec<Event>) {
+        for opaque in self.details.give() {
+            self.delta(block, Delta::Opaque(opaque), out);
+        }
+    }
+
+    fn reasoning(&mut self, text: &str, out: &mut Vec<Event>) {
+        if text.is_empty() {
+            return;
+        }
+        let block = match self.open {
+            Open::Reasoning(block) => block,
+            Open::None | Open::Text(_) | Open::Refusal(_) => {
+                self.close(out);
+                let block = self.start(BlockKind::Reasoning { id: None, is_redacted: false }, out);
+                self.open = Open::Reasoning(block);
+                block
+            }
+        };
+        self.delta(block, raw(text.to_owned()), out);
+    }
+
+    /// Text of the `content` member, in which thinking may be tagged.
+    fn content(&mut self, text: &str, out: &mut Vec<Event>) {
+        if text.is_empty() {
+            return;
+        }
+        let Some(mut tags) = self.tags.take() else { return self.text(text, out) };
+        tags.push(text, &mut |voice, text| self.voice(voice, text, out));
+        self.tags = Some(tags);
+    }
+
+    fn voice(&mut self, voice: Voice, text: &str, out: &mut Vec<Event>) {
+        match voice {
+            Voice::Thinking => self.reasoning(text, out),
+            Voice::Answer => self.text(text, out),
+        }
+    }
+
+    fn text(&mut self, text: &str, out: &mut Vec<Event>) {
+        let block = match self.open {
+            Open::Text(block) => block,
+            Open::None | Open::Reasoning(_) | Open::Refusal(_) => {
+                self.close(out);
+                let block = self.start(BlockKind::Text, out);
+                self.open = Open::Text(block);
+                for annotation in std::mem::take(&mut self.annotations) {
+                    self.delta(block, Delta::Annotation(annotation), out);
+                }
+                block
+            }
+        };
+        self.delta(block, Delta::Text(text.to_owned()), out);
+    }
+
+    fn refusal(&mut self, out: &mut Vec<Event>) -> u32 {
+        if let Open::Refusal(block) = self.open {
+            return block;
+        }
+        self.close(out);
+        let block = self.start(BlockKind::Refusal, out);
+        self.open = Open::Refusal(block);
+        block
+    }
+
+    fn annotate(&mut self, value: &mut Reader<'_>, out: &mut Vec<Event>) -> Result<(), Error> {
+        let mut found = Vec::new();
+        annotation::read(value, &mut found)?;
+        match self.open {
+            Open::Text(block) => {
+                for annotation in found {
+                    self.delta(block, Delta::Annotation(annotation), out);
+                }
+            }
+            Open::None | Open::Reasoning(_) | Open::Refusal(_) => self.annotations.append(&mut found),
+        }
+        Ok(())
+    }
+
+    fn image(&mut self, source: Media, out: &mut Vec<Event>) {
+        self.close(out);
+        let image = Box::new(Image { source, detail: None, opaque: None });
+        let block = self.start(BlockKind::Image(image), out);
+        self.stop_block(block, out);
+    }
+
+    fn sound(&mut self, sound: piece::Sound<'_>, out: &mut Vec<Event>) {
+        let block = match self.audio {
+            Some(block) => block,
+            None => {
+                self.close(out);
+                // The format never says what the bytes are; streams carry bare samples.
+                let mime = sound.data.as_deref().and_then(media::sniff).unwrap_or("audio/pcm");
+                let audio = Audio {
+                    source: Media::Inline { mime: mime.into(), base64: "".into() },
+                    transcript: None,
+                    id: sound.id.as_deref().map(Str::from),
+                    expires_at: sound.expires_at,
+                };
+                let block = self.start(BlockKind::Audio(Box::new(audio)), out);
+                self.audio = Some(block);
+                block
+            }
+        };
+        if let Some(data) = sound.data {
+            self.delta(block, Delta::Media((*data).into()), out);
+        }
+        if let Some(transcript) = sound.transcript {
+            self.delta(block, Delta::Transcript(transcript.into_owned()), out);
+        }
+    }
+
+    fn call(&mut self, piece: piece::Call<'_>, context: &UpstreamContext, out: &mut Vec<Event>) {
+        let at = match self.find(&piece) {
+            Some(at) => at,
+            None => {
+                self.calls.push(Call {
+                    key: piece.index,
+                    id: None,
+                    name: None,
+                    is_custom: false,
+                    block: None,
+                    arguments: String::new(),
+                    half: Surrogates::default(),
+                    signature: None,
+                });
+                self.calls.len() - 1
+            }
+        };
+        let Some(call) = self.calls.get_mut(at) else { return };
+        if call.id.is_none() {
+            call.id = piece.id.as_deref().map(Str::from);
+        }
+        if call.name.is_none() {
+            call.name = piece.name.as_deref().map(Str::from);
+        }
+        call.is_custom |= piece.is_custom;
+        let fresh = call.take(piece.arguments);
+        if let Some(signature) = &piece.signature {
+            call.signature = Some(google(signature));
+        }
+        if let Some(block) = call.block {
+            if !fresh.is_empty() {
+                self.delta(block, Delta::Arguments(fresh), out);
+            }
+            return;
+        }
+        if call.name.is_some() {
+            self.start_call(at, context, out);
+        }
+    }
+
+    /// The call that a piece continues; `None` for a new one.
+    fn find(&self, piece: &piece::Call<'_>) -> Option<usize> {
+        let same_id = |call: &Call| match (&call.id, &piece.id) {
+            (Some(known), Some(id)) => **known == **id,
+            _ => false,
+        };
+        let by_key = |key| self.calls.iter().rposition(|call| call.key == Some(key));
+        let at = match (piece.index, &piece.id) {
+            (Some(key), _) => self
+                .calls
+                .iter()
+                .rposition(|call| call.key == Some(key) && same_id(call))
+                .or_else(|| by_key(key)),
+            (None, Some(_)) => self.calls.iter().rposition(same_id),
+            (None, None) => self.calls.len().checked_sub(1),
+        }?;
+        let call = self.calls.get(at)?;
+        let is_named = piece.name.is_some();
+        let is_other_id = match (&call.id, &piece.id) {
+            (Some(known), Some(id)) => **known != **id,
+            // Without ids only a complete call followed by a named one tells that a new one begins.
+            (_, None) => {
+                is_named
+                    && call.name.is_some()
+                    && call.is_complete()
+                    && !call.is_repeated_by(piece.arguments.as_ref())
+            }
+            (None, Some(_)) => false,
+        };
+        (!(is_other_id && is_named)).then_some(at)
+    }
+
+    fn start_call(&mut self, at: usize, context: &UpstreamContext, out: &mut Vec<Event>) {
+        self.close(out);
+        let ordinal = self.calls.iter().filter(|call| call.block.is_some()).count();
+        let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
+        let Some(call) = self.calls.get_mut(at) else { return };
+        let Some(name) = call.name.clone() else { return };
+        let call_id = call.id.clone();
+        let is_id_synthetic = call_id.is_none();
+        let call_id =
+            call_id.unwrap_or_else(|| id::call(&context.request_id, self.index, ordinal, &name).into());
+        let kind = if call.is_custom { CallKind::Custom } else { CallKind::Function };
+        let waiting = call.arguments.clone();
+        let opaque =
+            call.signature.take().or_else(|| if ordinal == 0 { self.signature.take() } else { None });
+        let kind = BlockKind::ToolCall {
+            call_id,
+            is_id_synthetic,
+            item_id: None,
+            name,
+            namespace: None,
+            kind,
+            native: None,
+            opaque,
+        };
+        let block = self.start(kind, out);
+        if let Some(call) = self.calls.get_mut(at) {
+            call.block = Some(block);
+        }
+        if !waiting.is_empty() {
+            self.delta(block, Delta::Arguments(waiting), out);
+        }
+    }
+
+    /// Closes every block, for the good or the bad end.
+    pub(super) fn close_all(&mut self, out: &mut Vec<Event>) {
+        if let Some(mut tags) = self.tags.take() {
+            tags.finish(&mut |voice, text| self.voice(voice, text, out));
+        }
+        if let (Some(signature), Open::Text(block)) = (self.signature.take(), self.open) {
+            let anchor = if signature.anchor == Anchor::This { Anchor::Text } else { signature.anchor };
+            self.delta(block, Delta::Opaque(Opaque { anchor, ..signature }), out);
+        }
+        self.close(out);
+        if self.details.is_due() {
+            let block = self.start(BlockKind::Reasoning { id: None, is_redacted: false }, out);
+            self.give_details(block, out);
+            self.stop_block(block, out);
+        }
+        if let Some(block) = self.audio.take() {
+            self.stop_block(block, out);
+        }
+        for at in 0..self.calls.len() {
+            let Some(call) = self.calls.get_mut(at) else { continue };
+            let half = call.half.finish();
+            match (call.block, half) {
+                (Some(block), half) => {
+                    if let Some(half) = half {
+                        self.delta(block, Delta::Arguments(half.into()), out);
+                    }
+                    self.stop_block(block, out);
+                }
+                (None, _) => {
+                    out.push(Event::Warning("a tool call without a name was left out".to_owned()));
+                }
+            }
+        }
+        if !self.annotations.is_empty() {
+            self.annotations.clear();
+            out.push(Event::Warning("citations without a text were left out".to_owned()));
+        }
+    }
+
+    /// Why the choice stopped.
+    pub(super) fn stop(&self) -> Stop {
+        let has_calls = self.calls.iter().any(|call| call.block.is_some());
+        stop::read(self.finish.as_deref(), has_calls)
+    }
+}
+
+impl Call {
+    /// Takes argument text in; gives what is new of it.
+    fn take(&mut self, arguments: Option<Arguments<'_>>) -> String {
+        let fresh = match arguments {
+            None => return String::new(),
+            // Some servers repeat the whole at the end.
+            Some(arguments) if self.is_repeated_by(Some(&arguments)) && self.is_complete() => {
+                return String::new();
+            }
+            Some(Arguments::Text(fragment)) => self.half.join(fragment).into_owned(),
+            Some(Arguments::Value(text)) => text.to_owned(),
+        };
+        self.arguments.push_str(&fresh);
+        fresh
+    }
+
+    fn is_complete(&self) -> bool {
+        let text = self.arguments.trim();
+        text.starts_with('{') && text.ends_with('}') && Raw::parse(text).is_ok()
+    }
+
+    fn is_repeated_by(&self, arguments: Option<&Arguments<'_>>) -> bool {
+        match arguments {
+            None => true,
+            Some(Arguments::Value(text)) => *text == self.arguments,
+            // Comparing is cheap when the lengths differ, as they nearly always do.
+            Some(Arguments::Text(fragment)) => {
+                let text = Surrogates::default().join(fragment.clone());
+                text.is_empty() || *text == *self.arguments
+            }
+        }
+    }
+}
+
+fn raw(text: String) -> Delta {
+    Delta::Reasoning { channel: Channel::Raw, part: 0, text }
+}
