@@ -101,7 +101,8 @@ fn answer(context: &ClientContext, events: Vec<Event>) -> (String, Value) {
     (stream, message)
 }
 
-fn check_order(stream: &str) {
+/// Checks the order of a stream's frames.
+pub(crate) fn check_order(stream: &str) {
     let frames = frames(stream);
     assert_eq!(frames.len(), stream.matches("\n\n").count());
     let kinds: Vec<&str> = frames.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
@@ -776,4 +777,27 @@ fn errors_in_success_bodies_are_errors() {
     assert!(
         matches!(events(&Profile::claude(), &stream).last(), Some(Event::Error(fault)) if fault.kind == Kind::Overloaded)
     );
+}
+
+#[test]
+fn broken_bodies_and_streams_are_refused_without_harm() {
+    let context = UpstreamContext::new(&Profile::claude(), "r");
+    for name in ["claude/weather.json", "claude/weather-next.json", "claude/weather.sse"] {
+        let whole = fixture(name).into_bytes();
+        for at in 0..whole.len() {
+            for byte in [b'"', b'7', 0xFF] {
+                let mut broken = whole.clone();
+                broken[at] = byte;
+                drop(claude::decode_response(&broken, &context));
+                drop(claude::decode_request(&broken));
+                if at % 7 == 0
+                    && let Ok(text) = String::from_utf8(broken)
+                {
+                    drop(write(Format::Claude, &shown(), events(&Profile::claude(), &text)));
+                }
+            }
+            drop(claude::decode_response(&whole[..at], &context));
+            drop(claude::decode_request(&whole[..at]));
+        }
+    }
 }

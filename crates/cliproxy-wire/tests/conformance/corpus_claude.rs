@@ -20,13 +20,18 @@ use cliproxy_wire::reasoning::{Plan, Table};
 use cliproxy_wire::schema::Cleaned;
 use serde_json::{Value, json};
 
-/// The recorded exchanges of this format; empty, loudly, when they are not there.
+/// The recorded exchanges of this format.
 fn exchanges() -> Vec<(String, Value)> {
+    exchanges_in("anthropic-messages")
+}
+
+/// The recorded exchanges in a folder; empty, loudly, when they are not there.
+fn exchanges_in(folder: &str) -> Vec<(String, Value)> {
     let root = std::env::var("CLIPROXY_CORPUS").map_or_else(
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
         PathBuf::from,
     );
-    let Ok(folder) = std::fs::read_dir(root.join("anthropic-messages")) else {
+    let Ok(folder) = std::fs::read_dir(root.join(folder)) else {
         eprintln!("SKIPPED: no recorded exchanges at {}", root.display());
         return Vec::new();
     };
@@ -380,4 +385,41 @@ fn recorded_streams_read_alike_at_any_chunking_and_keep_all_they_say() {
         seen += 1;
     }
     eprintln!("{seen} recorded streams");
+}
+
+#[test]
+fn recorded_streams_of_other_upstreams_are_legal_streams_for_claude_clients() {
+    for (folder, profile) in [
+        ("openai-chat", Profile::compatible()),
+        ("openai-responses", Profile::openai_responses()),
+        ("gemini", Profile::gemini()),
+    ] {
+        let mut seen = 0;
+        for (id, exchange) in exchanges_in(folder) {
+            let Some(sse) = exchange["response"]["sse"].as_str() else { continue };
+            let events = crate::support::events(&profile, sse);
+            let Some(Event::End { .. }) = events.last() else { continue };
+            let context = shows_everything(&id);
+            let written = crate::support::write(cliproxy_wire::Format::Claude, &context, events.clone());
+            crate::claude_answer::check_order(&written);
+            let message = accumulate(&written);
+            for block in message["content"].as_array().unwrap() {
+                match block["type"].as_str().unwrap() {
+                    "thinking" => assert_ne!(block["signature"], "", "{id}"),
+                    "tool_use" => {
+                        assert!(block["input"].is_object() || message["stop_reason"] == "max_tokens", "{id}")
+                    }
+                    "text" => assert_ne!(block["text"], "", "{id}"),
+                    _ => {}
+                }
+            }
+            let body = claude::encode_response(&folded(&events).unwrap(), &context);
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            if message["stop_reason"] != "max_tokens" {
+                assert_eq!(plain_answer(&body), plain_answer(&message), "{id}");
+            }
+            seen += 1;
+        }
+        eprintln!("{seen} recorded streams of {folder}");
+    }
 }
