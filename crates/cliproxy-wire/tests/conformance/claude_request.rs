@@ -665,6 +665,13 @@ fn j065_a_signature_comes_back_from_every_client_with_its_text() {
         {"type": "function_call_output", "call_id": "toolu_01A", "output": "1"}]);
     let written = upstream(BUDGET_MODEL).encode(Format::Responses, &responses(input));
     assert_eq!(written["messages"][1]["content"][0], own);
+    let details = json!([{"type": "reasoning.encrypted", "format": "gateway-v1", "id": "rd_0", "data": ENVELOPE, "index": 0}]);
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": "go"},
+        {"role": "assistant", "content": null, "reasoning_content": "Need the weather.", "reasoning_details": details,
+            "tool_calls": [{"id": "toolu_01A", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "toolu_01A", "content": "1"}]});
+    let written = upstream(BUDGET_MODEL).encode(Format::Chat, &chat);
+    assert_eq!(written["messages"][1]["content"][0], own);
     // A Gemini client may keep the thought or only the call's signature; the envelope there holds the text.
     let signed = json!({"functionCall": {"id": "toolu_01A", "name": "f", "args": {}}, "thoughtSignature": ENVELOPE_WITH_TEXT});
     let thought =
@@ -690,7 +697,7 @@ fn j066_redacted_thinking_survives_other_clients() {
         "stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#;
     let context = cliproxy_wire::codec::UpstreamContext::new(&Profile::claude(), "r");
     let response = claude::decode_response(golden.as_bytes(), &context).unwrap();
-    for format in [Format::Responses, Format::Gemini, Format::Claude] {
+    for format in Format::ALL {
         let answer =
             cliproxy_wire::format::encode_response(format, &response, &crate::support::client(format));
         let answer: Value = serde_json::from_slice(&answer).unwrap();
@@ -704,7 +711,9 @@ fn j066_redacted_thinking_survives_other_clients() {
             Format::Gemini => json!({"contents": [{"role": "user", "parts": [{"text": "go"}]},
                 answer["candidates"][0]["content"],
                 {"role": "user", "parts": [{"functionResponse": {"id": "t", "name": "f", "response": {"output": "1"}}}]}]}),
-            _ => body(
+            Format::Chat => json!({"model": "m", "messages": [{"role": "user", "content": "go"},
+                answer["choices"][0]["message"], {"role": "tool", "tool_call_id": "t", "content": "1"}]}),
+            Format::Claude => body(
                 json!([{"role": "user", "content": "go"}, {"role": "assistant", "content": answer["content"]},
                 {"role": "user", "content": [result("t", "1")]}]),
             ),
@@ -718,4 +727,29 @@ fn j066_redacted_thinking_survives_other_clients() {
         );
         assert_eq!(content.as_array().unwrap().len(), 2, "{format:?} {content}");
     }
+}
+
+#[test]
+fn other_clients_cause_the_golden_next_request() {
+    let golden: Value = serde_json::from_str(&fixture("claude/weather-next.json")).unwrap();
+    let mut model = upstream(BUDGET_MODEL);
+    model.model = "m".to_owned();
+    let function = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let mut weather = function("get_weather");
+    weather["function"]["description"] = "Weather of a city".into();
+    weather["function"]["parameters"] = golden["tools"][0]["input_schema"].clone();
+    let call = |id: &str, name: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
+    let chat = json!({"model": "m", "reasoning_effort": "medium", "max_completion_tokens": 4096, "tool_choice": "auto",
+        "tools": [weather, function("get_time")],
+        "messages": [{"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "What is the weather in Rome, and what time is it?"},
+            {"role": "assistant", "content": "Checking Röme 🌤.", "reasoning_content": "Need the weather.",
+                "reasoning_details": [{"type": "reasoning.encrypted", "format": "gateway-v1", "data": ENVELOPE, "index": 0}],
+                "tool_calls": [call("toolu_01A", "get_weather", "{\"city\":\"Rome\"}"), call("toolu_01B", "get_time", "{}")]},
+            {"role": "tool", "tool_call_id": "toolu_01A", "content": "18 C"},
+            {"role": "tool", "tool_call_id": "toolu_01B", "content": ""},
+            {"role": "user", "content": "In Fahrenheit, please."}]});
+    assert_eq!(model.encode(Format::Chat, &chat), golden);
+    let responses: Value = serde_json::from_str(&fixture("responses/next_request.json")).unwrap();
+    assert_eq!(model.encode(Format::Responses, &responses), golden);
 }

@@ -407,7 +407,7 @@ fn recorded_streams_of_other_upstreams_are_legal_streams_for_claude_clients() {
                 match block["type"].as_str().unwrap() {
                     "thinking" => assert_ne!(block["signature"], "", "{id}"),
                     "tool_use" => {
-                        assert!(block["input"].is_object() || message["stop_reason"] == "max_tokens", "{id}")
+                        assert!(block["input"].is_object() || message["stop_reason"] == "max_tokens", "{id}");
                     }
                     "text" => assert_ne!(block["text"], "", "{id}"),
                     _ => {}
