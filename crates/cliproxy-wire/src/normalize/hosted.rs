@@ -1,7 +1,8 @@
 //! Provider-executed tools on offer, as the target calls them.
 //!
-//! What comes out is what the encoder writes: the `native` value of a hosted tool is in the target's format. For Chat it
-//! is the value of `web_search_options`, for the others an element of `tools`.
+//! What comes out is what the encoder writes: the `native` value of a hosted tool is in the target's format, an element
+//! of `tools`. In Chat search is no tool but a member of the request; there the value is
+//! `{"web_search_options":…}`.
 
 use crate::Error;
 use crate::format::Format;
@@ -238,19 +239,21 @@ fn responses_search(parameters: &Raw) -> Raw {
 }
 
 fn chat_search(parameters: &Raw) -> Raw {
-    Raw::object(|options| {
-        optional(options, "search_context_size", given(parameters, "search_context_size"));
-        let place = location(parameters);
-        if !place.is_empty() {
-            options.object("user_location", |object| {
-                object.str("type", "approximate");
-                object.object("approximate", |inner| {
-                    for (name, value) in place {
-                        inner.raw(name, value);
-                    }
+    Raw::object(|tool| {
+        tool.object("web_search_options", |options| {
+            optional(options, "search_context_size", given(parameters, "search_context_size"));
+            let place = location(parameters);
+            if !place.is_empty() {
+                options.object("user_location", |object| {
+                    object.str("type", "approximate");
+                    object.object("approximate", |inner| {
+                        for (name, value) in place {
+                            inner.raw(name, value);
+                        }
+                    });
                 });
-            });
-        }
+            }
+        });
     })
 }
 

@@ -18,6 +18,7 @@ mod corpus_normalize;
 mod fault;
 mod fold;
 mod lane;
+mod normalize;
 mod reasoning;
 mod responses;
 mod support;

@@ -43,6 +43,11 @@ impl Upstream {
         self.aim(request, |target| format::encode_request(request, target))
     }
 
+    /// The request made to fit, not yet written.
+    pub(crate) fn prepare(&self, request: &Request) -> Result<normalize::Prepared, Error> {
+        self.aim(request, |target| normalize::prepare(request, target))
+    }
+
     /// The count request for a Claude upstream.
     pub(crate) fn count(&self, request: &Request) -> Encoded {
         self.aim(request, |target| {
