@@ -267,6 +267,9 @@ impl<'a> Item<'a> {
         let mime = match self.output_format.as_deref() {
             Some("jpeg" | "jpg") => "image/jpeg",
             Some("webp") => "image/webp",
+            // The first bytes tell where the upstream does not.
+            None if base64.starts_with("/9j/") => "image/jpeg",
+            None if base64.starts_with("UklGR") => "image/webp",
             _ => "image/png",
         };
         Some(Image { source: Media::Inline { mime: mime.into(), base64 }, detail: None, opaque: None })

@@ -46,9 +46,9 @@ impl Work {
         }
     }
 
-    /// True when `hosted` is the result of this call.
+    /// True when `hosted` is the result of this call and has no item of its own.
     pub(super) fn is_answered_by(&self, hosted: &Hosted) -> bool {
-        hosted.phase == HostedPhase::Result && hosted.id == self.hosted.id
+        self.place.is_some() && hosted.phase == HostedPhase::Result && hosted.id == self.hosted.id
     }
 
     /// Takes over what a later block, or the upstream's repetition, says.
@@ -181,12 +181,13 @@ enum Form {
 
 /// Writes an image as the result of image generation. Only bytes can be written, an address cannot.
 pub(super) fn image(outlet: &mut Outlet, out: &mut Vec<u8>, image: &Image) {
-    let Media::Inline { base64, .. } = &image.source else { return };
+    let Media::Inline { mime, base64 } = &image.source else { return };
     let place = outlet.place("ig_", None);
     let write = |item: &mut Object<'_>, status: &str, result: Option<&str>| {
         item.str("id", &place.id);
         item.str("type", "image_generation_call");
         item.str("status", status);
+        item.opt_str("output_format", mime.strip_prefix("image/"));
         item.str_or_null("result", result);
     };
     outlet.added(out, &place, |item| write(item, "in_progress", None));
