@@ -111,3 +111,51 @@ pub fn stream_encoder(format: Format, context: ClientContext) -> Box<dyn StreamE
         Format::Gemini => Box::new(gemini::Encoder::new(context)),
     }
 }
+
+/// Reads a client's request to count tokens; unlike [`decode_request`] it does not ask for what only an answer needs.
+///
+/// # Errors
+/// A body that is not a legal request of the format, with the JSON path.
+pub fn decode_count_request(format: Format, body: &[u8], path: PathWish<'_>) -> Result<Request, Error> {
+    match format {
+        Format::Claude => claude::decode_count_request(body),
+        Format::Gemini => gemini::decode_count(body, path.model),
+        Format::Chat | Format::Responses => decode_request(format, body, path),
+    }
+}
+
+/// Writes a request to count tokens; `None` where the format has no such request.
+///
+/// # Errors
+/// What the target cannot express.
+pub fn encode_count_request(request: &Request, target: &Target<'_>) -> Result<Option<Encoded>, Error> {
+    let prepared = match target.profile.format {
+        Format::Chat => return Ok(None),
+        _ => normalize::prepare(request, target)?,
+    };
+    match target.profile.format {
+        Format::Chat => Ok(None),
+        Format::Responses => responses::encode_count_request(prepared, target).map(Some),
+        Format::Claude => claude::encode_count_request(prepared, target).map(Some),
+        Format::Gemini => gemini::encode_count(prepared, target).map(Some),
+    }
+}
+
+/// Reads an upstream's count; `None` when the body is none.
+pub fn decode_count_response(format: Format, body: &[u8]) -> Option<u64> {
+    match format {
+        Format::Chat => None,
+        Format::Responses => responses::decode_count(body).ok(),
+        Format::Claude => claude::decode_count_answer(body),
+        Format::Gemini => gemini::decode_count_response(body).ok(),
+    }
+}
+
+/// Writes a count for a client. Chat has no such answer and gets Claude's.
+pub fn encode_count_response(format: Format, tokens: u64) -> Vec<u8> {
+    match format {
+        Format::Chat | Format::Claude => claude::encode_count_answer(tokens),
+        Format::Responses => responses::encode_count(tokens),
+        Format::Gemini => gemini::encode_count_response(tokens),
+    }
+}
