@@ -3,5 +3,17 @@
 //! No HTTP server lives here; `cliproxy-server` mounts this engine.
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod config;
+pub mod credential;
+pub mod engine;
+pub mod failure;
+pub mod provider;
+pub mod route;
 pub mod secret;
+pub mod snapshot;
+pub mod upstream;
+pub mod usage;
+
+pub use engine::{Answer, AnswerBody, Call, Engine};
+pub use failure::Failure;

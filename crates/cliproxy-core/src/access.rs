@@ -1,0 +1,155 @@
+//! Who may call: client keys, compared in constant time.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use crate::secret::Secret;
+
+/// The client keys of a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    keys: Vec<(Secret, Arc<str>)>,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// A name for logs and statistics that does not give the key away; `None` when no keys are configured.
+    pub key: Option<Arc<str>>,
+}
+
+/// Why a caller is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No key came.
+    #[error("missing API key: send it as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `?key=`")]
+    Missing,
+    /// A key came that is not known.
+    #[error("invalid API key")]
+    Invalid,
+}
+
+impl Access {
+    /// The access that `keys` give; without any, everybody may call.
+    pub fn new(keys: &[Secret]) -> Self {
+        let keys = keys
+            .iter()
+            .map(|key| (key.clone(), cliproxy_wire::id::hex("key-", 8, &[key.expose()]).into()))
+            .collect();
+        Self { keys }
+    }
+
+    /// Whether keys are required.
+    pub fn is_required(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Finds out who calls. The places, in order: `Authorization`, `x-goog-api-key`, `x-api-key`, query `key`, query
+    /// `auth_token`; the first value that is a known key wins.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Refused> {
+        if self.keys.is_empty() {
+            return Ok(Caller { key: None });
+        }
+        let mut was_presented = false;
+        let header = |name: &str| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
+        let from_headers =
+            header("authorization").map(bearer).chain(header("x-goog-api-key")).chain(header("x-api-key"));
+        for value in from_headers {
+            let value = value.trim_ascii();
+            if value.is_empty() {
+                continue;
+            }
+            was_presented = true;
+            if let Some(caller) = self.find(value) {
+                return Ok(caller);
+            }
+        }
+        for wanted in ["key", "auth_token"] {
+            for value in query_values(query, wanted) {
+                was_presented = true;
+                if let Some(caller) = self.find(value.as_bytes()) {
+                    return Ok(caller);
+                }
+            }
+        }
+        Err(if was_presented { Refused::Invalid } else { Refused::Missing })
+    }
+
+    fn find(&self, presented: &[u8]) -> Option<Caller> {
+        // All keys are compared, so that the time does not tell which one came close.
+        let mut found = None;
+        for (key, name) in &self.keys {
+            if key.matches(presented) && !key.is_empty() {
+                found = Some(Caller { key: Some(Arc::clone(name)) });
+            }
+        }
+        found
+    }
+}
+
+/// The value behind `Bearer`; a header without it is compared as a whole.
+fn bearer(value: &[u8]) -> &[u8] {
+    match value.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key,
+        _ => value,
+    }
+}
+
+fn query_values(query: Option<&str>, wanted: &str) -> Vec<String> {
+    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs
+        .filter(|(name, value)| name == wanted && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), http::HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_key_is_found_in_every_place() {
+        let access = Access::new(&[Secret::new("other-key-0000"), Secret::new("client-key-1234")]);
+        for headers in [
+            headers("authorization", "Bearer client-key-1234"),
+            headers("authorization", "bearer  client-key-1234"),
+            headers("authorization", "client-key-1234"),
+            headers("x-api-key", "client-key-1234"),
+            headers("x-goog-api-key", "client-key-1234"),
+        ] {
+            assert!(access.check(&headers, None).is_ok(), "{headers:?}");
+        }
+        assert!(access.check(&HeaderMap::new(), Some("alt=sse&key=client-key-1234")).is_ok());
+        assert!(access.check(&HeaderMap::new(), Some("auth_token=client%2Dkey-1234")).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_key_and_a_missing_key_are_told_apart() {
+        let access = Access::new(&[Secret::new("client-key-1234")]);
+        assert_eq!(access.check(&HeaderMap::new(), None), Err(Refused::Missing));
+        assert_eq!(access.check(&headers("x-api-key", "client-key-123"), None), Err(Refused::Invalid));
+    }
+
+    #[test]
+    fn without_keys_everybody_may_call_and_an_empty_key_opens_nothing() {
+        assert!(Access::default().check(&HeaderMap::new(), None).is_ok());
+        let access = Access::new(&[Secret::new("")]);
+        assert!(access.check(&HeaderMap::new(), Some("key=")).is_err());
+        assert!(access.check(&headers("authorization", "Bearer "), None).is_err());
+    }
+
+    #[test]
+    fn the_name_of_a_caller_is_not_its_key() {
+        let access = Access::new(&[Secret::new("client-key-1234")]);
+        let caller = access.check(&headers("x-api-key", "client-key-1234"), None).unwrap();
+        assert!(!caller.key.unwrap().contains("client"));
+    }
+}

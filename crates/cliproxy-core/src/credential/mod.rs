@@ -1,0 +1,92 @@
+//! Credentials: what they are ([`Credential`], immutable, from configuration) and what happens to them at run time
+//! ([`Pool`]: resting times, requests in flight), which survives a reload of the configuration.
+
+mod pool;
+
+pub use pool::{Block, Cooling, Lease, Pool, Why};
+
+use std::fmt;
+use std::sync::Arc;
+
+use cliproxy_wire::profile::Profile;
+use http::{HeaderName, HeaderValue};
+
+use crate::config::settings::Proxy;
+use crate::provider::Kind;
+use crate::secret::Secret;
+
+/// Identity of a credential; stable over restarts, and safe to show.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CredentialId(Arc<str>);
+
+impl CredentialId {
+    /// Wraps an id.
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
+        Self(id.into())
+    }
+
+    /// The id of a key: `<kind>:apikey:<12 hex digits>` of what makes the key's account distinct. The key itself
+    /// cannot be found from it.
+    pub fn of_key(kind: &str, parts: &[&str]) -> Self {
+        Self(cliproxy_wire::id::hex(&format!("{kind}:apikey:"), 12, parts).into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CredentialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for CredentialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One account or key, as configured.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Identity.
+    pub id: CredentialId,
+    /// Which provider code serves it.
+    pub kind: Kind,
+    /// The provider's name: routing, statistics, model ownership.
+    pub provider: Arc<str>,
+    /// The key; `None` for upstreams without.
+    pub key: Option<Secret>,
+    /// Address without trailing slash.
+    pub base_url: Arc<str>,
+    /// The way out, with the global setting already applied.
+    pub proxy: Proxy,
+    /// Headers added to every request.
+    pub headers: Vec<(HeaderName, Header)>,
+    /// Prefix of its models.
+    pub prefix: Option<Arc<str>>,
+    /// Higher goes first.
+    pub priority: i64,
+    /// Share under weighted selection; 0 excludes.
+    pub weight: u32,
+    /// Does not rest after failures.
+    pub never_rests: bool,
+    /// Extra rounds over all credentials, where this one says otherwise than the global setting.
+    pub request_retry: Option<u32>,
+    /// The upstream's dialect.
+    pub profile: Arc<Profile>,
+    /// Scope of encrypted reasoning that only this account can read.
+    pub scope: Arc<str>,
+}
+
+/// Value of a configured header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// This value.
+    Fixed(HeaderValue),
+    /// The value of the client's header of this name, when it sent one.
+    FromClient(HeaderName),
+}

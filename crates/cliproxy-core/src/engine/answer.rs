@@ -1,0 +1,293 @@
+//! Answers: a status, headers, and a body that is whole or polled.
+
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cliproxy_wire::Format;
+use cliproxy_wire::fault::{Fault, Kind};
+use futures_util::Stream;
+use http::{HeaderMap, StatusCode};
+use tokio::time::{Instant, Sleep};
+
+use super::pipe::Pipe;
+use super::{Engine, Job};
+use crate::credential::Lease;
+use crate::failure::Rest;
+use crate::route::Offer;
+use crate::upstream::UpstreamBody;
+use crate::usage::{Outcome, Record};
+
+/// What a client gets.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers, content type included.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: AnswerBody,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// In one piece.
+    Whole(Bytes),
+    /// As it comes. Errors are said inside, in the client's format.
+    Stream(Box<AnswerStream>),
+}
+
+/// A stream that has begun. Dropping it cancels the upstream request.
+pub struct AnswerStream {
+    upstream: Option<UpstreamBody>,
+    pipe: Pipe,
+    format: Format,
+    ready: std::collections::VecDeque<Bytes>,
+    /// Scratch space of one poll.
+    out: Vec<Bytes>,
+    idle: Option<Duration>,
+    heartbeat: Option<Duration>,
+    timer: Option<Pin<Box<Sleep>>>,
+    last_read: Instant,
+    last_write: Instant,
+    closing: Closing,
+}
+
+/// What is recorded when a stream ends or is dropped.
+pub(super) struct Closing {
+    engine: Engine,
+    lease: Option<Lease>,
+    record: Option<Record>,
+    cooling: crate::credential::Cooling,
+    started: Instant,
+}
+
+impl Closing {
+    pub(super) fn new(engine: &Engine, job: &Job, offer: &Offer, lease: Lease, attempts: u32) -> Self {
+        let mut cooling = job.snapshot.cooling;
+        cooling.is_disabled |= offer.credential.never_rests;
+        Self {
+            engine: engine.clone(),
+            lease: Some(lease),
+            record: Some(Record {
+                request_id: Arc::clone(&job.call.request_id),
+                client: job.call.client.clone(),
+                format: job.call.format,
+                requested_model: Arc::clone(&job.requested),
+                upstream_model: Some(Arc::clone(&offer.upstream)),
+                provider: Some(Arc::clone(&offer.credential.provider)),
+                credential: Some(offer.credential.id.clone()),
+                lane: "translate",
+                attempts,
+                outcome: Outcome::Cancelled,
+                usage: cliproxy_wire::model::Usage::default(),
+                first_byte: None,
+                total: Duration::ZERO,
+            }),
+            cooling,
+            started: job.started,
+        }
+    }
+
+    pub(super) fn set_lane(&mut self, lane: &'static str) {
+        if let Some(record) = &mut self.record {
+            record.lane = lane;
+        }
+    }
+
+    pub(super) fn begun(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.first_byte = Some(self.started.elapsed());
+        }
+    }
+
+    /// The end, good or bad.
+    pub(super) fn close(&mut self, outcome: Outcome, usage: cliproxy_wire::model::Usage) {
+        let Some(mut record) = self.record.take() else { return };
+        if let Some(lease) = self.lease.take() {
+            match outcome {
+                Outcome::Complete => lease.succeed(),
+                Outcome::Failed => lease.fail(Rest::Transient(None), self.cooling, Instant::now()),
+                Outcome::Cancelled => {}
+            }
+        }
+        record.outcome = outcome;
+        record.usage = usage;
+        record.total = self.started.elapsed();
+        self.engine.0.sink.record(record);
+    }
+
+    /// Moves the content out and leaves nothing to be recorded behind.
+    fn take(&mut self) -> Self {
+        Self {
+            engine: self.engine.clone(),
+            lease: self.lease.take(),
+            record: self.record.take(),
+            cooling: self.cooling,
+            started: self.started,
+        }
+    }
+
+    /// The attempt failed before anything was said: no record, the engine goes on.
+    pub(super) fn fail(mut self, rest: Rest) {
+        self.record = None;
+        if let Some(lease) = self.lease.take() {
+            lease.fail(rest, self.cooling, Instant::now());
+        }
+    }
+}
+
+impl fmt::Debug for AnswerStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnswerStream")
+    }
+}
+
+impl AnswerStream {
+    pub(super) fn new(
+        upstream: UpstreamBody,
+        pipe: Pipe,
+        format: Format,
+        idle: Option<Duration>,
+        heartbeat: Option<Duration>,
+        closing: Closing,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            upstream: Some(upstream),
+            pipe,
+            format,
+            ready: std::collections::VecDeque::new(),
+            out: Vec::new(),
+            idle,
+            heartbeat,
+            timer: None,
+            last_read: now,
+            last_write: now,
+            closing,
+        }
+    }
+
+    /// Waits until the answer has begun, or has failed without having begun.
+    ///
+    /// # Errors
+    /// The fault that came instead of an answer, with what is to be closed.
+    pub(super) async fn begin(mut self: Box<Self>) -> Result<Box<Self>, (Fault, Closing)> {
+        let heartbeat = self.heartbeat.take();
+        std::future::poll_fn(|context| {
+            while !self.pipe.has_begun() && self.pipe.fault().is_none() && self.upstream.is_some() {
+                std::task::ready!(self.poll_upstream(context));
+            }
+            Poll::Ready(())
+        })
+        .await;
+        if !self.pipe.has_begun()
+            && let Some(fault) = self.pipe.fault().cloned()
+        {
+            return Err((fault, self.closing.take()));
+        }
+        self.heartbeat = heartbeat;
+        self.timer = None;
+        self.last_write = Instant::now();
+        self.closing.set_lane(self.pipe.lane());
+        self.closing.begun();
+        Ok(self)
+    }
+
+    /// Reads once from the upstream, or notices that it has been silent for too long.
+    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(upstream) = &mut self.upstream else { return Poll::Ready(()) };
+        match upstream.poll_chunk(context) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.last_read = Instant::now();
+                self.pipe.push(bytes, &mut self.out);
+                if self.pipe.is_over() {
+                    self.upstream = None;
+                }
+            }
+            Poll::Ready(Some(Err(message))) => {
+                let fault = Fault::new(Kind::BadUpstream, message).with_code("upstream_truncated");
+                self.end(Some(fault));
+            }
+            Poll::Ready(None) => self.end(None),
+            Poll::Pending => return self.poll_silence(context),
+        }
+        self.ready.extend(self.out.drain(..));
+        Poll::Ready(())
+    }
+
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let idle_at = self.idle.map(|limit| self.last_read + limit);
+            let beat_at = self.heartbeat.map(|every| self.last_write.max(self.last_read) + every);
+            let Some(at) = idle_at.into_iter().chain(beat_at).min() else { return Poll::Pending };
+            // The timer is set once and checked when it fires, instead of being moved with every chunk.
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            if timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.timer = None;
+            let now = Instant::now();
+            if idle_at.is_some_and(|at| at <= now) {
+                let limit = self.idle.unwrap_or_default();
+                let message = format!("the upstream sent nothing for {} s", limit.as_secs_f32());
+                self.end(Some(Fault::new(Kind::Timeout, message)));
+                self.ready.extend(self.out.drain(..));
+                return Poll::Ready(());
+            }
+            if beat_at.is_some_and(|at| at <= now) {
+                let beat = self.pipe.keep_alive(self.format);
+                self.last_write = now;
+                if !beat.is_empty() {
+                    self.ready.push_back(beat);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, broken: Option<Fault>) {
+        self.upstream = None;
+        self.pipe.finish(broken, &mut self.out);
+    }
+}
+
+impl Stream for AnswerStream {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                self.last_write = self.last_read;
+                return Poll::Ready(Some(bytes));
+            }
+            if self.upstream.is_none() {
+                let outcome = match self.pipe.fault() {
+                    Some(fault) => {
+                        if let Some(record) = &self.closing.record {
+                            tracing::warn!(request_id = %record.request_id, kind = ?fault.kind, "answer ended with an error: {}", fault.message);
+                        }
+                        Outcome::Failed
+                    }
+                    None => Outcome::Complete,
+                };
+                let usage = self.pipe.usage();
+                self.closing.close(outcome, usage);
+                return Poll::Ready(None);
+            }
+            std::task::ready!(self.poll_upstream(context));
+        }
+    }
+}
+
+impl Drop for AnswerStream {
+    fn drop(&mut self) {
+        let usage = self.pipe.usage();
+        self.closing.close(Outcome::Cancelled, usage);
+    }
+}

@@ -1,0 +1,605 @@
+//! Attempts: one request to one credential, and the loop over credentials and rounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cliproxy_wire::chat::completions;
+use cliproxy_wire::codec::{Bridge, Target, UpstreamContext};
+use cliproxy_wire::codec::{ClientContext, StreamEncoder};
+use cliproxy_wire::fault::{self, Fault, HeaderHints, Kind};
+use cliproxy_wire::format::{encode_request, encode_response, stream_encoder};
+use cliproxy_wire::model::Response;
+use cliproxy_wire::opaque::Repair;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio::time::Instant;
+
+use super::answer::{Answer, AnswerBody, AnswerStream, Closing};
+use super::pipe::{Decode, Gather, Pipe, Translate};
+use super::relay::{self, RelayPipe};
+use super::select::{nobody, rounds};
+use super::{Engine, Job};
+use crate::config::payload;
+use crate::config::settings::ErrorRule;
+use crate::failure::{Failure, Relay, Rest, Retry};
+use crate::provider::{self, Operation};
+use crate::route::Offer;
+use crate::upstream::{Egress, ReadError, Reply, UpstreamBody, read_all};
+use crate::usage::Outcome;
+use cliproxy_wire::Format;
+
+/// Longest error body that is read.
+const LONGEST_ERROR: usize = 1 << 20;
+/// Longest whole answer that is read.
+const LONGEST_ANSWER: usize = 256 << 20;
+
+/// A request ready for one upstream.
+pub(super) struct Outbound {
+    pub(super) body: Bytes,
+    pub(super) betas: Vec<String>,
+    pub(super) way: Way,
+    pub(super) dropped: Option<String>,
+}
+
+/// How the answer will come back.
+pub(super) enum Way {
+    /// Same format: bytes pass.
+    Relay(relay::Plan),
+    /// Through the canonical model.
+    Translate(Bridge),
+}
+
+/// What an attempt needs to know besides the job.
+pub(super) struct Attempt<'a> {
+    pub(super) offer: &'a Offer,
+    pub(super) repair: Option<Repair>,
+    pub(super) number: u32,
+}
+
+impl Engine {
+    pub(super) async fn attempt_all(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
+        let snapshot = Arc::clone(&job.snapshot);
+        let offers = snapshot.routes.offers(&job.model);
+        let mut tried = vec![false; offers.len()];
+        let mut turn = self.0.pool.turn(&job.model);
+        let mut last: Option<Failure> = None;
+        let mut rounds_left = rounds(&snapshot, offers);
+        let most = snapshot.settings.retry.credentials_per_round.map_or(u32::MAX, std::num::NonZeroU32::get);
+        let mut in_round = 0;
+        loop {
+            let decision = self.choose(job, &tried, turn);
+            let chosen = decision.chosen.filter(|_| in_round < most);
+            let Some((index, offer)) = chosen.and_then(|index| Some((index, offers.get(index)?))) else {
+                let Some(wait) = next_round(self, job, offers, last.as_ref(), rounds_left) else {
+                    return Err(last.unwrap_or_else(|| nobody(job, &decision)));
+                };
+                tracing::debug!(request_id = %job.call.request_id, ?wait, "waiting for a credential to come back");
+                tokio::time::sleep(wait).await;
+                rounds_left -= 1;
+                in_round = 0;
+                tried.fill(false);
+                continue;
+            };
+            *attempts += 1;
+            in_round += 1;
+            if let Some(slot) = tried.get_mut(index) {
+                *slot = true;
+            }
+            // The others of this round are taken in order from here, not by rotating once more.
+            turn = turn.wrapping_add(u64::from(*attempts > 1));
+            match self.attempt(job, offer, *attempts).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) if failure.retry() == Retry::Never => return Err(failure),
+                Err(failure) => {
+                    tracing::info!(
+                        request_id = %job.call.request_id,
+                        credential = %offer.credential.id,
+                        model = %offer.upstream,
+                        kind = ?failure.fault().kind,
+                        "attempt failed: {failure}"
+                    );
+                    last = Some(failure);
+                }
+            }
+        }
+    }
+
+    /// One credential: a request, and at most one repeat with a repaired history.
+    async fn attempt(&self, job: &mut Job, offer: &Offer, number: u32) -> Result<Answer, Failure> {
+        let mut repair = None;
+        loop {
+            let result = self.attempt_once(job, Attempt { offer, repair, number }).await;
+            let Err(failure) = result else { return result };
+            let wanted = fault::repair(offer.credential.profile.format, failure.fault());
+            match wanted {
+                Some(wanted) if repair.is_none() => {
+                    tracing::debug!(request_id = %job.call.request_id, repair = ?wanted, "repeating with a repaired history");
+                    repair = Some(wanted);
+                }
+                _ => return Err(failure),
+            }
+        }
+    }
+
+    async fn attempt_once(&self, job: &mut Job, attempt: Attempt<'_>) -> Result<Answer, Failure> {
+        let offer = attempt.offer;
+        let credential = &offer.credential;
+        let wants_stream = job.call.operation == Operation::Stream;
+        let profile = &credential.profile;
+        let asks_stream = (wants_stream || profile.is_stream_only) && !profile.is_body_only;
+        let outbound = self.outbound(job, &attempt, asks_stream)?;
+        let operation = match job.call.operation {
+            Operation::Generate | Operation::Stream if asks_stream => Operation::Stream,
+            Operation::Generate | Operation::Stream => Operation::Generate,
+            other => other,
+        };
+        let lease = self.0.pool.lease(&credential.id, &offer.upstream);
+        let closing = Closing::new(self, job, offer, lease, attempt.number);
+        let reply = match self.send(job, offer, operation, &outbound).await {
+            Ok(reply) => reply,
+            Err(failure) => {
+                closing.fail(rest_of(&failure));
+                return Err(failure);
+            }
+        };
+        let mut headers = answer_headers(&reply.headers, job);
+        if let Some(dropped) = outbound.dropped.as_deref().and_then(|paths| HeaderValue::from_str(paths).ok())
+        {
+            headers.insert(HeaderName::from_static("x-gateway-dropped"), dropped);
+        }
+        if wants_stream {
+            self.stream_answer(job, offer, outbound.way, reply, headers, closing).await
+        } else {
+            self.whole_answer(job, offer, outbound.way, reply, headers, closing).await
+        }
+    }
+
+    /// Sends and judges the head of the answer.
+    pub(super) async fn send(
+        &self,
+        job: &Job,
+        offer: &Offer,
+        operation: Operation,
+        outbound: &Outbound,
+    ) -> Result<Reply, Failure> {
+        let credential = &offer.credential;
+        let provider = provider::of(credential.kind);
+        let outgoing = provider.prepare(
+            provider::Job {
+                operation,
+                model: &offer.upstream,
+                body: outbound.body.clone(),
+                betas: &outbound.betas,
+                client_format: job.call.format,
+                client_headers: &job.call.headers,
+                client_query: &job.call.query,
+                is_sse: job.call.is_sse || !matches!(outbound.way, Way::Relay(_)),
+            },
+            credential,
+        )?;
+        let egress = Egress { credential: credential.id.clone(), proxy: credential.proxy.clone() };
+        let mut reply = self.0.clients.send(&egress, outgoing, &job.snapshot.limits).await?;
+        if is_gzip(&reply.headers) {
+            reply = unpack(reply, job).await?;
+        }
+        if reply.status.is_success() {
+            return Ok(reply);
+        }
+        let (status, headers) = (reply.status, reply.headers);
+        let body = read_all(reply.body, job.snapshot.limits.idle, LONGEST_ERROR).await.unwrap_or_default();
+        let fault = fault::decode(
+            credential.profile.format,
+            status.as_u16(),
+            &HeaderHints::from_headers(&headers, (job.call.now)()),
+            &body,
+        );
+        let mut failure = self.judge(job, offer, fault, &body);
+        if credential.profile.format == job.call.format {
+            failure = failure.with_relay(Relay {
+                status: status.as_u16(),
+                content_type: headers.get(CONTENT_TYPE).cloned(),
+                body,
+            });
+        }
+        Err(failure)
+    }
+
+    /// What a fault of the upstream means for further attempts.
+    fn judge(&self, job: &Job, offer: &Offer, fault: Fault, body: &[u8]) -> Failure {
+        let credential = &offer.credential;
+        let mut retry = provider::of(credential.kind).judge(&fault);
+        if let Some(rules) = job.snapshot.error_rules.get(&credential.id) {
+            let text = String::from_utf8_lossy(body);
+            if let Some(action) = ErrorRule::first(rules, fault.status.unwrap_or_default(), &text) {
+                let rest = match retry {
+                    Retry::Next(rest) if rest != Rest::None => rest,
+                    _ => Rest::Transient(fault.retry_after),
+                };
+                retry = match (action.is_continued, action.is_cooling) {
+                    (true, true) => Retry::Next(rest),
+                    (true, false) => Retry::Next(Rest::None),
+                    (false, cools) => {
+                        if cools {
+                            let lease = self.0.pool.lease(&credential.id, &offer.upstream);
+                            lease.fail(rest, job.snapshot.cooling, Instant::now());
+                        }
+                        Retry::Never
+                    }
+                };
+            }
+        }
+        let detail = format!("{} answered {}", credential.id, fault.status.unwrap_or_default());
+        Failure::upstream(fault, detail).with_retry(retry)
+    }
+
+    fn outbound(&self, job: &mut Job, attempt: &Attempt<'_>, asks_stream: bool) -> Result<Outbound, Failure> {
+        let offer = attempt.offer;
+        let profile = &offer.credential.profile;
+        let wants_stream = job.call.operation == Operation::Stream;
+        let same_format = profile.format == job.call.format && wants_stream == asks_stream;
+        let snapshot = Arc::clone(&job.snapshot);
+        let target = Target {
+            profile,
+            caps: &offer.caps,
+            model: &offer.upstream,
+            suffix: job.suffix,
+            stream: asks_stream,
+            scope: Some(&offer.credential.scope),
+            strictness: snapshot.settings.translation.strictness,
+            table: &snapshot.reasoning,
+            schemas: &self.0.schemas,
+            memory: None,
+            repair: attempt.repair,
+        };
+        let mut outbound = if same_format {
+            match relay::request(job, offer, &target)? {
+                Some(outbound) => outbound,
+                None => translated(job, &target)?,
+            }
+        } else {
+            translated(job, &target)?
+        };
+        outbound.body = apply_payload(job, offer, outbound.body);
+        Ok(outbound)
+    }
+
+    async fn stream_answer(
+        &self,
+        job: &mut Job,
+        offer: &Offer,
+        way: Way,
+        reply: Reply,
+        mut headers: HeaderMap,
+        closing: Closing,
+    ) -> Result<Answer, Failure> {
+        let is_json = content_type(&reply.headers).starts_with("application/json");
+        let (pipe, bridge) = match way {
+            // A whole body in answer to a stream request is unfolded, whatever its format.
+            Way::Relay(plan) if !is_json || plan.is_array => {
+                (Some(plan.pipe(job, offer, reply.status)), Bridge::default())
+            }
+            Way::Relay(_) => (None, Bridge::default()),
+            Way::Translate(bridge) => (None, bridge),
+        };
+        let pipe: Pipe = match pipe {
+            Some(relay) => Pipe::Relay(Box::new(relay)),
+            None => {
+                let decode = decode(job, offer, reply.status, bridge);
+                let request = job.request()?;
+                let context = job.client_context(&request, echoes(job, offer));
+                Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context))))
+            }
+        };
+        let body = reply.body;
+        let stream = AnswerStream::new(
+            body,
+            pipe,
+            job.call.format,
+            job.snapshot.limits.idle,
+            job.snapshot.settings.streaming.keepalive,
+            closing,
+        );
+        match Box::new(stream).begin().await {
+            Ok(stream) => {
+                let is_array = job.call.format == Format::Gemini && !job.call.is_sse;
+                let kind = if is_array {
+                    "application/json; charset=UTF-8"
+                } else {
+                    "text/event-stream; charset=utf-8"
+                };
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+                headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+                Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Stream(stream) })
+            }
+            Err((fault, closing)) => {
+                let failure = self.judge(job, offer, fault, b"");
+                closing.fail(rest_of(&failure));
+                Err(failure)
+            }
+        }
+    }
+
+    async fn whole_answer(
+        &self,
+        job: &mut Job,
+        offer: &Offer,
+        way: Way,
+        reply: Reply,
+        mut headers: HeaderMap,
+        mut closing: Closing,
+    ) -> Result<Answer, Failure> {
+        let gathered = match way {
+            Way::Relay(plan) => {
+                closing.set_lane(plan.lane());
+                let kind = reply.headers.get(CONTENT_TYPE).cloned();
+                match read_all(reply.body, job.snapshot.limits.idle, LONGEST_ANSWER).await {
+                    Ok(body) => plan.body(job, body).map(|(body, usage)| (body, usage, kind)),
+                    Err(error) => Err(read_fault(&error)),
+                }
+            }
+            Way::Translate(bridge) => {
+                let decode = decode(job, offer, reply.status, bridge);
+                match gather(decode, reply, job.snapshot.limits.idle).await {
+                    Ok((response, usage)) => {
+                        let request = job.request()?;
+                        let context = job.client_context(&request, echoes(job, offer));
+                        Ok((whole(job, &response, &context).into(), usage, None))
+                    }
+                    Err(fault) => Err(fault),
+                }
+            }
+        };
+        match gathered {
+            Ok((body, usage, kind)) => {
+                closing.begun();
+                closing.close(Outcome::Complete, usage);
+                headers.insert(CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/json")));
+                Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body) })
+            }
+            Err(fault) => {
+                let failure = self.judge(job, offer, fault, b"");
+                closing.fail(rest_of(&failure));
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// How long to wait before going through the credentials once more; `None` when that makes no sense.
+fn next_round(
+    engine: &Engine,
+    job: &Job,
+    offers: &[Offer],
+    last: Option<&Failure>,
+    rounds_left: u32,
+) -> Option<Duration> {
+    let longest = job.snapshot.settings.retry.longest_wait;
+    if rounds_left == 0 || longest.is_zero() {
+        return None;
+    }
+    let may_pass = last.is_none_or(|failure| {
+        matches!(
+            failure.fault().kind,
+            Kind::RateLimit
+                | Kind::Overloaded
+                | Kind::Unavailable
+                | Kind::Timeout
+                | Kind::Api
+                | Kind::BadUpstream
+        )
+    });
+    if !may_pass {
+        return None;
+    }
+    let now = Instant::now();
+    let earliest = offers
+        .iter()
+        .filter_map(|offer| engine.0.pool.block(&offer.credential.id, &offer.upstream, now))
+        .map(|block| block.until.saturating_duration_since(now))
+        .min()?;
+    (earliest <= longest).then(|| earliest + Duration::from_millis(1))
+}
+
+fn translated(job: &mut Job, target: &Target<'_>) -> Result<Outbound, Failure> {
+    let request = job.request()?;
+    // What one upstream cannot express another may: such a refusal moves on, without rest.
+    let encoded = encode_request(&request, target).map_err(|error| {
+        let retry = if error.kind() == cliproxy_wire::ErrorKind::Unsupported {
+            Retry::Next(Rest::None)
+        } else {
+            Retry::Never
+        };
+        Failure::client(error).with_retry(retry)
+    })?;
+    let dropped = encoded.notes.header();
+    Ok(Outbound {
+        body: encoded.body.into(),
+        betas: encoded.betas,
+        way: Way::Translate(encoded.bridge),
+        dropped,
+    })
+}
+
+fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {
+    let rules = &job.snapshot.settings.payload;
+    if rules.is_empty() {
+        return body;
+    }
+    let models = [&*offer.upstream, &*job.model, &*job.requested];
+    let profile = &offer.credential.profile;
+    let subject = payload::Subject {
+        protocol: protocol(profile.format),
+        client_protocol: protocol(job.call.format),
+        models: &models,
+        headers: &job.call.headers,
+        root: profile.is_enveloped.then_some("request"),
+    };
+    if rules.concern(&subject) { rules.apply(&subject, body.to_vec()).into() } else { body }
+}
+
+fn protocol(format: Format) -> payload::Protocol {
+    match format {
+        Format::Chat => payload::Protocol::OpenAi,
+        Format::Responses => payload::Protocol::Responses,
+        Format::Claude => payload::Protocol::Claude,
+        Format::Gemini => payload::Protocol::Gemini,
+    }
+}
+
+pub(super) fn decode(job: &Job, offer: &Offer, status: StatusCode, bridge: Bridge) -> Decode {
+    let profile = &offer.credential.profile;
+    let context = UpstreamContext {
+        scope: Some(offer.credential.scope.as_ref().into()),
+        status: status.as_u16(),
+        ..UpstreamContext::new(profile, Arc::clone(&job.call.request_id))
+    };
+    Decode::new(profile.format, context, bridge)
+}
+
+fn encoder(job: &Job, context: ClientContext) -> Box<dyn StreamEncoder> {
+    if job.call.is_legacy_completion {
+        return Box::new(completions::Encoder::new(context));
+    }
+    stream_encoder(job.call.format, context)
+}
+
+fn whole(job: &Job, response: &Response, context: &ClientContext) -> Vec<u8> {
+    if job.call.is_legacy_completion {
+        return completions::encode_response(response, context);
+    }
+    encode_response(job.call.format, response, context)
+}
+
+/// Whether answers carry the client's name for the model.
+pub(super) fn echoes(job: &Job, offer: &Offer) -> bool {
+    offer.forces_name || *job.requested != *offer.upstream
+}
+
+pub(super) async fn gather(
+    decode: Decode,
+    reply: Reply,
+    idle: Option<Duration>,
+) -> Result<(cliproxy_wire::model::Response, cliproxy_wire::model::Usage), Fault> {
+    let mut gather = Gather::new(decode);
+    if content_type(&reply.headers).starts_with("application/json") {
+        let body = read_all(reply.body, idle, LONGEST_ANSWER).await.map_err(|error| read_fault(&error))?;
+        gather.body(&body);
+        return gather.into_response();
+    }
+    let mut body = reply.body;
+    loop {
+        let next = std::future::poll_fn(|context| body.poll_chunk(context));
+        let chunk = match idle {
+            Some(limit) => match tokio::time::timeout(limit, next).await {
+                Ok(chunk) => chunk,
+                Err(_elapsed) => return Err(read_fault(&ReadError::Idle(limit))),
+            },
+            None => next.await,
+        };
+        match chunk {
+            Some(Ok(bytes)) => gather.push(&bytes),
+            Some(Err(message)) => {
+                gather.finish(Some(Fault::new(Kind::BadUpstream, message).with_code("upstream_truncated")))
+            }
+            None => gather.finish(None),
+        }
+        if gather.is_over() {
+            return gather.into_response();
+        }
+    }
+}
+
+pub(super) fn read_fault(error: &ReadError) -> Fault {
+    match error {
+        ReadError::Broken(message) => {
+            Fault::new(Kind::BadUpstream, message.clone()).with_code("upstream_truncated")
+        }
+        ReadError::Idle(limit) => {
+            Fault::new(Kind::Timeout, format!("the upstream sent nothing for {} s", limit.as_secs_f32()))
+        }
+        ReadError::TooLarge => {
+            Fault::new(Kind::BadUpstream, "the upstream's answer is larger than the gateway accepts")
+        }
+    }
+}
+
+pub(super) fn rest_of(failure: &Failure) -> Rest {
+    match failure.retry() {
+        Retry::Next(rest) => rest,
+        Retry::Never => Rest::None,
+    }
+}
+
+pub(super) fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Headers of an upstream's answer that help a client.
+fn answer_headers(upstream: &HeaderMap, job: &Job) -> HeaderMap {
+    let passes_all = job.snapshot.settings.streaming.passthrough_headers;
+    let mut headers = HeaderMap::with_capacity(8);
+    for (name, value) in upstream {
+        let text = name.as_str();
+        let is_useful = text.starts_with("openai-")
+            || text.starts_with("anthropic-ratelimit-")
+            || text.starts_with("x-ratelimit-")
+            || matches!(text, "retry-after" | "retry-after-ms")
+            // The upstream's own request id; the gateway's goes under the format's usual name.
+            || (passes_all && !is_hop(text));
+        if is_useful {
+            headers.append(name, value.clone());
+        }
+    }
+    if let Some(id) = upstream.get("request-id").or_else(|| upstream.get("x-request-id")) {
+        headers.insert(HeaderName::from_static("x-upstream-request-id"), id.clone());
+    }
+    headers
+}
+
+fn is_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "content-length"
+            | "content-encoding"
+            | "content-type"
+            | "set-cookie"
+            | "date"
+            | "server"
+            | "access-control-allow-origin"
+            | "strict-transport-security"
+            | "alt-svc"
+            | "request-id"
+            | "x-request-id"
+    )
+}
+
+fn is_gzip(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"))
+}
+
+/// Some upstreams compress although they were asked not to. Such an answer is read whole and unpacked.
+async fn unpack(reply: Reply, job: &Job) -> Result<Reply, Failure> {
+    use std::io::Read as _;
+    let packed = read_all(reply.body, job.snapshot.limits.idle, LONGEST_ANSWER)
+        .await
+        .map_err(|error| Failure::upstream(read_fault(&error), "compressed answer"))?;
+    let mut plain = Vec::new();
+    let limit = u64::try_from(LONGEST_ANSWER).unwrap_or(u64::MAX);
+    flate2::read::MultiGzDecoder::new(&*packed).take(limit).read_to_end(&mut plain).map_err(|error| {
+        Failure::upstream(
+            Fault::new(Kind::BadUpstream, "the upstream's compressed answer is damaged"),
+            error.to_string(),
+        )
+    })?;
+    Ok(Reply { status: reply.status, headers: reply.headers, body: UpstreamBody::Whole(Some(plain.into())) })
+}

@@ -1,0 +1,98 @@
+//! Counting tokens: by the upstream where it can, else by the local estimate.
+//!
+//! An upstream that cannot count, fails or takes too long is not an error for the client: agents count before every
+//! turn. Only a body that the upstream calls wrong is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cliproxy_wire::codec::Target;
+use cliproxy_wire::estimate;
+use cliproxy_wire::format::{Format, decode_count_response, encode_count_request, encode_count_response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::answer::{Answer, AnswerBody};
+use super::attempt::{Outbound, Way};
+use super::{Engine, Job};
+use crate::failure::{Failure, Retry};
+use crate::provider::Operation;
+use crate::route::Offer;
+use crate::upstream::read_all;
+
+/// Counting must be cheap: after this the estimate answers.
+const LIMIT: Duration = Duration::from_secs(5);
+
+impl Engine {
+    pub(super) async fn count(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
+        let request = job.request()?;
+        let snapshot = Arc::clone(&job.snapshot);
+        let offers = snapshot.routes.offers(&job.model);
+        let decision = self.choose(job, &[], self.0.pool.turn(&job.model));
+        let chosen = decision.chosen.and_then(|index| offers.get(index));
+        if let Some(offer) = chosen {
+            *attempts = 1;
+            match tokio::time::timeout(LIMIT, self.count_upstream(job, offer)).await {
+                Ok(Ok(tokens)) => return Ok(answer(job.call.format, tokens, false)),
+                Ok(Err(failure)) if failure.retry() == Retry::Never => return Err(failure),
+                Ok(Err(failure)) => {
+                    tracing::debug!(request_id = %job.call.request_id, "counting locally: {failure}")
+                }
+                Err(_elapsed) => {
+                    tracing::debug!(request_id = %job.call.request_id, "counting locally: the upstream is too slow")
+                }
+            }
+        }
+        let model = chosen.map_or(&*job.model, |offer| &*offer.upstream);
+        Ok(answer(job.call.format, estimate::request(&request, estimate::Family::of(model)), true))
+    }
+
+    async fn count_upstream(&self, job: &mut Job, offer: &Offer) -> Result<u64, Failure> {
+        let request = job.request()?;
+        let profile = &offer.credential.profile;
+        let snapshot = Arc::clone(&job.snapshot);
+        let target = Target {
+            profile,
+            caps: &offer.caps,
+            model: &offer.upstream,
+            suffix: job.suffix,
+            stream: false,
+            scope: Some(&offer.credential.scope),
+            strictness: snapshot.settings.translation.strictness,
+            table: &snapshot.reasoning,
+            schemas: &self.0.schemas,
+            memory: None,
+            repair: None,
+        };
+        let Some(encoded) = encode_count_request(&request, &target).map_err(Failure::client)? else {
+            return Err(unable());
+        };
+        let outbound = Outbound {
+            body: encoded.body.into(),
+            betas: encoded.betas,
+            way: Way::Translate(encoded.bridge),
+            dropped: None,
+        };
+        let reply = self.send(job, offer, Operation::CountTokens, &outbound).await?;
+        let body =
+            read_all(reply.body, job.snapshot.limits.idle, 1 << 20).await.map_err(|_error| unable())?;
+        let count = decode_count_response(profile.format, &body);
+        count.ok_or_else(unable)
+    }
+}
+
+/// The upstream gives no count; the caller estimates.
+fn unable() -> Failure {
+    use cliproxy_wire::fault::{Fault, Kind};
+    Failure::upstream(Fault::new(Kind::BadUpstream, "the upstream does not count tokens"), "")
+}
+
+fn answer(format: Format, tokens: u64, is_estimated: bool) -> Answer {
+    let body = encode_count_response(format, tokens);
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if is_estimated {
+        headers.insert(HeaderName::from_static("x-gateway-estimated"), HeaderValue::from_static("true"));
+    }
+    Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body.into()) }
+}

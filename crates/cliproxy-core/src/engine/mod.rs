@@ -1,0 +1,371 @@
+//! The engine: one call in, one answer out.
+//!
+//! [`Engine::handle`] is the pipeline: load the snapshot, peek at the body, resolve the model, then attempt after
+//! attempt (choose, prepare, send, judge) until an answer begins. An answer that has begun has no way back: what goes
+//! wrong from then on is said inside it. No task and no channel stands between the upstream's socket and the client's;
+//! the answer's body is polled by whoever writes it, and dropping it drops the upstream request.
+
+mod answer;
+mod attempt;
+mod count;
+mod pipe;
+mod relay;
+mod select;
+
+pub use answer::{Answer, AnswerBody, AnswerStream};
+pub use select::Explanation;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use cliproxy_wire::Format;
+use cliproxy_wire::codec::ClientContext;
+use cliproxy_wire::fault::{Fault, Kind};
+use cliproxy_wire::format::{PathWish, decode_count_request, decode_request};
+use cliproxy_wire::model::Request;
+use cliproxy_wire::schema::Cleaned;
+use http::HeaderMap;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Settings;
+use crate::credential::Pool;
+use crate::failure::Failure;
+use crate::provider::Operation;
+use crate::snapshot::{Extras, Snapshot};
+use crate::upstream::Clients;
+use crate::usage::{LogSink, Outcome, Record, Sink};
+
+/// What a client asks, in its own format.
+#[derive(Debug)]
+pub struct Call {
+    /// The format.
+    pub format: Format,
+    /// What is asked.
+    pub operation: Operation,
+    /// Model of the path (Gemini); the others say it in the body.
+    pub path_model: Option<String>,
+    /// Gemini: the stream is server-sent events instead of a JSON array.
+    pub is_sse: bool,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// Chat: the body and the answer are those of the deprecated text completions.
+    pub is_legacy_completion: bool,
+    /// The client's query without question mark.
+    pub query: String,
+    /// The body, decompressed.
+    pub body: Bytes,
+    /// Id of the request: seed of every id in the answer.
+    pub request_id: Arc<str>,
+    /// Name of the client key.
+    pub client: Option<Arc<str>>,
+    /// Unix seconds.
+    pub created: u64,
+    /// The clock, in Unix seconds.
+    pub now: fn() -> u64,
+}
+
+/// The gateway without an HTTP server. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    snapshot: ArcSwap<Snapshot>,
+    pool: Pool,
+    clients: Clients,
+    schemas: Cleaned,
+    extras: Extras,
+    sink: Box<dyn Sink>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+/// Builds an [`Engine`].
+#[derive(Debug)]
+pub struct Builder {
+    settings: Settings,
+    extras: Extras,
+    sink: Box<dyn Sink>,
+}
+
+impl Builder {
+    /// Adds the built-in demo provider.
+    #[must_use]
+    pub fn with_demo(mut self) -> Self {
+        self.extras.has_demo = true;
+        self
+    }
+
+    /// Where records of requests go.
+    #[must_use]
+    pub fn with_sink(mut self, sink: Box<dyn Sink>) -> Self {
+        self.sink = sink;
+        self
+    }
+
+    /// The engine.
+    pub fn build(self) -> Engine {
+        Engine(Arc::new(Inner {
+            snapshot: ArcSwap::from_pointee(Snapshot::build(self.settings, self.extras)),
+            pool: Pool::default(),
+            clients: Clients::default(),
+            schemas: Cleaned::default(),
+            extras: self.extras,
+            sink: self.sink,
+            tasks: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+        }))
+    }
+}
+
+/// A call on its way, with what is known of it so far. Shared by its attempts.
+struct Job {
+    call: Call,
+    snapshot: Arc<Snapshot>,
+    peeked: Peeked,
+    requested: Arc<str>,
+    model: Arc<str>,
+    suffix: Option<cliproxy_wire::model::Mode>,
+    /// Decoded at most once, and only when an attempt needs it.
+    request: Option<Arc<Request>>,
+    started: Instant,
+}
+
+/// What was seen of a body, without holding on to its text.
+struct Peeked {
+    model: Option<String>,
+    has_envelope: bool,
+    is_responses_shape: bool,
+}
+
+/// A call that is known to be for a known model, and not yet served.
+#[derive(Debug)]
+pub struct Opened(Box<Job>);
+
+impl Opened {
+    /// The client's format.
+    pub fn format(&self) -> Format {
+        self.0.call.format
+    }
+
+    /// Whether the answer will be a stream.
+    pub fn is_stream(&self) -> bool {
+        self.0.call.operation == Operation::Stream
+    }
+
+    /// Gemini: whether the stream will be a JSON array.
+    pub fn is_array(&self) -> bool {
+        self.is_stream() && self.0.call.format == Format::Gemini && !self.0.call.is_sse
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Job({}, {})", self.call.request_id, self.requested)
+    }
+}
+
+impl Job {
+    /// The body as text, without byte order mark.
+    fn text(&self) -> Result<&str, Failure> {
+        let body = self.call.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.call.body);
+        std::str::from_utf8(body).map_err(|_checked_before| {
+            Failure::client(cliproxy_wire::Error::malformed("the body is not UTF-8"))
+        })
+    }
+
+    fn request(&mut self) -> Result<Arc<Request>, Failure> {
+        if let Some(request) = &self.request {
+            return Ok(Arc::clone(request));
+        }
+        let path = PathWish {
+            model: self.call.path_model.as_deref().unwrap_or_default(),
+            stream: self.call.operation == Operation::Stream,
+        };
+        let decoded = if self.call.operation == Operation::CountTokens {
+            decode_count_request(self.call.format, &self.call.body, path)
+        } else if self.call.is_legacy_completion {
+            cliproxy_wire::chat::completions::decode_request(&self.call.body)
+        } else {
+            decode_request(self.call.format, &self.call.body, path)
+        };
+        let mut request = decoded.map_err(Failure::client)?;
+        request.stream = self.call.operation == Operation::Stream;
+        let request = Arc::new(request);
+        self.request = Some(Arc::clone(&request));
+        Ok(request)
+    }
+
+    /// The context for a client whose request was never decoded.
+    fn bare_context(&self, echoes_requested: bool) -> ClientContext {
+        self.client_context(&Request::new(self.call.format, &*self.requested), echoes_requested)
+    }
+
+    fn client_context(&self, request: &Request, echoes_requested: bool) -> ClientContext {
+        ClientContext {
+            now: self.call.now,
+            requested_model: self.requested.as_ref().into(),
+            echoes_requested_model: echoes_requested,
+            is_sse: self.call.is_sse,
+            ..ClientContext::new(request, Arc::clone(&self.call.request_id), self.call.created)
+        }
+    }
+}
+
+impl Engine {
+    /// A builder with the given settings.
+    pub fn builder(settings: Settings) -> Builder {
+        Builder { settings, extras: Extras::default(), sink: Box::new(LogSink) }
+    }
+
+    /// The snapshot of the moment.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.snapshot.load_full()
+    }
+
+    /// Swaps the configuration. Running requests keep the one they began with; what happened to credentials that stay
+    /// is remembered.
+    pub fn reload(&self, settings: Settings) {
+        let snapshot = Arc::new(Snapshot::build(settings, self.0.extras));
+        self.0.snapshot.store(Arc::clone(&snapshot));
+        let credentials = snapshot.routes.credentials();
+        self.0.pool.retain(
+            |id| credentials.iter().any(|credential| credential.id == *id),
+            |model| !snapshot.routes.offers(model).is_empty(),
+        );
+        self.0.clients.retain(|egress| {
+            credentials
+                .iter()
+                .any(|credential| credential.id == egress.credential && credential.proxy == egress.proxy)
+        });
+    }
+
+    /// Background work: tracked, and cancelled at shutdown.
+    pub fn tasks(&self) -> (&TaskTracker, &CancellationToken) {
+        (&self.0.tasks, &self.0.cancel)
+    }
+
+    /// Runs background work until it ends or the engine shuts down.
+    pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.0.cancel.clone();
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                () = work => tracing::debug!(task = name, "background task ended"),
+                () = cancel.cancelled() => {}
+            }
+        });
+    }
+
+    /// Ends background work and waits for it.
+    pub async fn shutdown(&self) {
+        self.0.cancel.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    /// Serves a call.
+    ///
+    /// # Errors
+    /// When no answer began. A failure inside an answer that has begun is said in the answer.
+    pub async fn handle(&self, call: Call) -> Result<Answer, Failure> {
+        self.run(self.open(call)?).await
+    }
+
+    /// Finds out what a call is about.
+    ///
+    /// # Errors
+    /// A body that is no request, or a model that is not known.
+    pub fn open(&self, mut call: Call) -> Result<Opened, Failure> {
+        let snapshot = self.snapshot();
+        let peek = cliproxy_wire::lane::peek(call.format, &call.body).map_err(Failure::client)?;
+        if call.operation == Operation::Generate && peek.is_stream && call.format != Format::Gemini {
+            call.operation = Operation::Stream;
+        }
+        let peeked = Peeked {
+            has_envelope: peek.has_envelope,
+            is_responses_shape: peek.is_responses_shape,
+            model: peek.model,
+        };
+        let named = call.path_model.as_deref().or(peeked.model.as_deref()).map(str::trim).unwrap_or_default();
+        if named.is_empty() {
+            return Err(Failure::client(cliproxy_wire::Error::missing("model")));
+        }
+        let requested: Arc<str> = named.into();
+        let Some(resolved) = snapshot.routes.resolve(&requested) else {
+            return Err(Failure::client(unknown_model(&requested, &snapshot)));
+        };
+        let (model, suffix) = (resolved.model, resolved.suffix);
+        let started = Instant::now();
+        Ok(Opened(Box::new(Job { call, peeked, requested, model, suffix, request: None, started, snapshot })))
+    }
+
+    /// Serves an opened call.
+    ///
+    /// # Errors
+    /// When no answer began.
+    pub async fn run(&self, opened: Opened) -> Result<Answer, Failure> {
+        let mut job = *opened.0;
+        let mut attempts = 0;
+        let result = match job.call.operation {
+            Operation::CountTokens => self.count(&mut job, &mut attempts).await,
+            _ => self.attempt_all(&mut job, &mut attempts).await,
+        };
+        result.map_err(|failure| {
+            let failure = failure.for_client();
+            tracing::warn!(
+                request_id = %job.call.request_id,
+                model = %job.requested,
+                attempts,
+                kind = ?failure.fault().kind,
+                origin = ?failure.origin(),
+                detail = failure.detail(),
+                "request failed: {failure}"
+            );
+            self.0.sink.record(Record {
+                request_id: Arc::clone(&job.call.request_id),
+                client: job.call.client.clone(),
+                format: job.call.format,
+                requested_model: Arc::clone(&job.requested),
+                upstream_model: None,
+                provider: None,
+                credential: None,
+                lane: "none",
+                attempts,
+                outcome: Outcome::Failed,
+                usage: cliproxy_wire::model::Usage::default(),
+                first_byte: None,
+                total: job.started.elapsed(),
+            });
+            failure
+        })
+    }
+}
+
+fn unknown_model(requested: &str, snapshot: &Snapshot) -> Fault {
+    let shown: String = requested.chars().take(120).collect();
+    let nearest = snapshot.routes.nearest(requested);
+    let hint = if !nearest.is_empty() {
+        format!(
+            "; did you mean {}?",
+            nearest.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        )
+    } else if snapshot.routes.listed().is_empty() {
+        "; no model is configured: add a key to config.yaml, or start with --demo".to_owned()
+    } else {
+        "; GET /v1/models lists what is offered".to_owned()
+    };
+    Fault {
+        param: Some("model".to_owned()),
+        ..Fault::new(Kind::NotFound, format!("the model `{shown}` is not known{hint}"))
+            .with_code("model_not_found")
+    }
+}

@@ -1,0 +1,238 @@
+//! Lanes 1 and 2: the same format on both sides, so bytes pass and a tap reads along.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cliproxy_wire::codec::{Bridge, ClientContext, Notes, Target};
+use cliproxy_wire::fault::{Fault, Kind};
+use cliproxy_wire::format::stream_encoder;
+use cliproxy_wire::lane::{self, Acceptance, Changes, Progress, Relay, Rewrite, rewrite};
+use cliproxy_wire::model::{Event, Usage};
+use cliproxy_wire::reasoning;
+use cliproxy_wire::sse::Ending;
+
+use super::Job;
+use super::attempt::{Outbound, Way, decode, echoes};
+use super::pipe::{Decode, LONGEST_FRAME};
+use crate::failure::Failure;
+use crate::route::Offer;
+use cliproxy_wire::Format;
+
+/// How bytes pass.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    lane: &'static str,
+    changes: Changes,
+    /// The stream is a JSON array (Gemini without `alt=sse`).
+    pub(super) is_array: bool,
+}
+
+/// The request with only what must change changed; `None` when this attempt cannot pass bytes.
+pub(super) fn request(
+    job: &mut Job,
+    offer: &Offer,
+    target: &Target<'_>,
+) -> Result<Option<Outbound>, Failure> {
+    let format = job.call.format;
+    // A repaired history and the odd shapes of the Chat route go through the model.
+    if target.repair.is_some() || job.call.is_legacy_completion || job.peeked.is_responses_shape {
+        return Ok(None);
+    }
+    let mut notes = Notes::default();
+    let plan = match job.suffix {
+        Some(_) => {
+            let request = job.request()?;
+            Some(reasoning::plan(&request, target, &mut notes).map_err(Failure::client)?)
+        }
+        None => None,
+    };
+    let changes = Rewrite {
+        model: job
+            .peeked
+            .model
+            .as_deref()
+            .filter(|model| **model != *offer.upstream)
+            .map(|_| &*offer.upstream),
+        plan: plan.as_ref(),
+        accepts: job.peeked.has_envelope.then_some(Acceptance {
+            owner: target.profile.owner,
+            scope: target.scope,
+            needs_signatures: target.caps.needs_signatures,
+        }),
+        ..Rewrite::default()
+    };
+    let body = match rewrite(format, job.text()?, &changes).map_err(Failure::client)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(Bytes::from(text)),
+    };
+    let changes = Changes {
+        model: echoes(job, offer).then(|| job.requested.as_ref().to_owned()),
+        ..Changes::default()
+    };
+    let lane = if body.is_some() || changes.model.is_some() { "patch" } else { "passthrough" };
+    Ok(Some(Outbound {
+        body: body.unwrap_or_else(|| job.call.body.clone()),
+        betas: Vec::new(),
+        way: Way::Relay(Plan { lane, changes, is_array: format == Format::Gemini && !job.call.is_sse }),
+        dropped: notes.header(),
+    }))
+}
+
+impl Plan {
+    pub(super) fn lane(&self) -> &'static str {
+        self.lane
+    }
+
+    pub(super) fn pipe(self, job: &mut Job, offer: &Offer, status: http::StatusCode) -> RelayPipe {
+        RelayPipe {
+            lane: self.lane,
+            relay: Relay::new(job.call.format, self.changes, LONGEST_FRAME),
+            request_id: Arc::clone(&job.call.request_id),
+            whole: Some(Box::new(Whole {
+                decode: decode(job, offer, status, Bridge::default()),
+                context: job.bare_context(echoes(job, offer)),
+                format: job.call.format,
+            })),
+            held: Vec::new(),
+            fault: None,
+            usage: None,
+        }
+    }
+
+    pub(super) fn body(&self, job: &Job, body: Bytes) -> Result<(Bytes, Usage), Fault> {
+        if !is_json(&body) {
+            return Err(Fault::new(
+                Kind::BadUpstream,
+                "the upstream answered with something that is not JSON",
+            ));
+        }
+        let relayed = lane::body(job.call.format, body, &self.changes);
+        match relayed.fault {
+            Some(fault) => Err(fault),
+            None => Ok((relayed.bytes, relayed.usage.unwrap_or_default())),
+        }
+    }
+}
+
+/// A body that was cut off, or is a page, must not look like an answer.
+fn is_json(body: &[u8]) -> bool {
+    let Ok(mut reader) = cliproxy_wire::json::Reader::from_bytes(body) else { return false };
+    reader.skip().and_then(|()| reader.finish()).is_ok()
+}
+
+/// What is needed when a stream request is answered with a whole body.
+#[derive(Debug)]
+struct Whole {
+    decode: Decode,
+    context: ClientContext,
+    format: Format,
+}
+
+/// Passes bytes; a tap reads along.
+#[derive(Debug)]
+pub(super) struct RelayPipe {
+    lane: &'static str,
+    relay: Relay,
+    request_id: Arc<str>,
+    whole: Option<Box<Whole>>,
+    /// Bytes before the answer has begun: an error among them may still be another credential's chance.
+    held: Vec<Bytes>,
+    fault: Option<Fault>,
+    usage: Option<Usage>,
+}
+
+impl RelayPipe {
+    pub(super) fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) {
+        let had_begun = self.has_begun();
+        let target = if had_begun { &mut *out } else { &mut self.held };
+        let result = self.relay.push(bytes, target);
+        if !had_begun && self.has_begun() {
+            self.whole = None;
+            out.append(&mut self.held);
+        }
+        if let Err(fault) = result {
+            self.fail(fault, out);
+        } else if self.fault.is_none() {
+            self.fault = self.relay.tap().fault().cloned();
+        }
+    }
+
+    pub(super) fn finish(&mut self, broken: Option<Fault>, out: &mut Vec<Bytes>) {
+        let had_begun = self.has_begun();
+        let target = if had_begun { &mut *out } else { &mut self.held };
+        match self.relay.finish(target) {
+            Ok(Ending::Body(body)) if broken.is_none() => return self.unfold(&body, out),
+            Ok(_) => {}
+            Err(fault) => return self.fail(broken.unwrap_or(fault), out),
+        }
+        if self.fault.is_none() {
+            self.fault = self.relay.tap().fault().cloned();
+        }
+        if self.has_begun() {
+            out.append(&mut self.held);
+        }
+        // What the client has must not look complete when it is not.
+        if self.fault.is_none() && (broken.is_some() || self.relay.is_truncated()) {
+            self.fail(broken.unwrap_or_else(Fault::truncated), out);
+        }
+    }
+
+    fn fail(&mut self, fault: Fault, out: &mut Vec<Bytes>) {
+        if self.has_begun() && self.fault.is_none() {
+            out.push(self.relay.fail(&fault, &self.request_id));
+        }
+        self.fault.get_or_insert(fault);
+    }
+
+    /// A whole body in answer to a stream request.
+    fn unfold(&mut self, body: &[u8], out: &mut Vec<Bytes>) {
+        let Some(mut whole) = self.whole.take() else { return };
+        let mut encoder = stream_encoder(whole.format, whole.context.clone());
+        let mut buffer = Vec::new();
+        let (fault, usage) = (&mut self.fault, &mut self.usage);
+        whole.decode.body(body, &mut |event| match event {
+            Event::Error(error) => *fault = Some(*error),
+            event => {
+                if let Event::Usage(counts) = &event {
+                    usage.get_or_insert_default().merge(counts);
+                }
+                encoder.event(event, &mut buffer);
+            }
+        });
+        if self.fault.is_none() {
+            out.push(buffer.into());
+        }
+    }
+
+    pub(super) fn keep_alive(&mut self, format: Format, out: &mut Vec<u8>) {
+        // A line that is open must not be broken by a sign of life.
+        match format {
+            Format::Chat | Format::Responses => out.extend_from_slice(b": keep-alive\n\n"),
+            Format::Claude => out.extend_from_slice(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
+            Format::Gemini => out.extend_from_slice(b"\n"),
+        }
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.relay.progress() == Progress::Started
+            || (self.relay.progress() == Progress::Failed && self.whole.is_none())
+            || self.usage.is_some()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    pub(super) fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        self.usage.clone().or_else(|| self.relay.tap().usage()).unwrap_or_default()
+    }
+
+    pub(super) fn lane(&self) -> &'static str {
+        self.lane
+    }
+}

@@ -1,0 +1,246 @@
+//! Providers: pure descriptions of how each kind of upstream is asked, and what its refusals mean.
+//!
+//! A provider does no I/O. It turns a job into an [`Outgoing`] and a refusal into a [`Retry`]; [`crate::upstream`]
+//! sends, the engine retries. Wire formats are the codecs' business; here stand addresses, headers and the meaning of
+//! errors. Adding a provider is one folder and one line in [`of`].
+
+mod claude;
+mod codex;
+pub mod demo;
+mod gemini;
+mod openai;
+mod vertex;
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cliproxy_wire::Format;
+use cliproxy_wire::fault::{Fault, Kind as FaultKind};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use crate::credential::{Credential, Header};
+use crate::failure::{Failure, Rest, Retry};
+use crate::upstream::Outgoing;
+
+/// The kinds of provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Gemini API key.
+    Gemini,
+    /// Vertex-compatible key.
+    Vertex,
+    /// Claude API key.
+    Claude,
+    /// Responses-compatible key.
+    Codex,
+    /// Chat-compatible service.
+    OpenAi,
+    /// The built-in demo.
+    Demo,
+}
+
+impl Kind {
+    /// The provider's name in ids, statistics and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gemini => "gemini",
+            Self::Vertex => "vertex",
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::OpenAi => "openai-compatibility",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// What is asked of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// An answer in one piece.
+    Generate,
+    /// An answer as a stream.
+    Stream,
+    /// A count of input tokens.
+    CountTokens,
+    /// Responses: a compacted conversation.
+    Compact,
+}
+
+/// One request for a provider to put on the wire.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// What is asked.
+    pub operation: Operation,
+    /// The model's name at the upstream.
+    pub model: &'a str,
+    /// The body in the upstream's format.
+    pub body: Bytes,
+    /// Tokens for the `anthropic-beta` header that the body needs.
+    pub betas: &'a [String],
+    /// The client's format.
+    pub client_format: Format,
+    /// The client's headers: those that the format defines travel when the formats are the same, and configured
+    /// headers may copy any.
+    pub client_headers: &'a HeaderMap,
+    /// The client's query.
+    pub client_query: &'a str,
+    /// Gemini streams: server-sent events, not a JSON array.
+    pub is_sse: bool,
+}
+
+/// A provider.
+pub trait Provider: Sync + fmt::Debug {
+    /// Puts a job on the wire.
+    ///
+    /// # Errors
+    /// What this upstream cannot be asked.
+    fn prepare(&self, job: Job<'_>, credential: &Credential) -> Result<Outgoing, Failure>;
+
+    /// What a refusal means for further attempts.
+    fn judge(&self, fault: &Fault) -> Retry {
+        judge(fault)
+    }
+}
+
+/// The provider of a kind.
+pub fn of(kind: Kind) -> &'static dyn Provider {
+    match kind {
+        Kind::Gemini => &gemini::Gemini,
+        Kind::Vertex => &vertex::Vertex,
+        Kind::Claude => &claude::Claude,
+        Kind::Codex => &codex::Codex,
+        Kind::OpenAi => &openai::OpenAi,
+        Kind::Demo => &demo::Demo,
+    }
+}
+
+/// What most providers mean by an error.
+pub(crate) fn judge(fault: &Fault) -> Retry {
+    match fault.kind {
+        FaultKind::InvalidRequest
+        | FaultKind::ContextLength
+        | FaultKind::ContentPolicy
+        | FaultKind::Conflict
+        | FaultKind::TooLarge
+        | FaultKind::Unprocessable
+        | FaultKind::ClientClosed => Retry::Never,
+        FaultKind::Authentication => Retry::Next(Rest::Unauthorized),
+        FaultKind::Permission | FaultKind::Billing => Retry::Next(Rest::Forbidden),
+        FaultKind::NotFound => Retry::Next(Rest::ModelMissing),
+        FaultKind::RateLimit | FaultKind::Quota => Retry::Next(Rest::Quota(fault.retry_after)),
+        FaultKind::Overloaded
+        | FaultKind::Unavailable
+        | FaultKind::Timeout
+        | FaultKind::Api
+        | FaultKind::BadUpstream => {
+            Retry::Next(Rest::Transient(fault.retry_after.filter(|wait| *wait > Duration::ZERO)))
+        }
+    }
+}
+
+/// Our own name towards upstreams.
+const PRODUCT: &str = concat!("cli-proxy-api/", env!("CARGO_PKG_VERSION"));
+
+/// Headers that every JSON request has.
+fn base_headers(operation: Operation) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let accept = if operation == Operation::Stream { "text/event-stream" } else { "application/json" };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    // Compressed events would have to be unpacked to be forwarded one by one.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
+    headers
+}
+
+fn insert_secret(headers: &mut HeaderMap, name: HeaderName, value: String) -> Result<(), Failure> {
+    let Ok(mut value) = HeaderValue::try_from(value) else {
+        let fault = Fault::new(
+            FaultKind::Api,
+            "the configured key holds characters that no header may carry; check the key in config.yaml",
+        );
+        return Err(Failure::gateway(fault).with_retry(Retry::Next(Rest::Unauthorized)));
+    };
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}
+
+fn bearer(headers: &mut HeaderMap, credential: &Credential) -> Result<(), Failure> {
+    match &credential.key {
+        Some(key) if !key.is_empty() => {
+            insert_secret(headers, AUTHORIZATION, format!("Bearer {}", key.expose()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn key_header(headers: &mut HeaderMap, name: &'static str, credential: &Credential) -> Result<(), Failure> {
+    match &credential.key {
+        Some(key) => insert_secret(headers, HeaderName::from_static(name), key.expose().to_owned()),
+        None => Ok(()),
+    }
+}
+
+/// Copies the client's headers that `wanted` names.
+fn copy_headers(headers: &mut HeaderMap, client: &HeaderMap, wanted: impl Fn(&str) -> bool) {
+    for name in client.keys() {
+        if wanted(name.as_str()) {
+            for value in client.get_all(name) {
+                headers.append(name, value.clone());
+            }
+        }
+    }
+}
+
+/// Applies the headers that the entry configures; they win over everything.
+fn configured_headers(headers: &mut HeaderMap, credential: &Credential, client: &HeaderMap) {
+    for (name, value) in &credential.headers {
+        match value {
+            Header::Fixed(value) => {
+                headers.insert(name, value.clone());
+            }
+            Header::FromClient(source) => {
+                if let Some(value) = client.get(source) {
+                    headers.insert(name, value.clone());
+                }
+            }
+        }
+    }
+}
+
+fn post(address: &str, headers: HeaderMap, body: Bytes) -> Result<Outgoing, Failure> {
+    match Uri::try_from(address) {
+        Ok(uri) if uri.host().is_some() => Ok(Outgoing::Http { method: Method::POST, uri, headers, body }),
+        _ => Err(Failure::gateway(Fault::new(
+            FaultKind::Api,
+            "the configured base-url of this credential is not a usable address; check it in config.yaml",
+        ))
+        .with_retry(Retry::Next(Rest::None))),
+    }
+}
+
+/// A model's name as one or more path segments: slashes stay, everything else that a path may not hold is encoded.
+fn path_segment(model: &str) -> String {
+    let mut path = String::with_capacity(model.len());
+    for byte in model.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b'@' | b':' => {
+                path.push(char::from(byte))
+            }
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    path
+}
+
+/// An operation that an upstream does not have. The engine answers some of them itself.
+fn not_offered(what: &str) -> Failure {
+    Failure::gateway(
+        Fault::new(FaultKind::NotFound, format!("{what} is not offered by this upstream"))
+            .with_code("not_supported"),
+    )
+    .with_retry(Retry::Next(Rest::None))
+}

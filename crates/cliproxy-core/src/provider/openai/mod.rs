@@ -1,0 +1,31 @@
+//! Any service that speaks OpenAI Chat Completions: `{base}/chat/completions`.
+
+use cliproxy_wire::Format;
+
+use super::{
+    Job, Operation, Provider, base_headers, bearer, configured_headers, copy_headers, not_offered, post,
+};
+use crate::credential::Credential;
+use crate::failure::Failure;
+use crate::upstream::Outgoing;
+
+#[derive(Debug)]
+pub(super) struct OpenAi;
+
+impl Provider for OpenAi {
+    fn prepare(&self, job: Job<'_>, credential: &Credential) -> Result<Outgoing, Failure> {
+        let path = match job.operation {
+            Operation::Generate | Operation::Stream => "/chat/completions",
+            Operation::Compact => "/responses/compact",
+            Operation::CountTokens => return Err(not_offered("counting tokens")),
+        };
+        let address = format!("{}{path}", credential.base_url);
+        let mut headers = base_headers(job.operation);
+        if job.client_format == Format::Chat {
+            copy_headers(&mut headers, job.client_headers, |name| name == "openai-beta");
+        }
+        bearer(&mut headers, credential)?;
+        configured_headers(&mut headers, credential, job.client_headers);
+        post(&address, headers, job.body)
+    }
+}

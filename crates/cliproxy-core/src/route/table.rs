@@ -1,0 +1,198 @@
+//! Which credential offers which model under which name. Built once per configuration.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cliproxy_wire::catalog::Caps;
+use cliproxy_wire::model::Mode;
+use cliproxy_wire::reasoning::suffix;
+
+use crate::credential::Credential;
+
+/// A credential's offer of a model.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Who offers.
+    pub credential: Arc<Credential>,
+    /// The model's name at the upstream.
+    pub upstream: Arc<str>,
+    /// What the model can do.
+    pub caps: Arc<Caps>,
+    /// Answers carry the client's name for the model even where the upstream reports another.
+    pub forces_name: bool,
+}
+
+/// A model as it is listed to clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The name that clients use.
+    pub id: Arc<str>,
+    /// Owner.
+    pub owned_by: Arc<str>,
+    /// Unix seconds, where known.
+    pub created: Option<u64>,
+    /// Name for people.
+    pub display_name: Option<Arc<str>>,
+    /// Tokens it reads.
+    pub input_limit: Option<u64>,
+    /// Tokens it writes.
+    pub output_limit: Option<u64>,
+}
+
+/// All models of a configuration.
+#[derive(Debug, Default)]
+pub struct Table {
+    models: HashMap<Arc<str>, Vec<Offer>>,
+    folded: HashMap<String, Arc<str>>,
+    listed: Vec<Listed>,
+    credentials: Vec<Arc<Credential>>,
+}
+
+/// A model name resolved.
+#[derive(Clone, Debug)]
+pub struct Resolved<'t> {
+    /// The name in the table, without suffix.
+    pub model: Arc<str>,
+    /// Reasoning wish of the suffix.
+    pub suffix: Option<Mode>,
+    /// Who offers it.
+    pub offers: &'t [Offer],
+}
+
+/// Builds a [`Table`].
+#[derive(Debug, Default)]
+pub struct Builder {
+    table: Table,
+}
+
+impl Builder {
+    /// Adds a credential with its models: `(what is listed, name at the upstream, what it can do, forces the name)`.
+    /// The prefix of the credential is applied here; with `only_prefixed` the bare name of prefixed ones is not offered.
+    pub fn add(
+        &mut self,
+        credential: &Arc<Credential>,
+        models: Vec<(Listed, Arc<str>, Arc<Caps>, bool)>,
+        only_prefixed: bool,
+    ) {
+        self.table.credentials.push(Arc::clone(credential));
+        for (listed, upstream, caps, forces_name) in models {
+            let offer = Offer { credential: Arc::clone(credential), upstream, caps, forces_name };
+            if let Some(prefix) = &credential.prefix {
+                let id: Arc<str> = format!("{prefix}/{}", listed.id).into();
+                self.offer(Listed { id, ..listed.clone() }, offer.clone());
+                if only_prefixed && **prefix != *listed.id {
+                    continue;
+                }
+            }
+            self.offer(listed, offer);
+        }
+    }
+
+    fn offer(&mut self, listed: Listed, offer: Offer) {
+        let table = &mut self.table;
+        if !table.models.contains_key(&listed.id) {
+            table.folded.entry(listed.id.to_lowercase()).or_insert_with(|| Arc::clone(&listed.id));
+            table.models.insert(Arc::clone(&listed.id), Vec::new());
+            table.listed.push(listed.clone());
+        }
+        if let Some(offers) = table.models.get_mut(&listed.id) {
+            offers.push(offer);
+        }
+    }
+
+    /// The finished table: offers in the order of credential ids, the list in the order of names.
+    pub fn finish(mut self) -> Table {
+        for offers in self.table.models.values_mut() {
+            offers.sort_by(|a, b| a.credential.id.cmp(&b.credential.id));
+        }
+        self.table.listed.sort_by(|a, b| a.id.cmp(&b.id));
+        self.table
+    }
+}
+
+impl Table {
+    /// Finds a model by the name a client used: the base name first, then the full string, since a model may really be
+    /// named like a suffix; `auto` is the newest model.
+    pub fn resolve(&self, requested: &str) -> Option<Resolved<'_>> {
+        let requested = requested.trim();
+        let (base, wish) = suffix::split(requested);
+        let base = base.trim();
+        if let Some(found) = self.find(base) {
+            return Some(Resolved { suffix: wish.flatten(), ..found });
+        }
+        if let Some(found) = self.find(requested) {
+            return Some(found);
+        }
+        if base.eq_ignore_ascii_case("auto") {
+            let newest =
+                self.listed.iter().max_by_key(|listed| (listed.created, std::cmp::Reverse(&listed.id)))?;
+            return self.find(&newest.id).map(|found| Resolved { suffix: wish.flatten(), ..found });
+        }
+        None
+    }
+
+    fn find(&self, name: &str) -> Option<Resolved<'_>> {
+        let exact = self.models.get_key_value(name);
+        let (model, offers) = match exact {
+            Some(found) => found,
+            None => {
+                let bare = name.strip_prefix("models/").unwrap_or(name);
+                match self.models.get_key_value(bare) {
+                    Some(found) => found,
+                    None => self.models.get_key_value(self.folded.get(&bare.to_lowercase())?)?,
+                }
+            }
+        };
+        Some(Resolved { model: Arc::clone(model), suffix: None, offers })
+    }
+
+    /// Models in the order of their names.
+    pub fn listed(&self) -> &[Listed] {
+        &self.listed
+    }
+
+    /// Who offers the listed model `id`.
+    pub fn offers(&self, id: &str) -> &[Offer] {
+        self.models.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// All credentials.
+    pub fn credentials(&self) -> &[Arc<Credential>] {
+        &self.credentials
+    }
+
+    /// Up to three names that look like `name`.
+    pub fn nearest(&self, name: &str) -> Vec<Arc<str>> {
+        let wanted = suffix::split(name).0.to_lowercase();
+        let mut scored: Vec<(usize, &Arc<str>)> = self
+            .listed
+            .iter()
+            .map(|listed| (distance(&wanted, &listed.id.to_lowercase()), &listed.id))
+            .filter(|(distance, id)| *distance * 2 <= wanted.len().max(id.len()))
+            .collect();
+        scored.sort();
+        scored.into_iter().take(3).map(|(_, id)| Arc::clone(id)).collect()
+    }
+}
+
+/// Edits between two names; one row of the table at a time.
+fn distance(from: &str, to: &str) -> usize {
+    // A name hundreds of characters long is no misspelling of ours; bounding it bounds the work.
+    let from: Vec<char> = from.chars().take(128).collect();
+    let to: Vec<char> = to.chars().take(128).collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (at, left) in from.iter().enumerate() {
+        let mut diagonal = at;
+        let mut before = at + 1;
+        for (right, cell) in to.iter().zip(row.iter_mut().skip(1)) {
+            let substitution = diagonal + usize::from(left != right);
+            diagonal = *cell;
+            *cell = substitution.min(diagonal + 1).min(before + 1);
+            before = *cell;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = at + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

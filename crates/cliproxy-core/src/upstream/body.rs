@@ -1,0 +1,175 @@
+//! Bodies of upstream answers: from a socket, or made by a provider inside the process.
+
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+/// The body of an answer.
+pub enum UpstreamBody {
+    /// From a connection.
+    Http(Incoming),
+    /// Made inside the process.
+    Local(Local),
+    /// Already read.
+    Whole(Option<Bytes>),
+}
+
+impl fmt::Debug for UpstreamBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http(_) => "UpstreamBody::Http",
+            Self::Local(_) => "UpstreamBody::Local",
+            Self::Whole(_) => "UpstreamBody::Whole",
+        })
+    }
+}
+
+impl UpstreamBody {
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke before the end of the body.
+    pub fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+        match self {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Self::Local(local) => local.poll_chunk(context),
+            Self::Http(incoming) => loop {
+                match Pin::new(&mut *incoming).poll_frame(context) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        if let Ok(bytes) = frame.into_data() {
+                            return Poll::Ready(Some(Ok(bytes)));
+                        }
+                    }
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(describe(&error)))),
+                    Poll::Ready(None) => return Poll::Ready(None),
+                    Poll::Pending => return Poll::Pending,
+                }
+            },
+        }
+    }
+}
+
+fn describe(error: &hyper::Error) -> String {
+    if error.is_incomplete_message() || error.is_closed() {
+        return "the upstream closed the connection in the middle of its answer".to_owned();
+    }
+    if error.is_timeout() {
+        return "the upstream connection timed out".to_owned();
+    }
+    "the upstream connection broke".to_owned()
+}
+
+/// Why a whole body could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadError {
+    /// The connection broke.
+    Broken(String),
+    /// Nothing came for too long.
+    Idle(Duration),
+    /// Longer than allowed.
+    TooLarge,
+}
+
+/// Reads a body to its end, within limits.
+///
+/// # Errors
+/// See [`ReadError`].
+pub async fn read_all(
+    mut body: UpstreamBody,
+    idle: Option<Duration>,
+    limit: usize,
+) -> Result<Bytes, ReadError> {
+    let mut first: Option<Bytes> = None;
+    let mut gathered = BytesMut::new();
+    loop {
+        let next = std::future::poll_fn(|context| body.poll_chunk(context));
+        let chunk = match idle {
+            Some(limit) => match tokio::time::timeout(limit, next).await {
+                Ok(chunk) => chunk,
+                Err(_elapsed) => return Err(ReadError::Idle(limit)),
+            },
+            None => next.await,
+        };
+        match chunk {
+            None => return Ok(first.unwrap_or_else(|| gathered.freeze())),
+            Some(Err(error)) => return Err(ReadError::Broken(error)),
+            Some(Ok(bytes)) => {
+                if first.as_ref().map_or(gathered.len(), Bytes::len) + bytes.len() > limit {
+                    return Err(ReadError::TooLarge);
+                }
+                // Most bodies come in one piece; that piece is not copied.
+                if gathered.is_empty() && first.is_none() {
+                    first = Some(bytes);
+                } else {
+                    if let Some(start) = first.take() {
+                        gathered.extend_from_slice(&start);
+                    }
+                    gathered.extend_from_slice(&bytes);
+                }
+            }
+        }
+    }
+}
+
+/// A body made inside the process, paced by a clock.
+pub struct Local {
+    pieces: std::vec::IntoIter<(Duration, Bytes)>,
+    waiting: Option<(Pin<Box<tokio::time::Sleep>>, Bytes)>,
+    ending: LocalEnding,
+}
+
+/// How a [`Local`] body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalEnding {
+    /// As it should.
+    Complete,
+    /// As a connection that breaks.
+    Cut,
+    /// Never.
+    Stall,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Local({} pieces, {:?})", self.pieces.len(), self.ending)
+    }
+}
+
+impl Local {
+    /// A body of pieces, each sent after its pause.
+    pub fn new(pieces: Vec<(Duration, Bytes)>, ending: LocalEnding) -> Self {
+        Self { pieces: pieces.into_iter(), waiting: None, ending }
+    }
+
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+        if self.waiting.is_none() {
+            let Some((pause, bytes)) = self.pieces.next() else {
+                return match self.ending {
+                    LocalEnding::Complete => Poll::Ready(None),
+                    LocalEnding::Cut => {
+                        self.ending = LocalEnding::Complete;
+                        Poll::Ready(Some(Err(
+                            "the upstream closed the connection in the middle of its answer".to_owned(),
+                        )))
+                    }
+                    LocalEnding::Stall => Poll::Pending,
+                };
+            };
+            if pause.is_zero() {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            self.waiting = Some((Box::pin(tokio::time::sleep(pause)), bytes));
+        }
+        let Some((sleep, _)) = self.waiting.as_mut() else { return Poll::Pending };
+        match sleep.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => Poll::Ready(self.waiting.take().map(|(_, bytes)| Ok(bytes))),
+        }
+    }
+}

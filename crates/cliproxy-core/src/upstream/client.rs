@@ -1,0 +1,195 @@
+//! Clients: one per egress identity, made on first use.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::Limits;
+use super::body::{Local, UpstreamBody};
+use super::connect::{ConnectError, Connector, Tls, Way};
+use crate::config::settings::Proxy;
+use crate::credential::CredentialId;
+use crate::failure::{Failure, Origin};
+use cliproxy_wire::fault::{Fault, Kind};
+
+/// Who goes out, and which way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Egress {
+    /// The account.
+    pub credential: CredentialId,
+    /// The way; [`Proxy::Inherit`] is the environment's.
+    pub proxy: Proxy,
+}
+
+/// A request that a provider has prepared.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// To be sent.
+    Http {
+        /// Method.
+        method: Method,
+        /// Absolute address.
+        uri: Uri,
+        /// Headers; credentials marked sensitive.
+        headers: HeaderMap,
+        /// Body.
+        body: Bytes,
+    },
+    /// Answered inside the process.
+    Local {
+        /// Status.
+        status: StatusCode,
+        /// Headers.
+        headers: HeaderMap,
+        /// Body.
+        body: Local,
+    },
+}
+
+/// The head of an answer with its body still to be read.
+#[derive(Debug)]
+pub struct Reply {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: UpstreamBody,
+}
+
+type HttpClient = Client<Connector, Full<Bytes>>;
+
+/// All clients of the process.
+#[derive(Debug, Default)]
+pub struct Clients {
+    open: Mutex<HashMap<(Egress, Limits), (HttpClient, Way)>>,
+    tls: Arc<Tls>,
+    environment: std::sync::OnceLock<Arc<Matcher>>,
+}
+
+impl Clients {
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// When no answer came: cannot connect, proxy, TLS, limit, broken connection. The failure's origin and cooldown
+    /// say whose fault it was.
+    pub async fn send(&self, egress: &Egress, outgoing: Outgoing, limits: &Limits) -> Result<Reply, Failure> {
+        let (method, uri, headers, body) = match outgoing {
+            Outgoing::Local { status, headers, body } => {
+                return Ok(Reply { status, headers, body: UpstreamBody::Local(body) });
+            }
+            Outgoing::Http { method, uri, headers, body } => (method, uri, headers, body),
+        };
+        let (client, way) = self.client(egress, limits);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.headers_mut() = headers;
+        if let Some(auth) = way.forward_auth(&uri) {
+            request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, auth);
+        }
+        *request.uri_mut() = uri;
+        let sending = client.request(request);
+        let answer = match limits.first_byte {
+            None => sending.await,
+            Some(limit) => {
+                // Connecting has limits of its own and is not counted against the upstream's thinking time.
+                let whole = limit + limits.connect.unwrap_or_default() + limits.tls.unwrap_or_default();
+                match tokio::time::timeout(whole, sending).await {
+                    Ok(answer) => answer,
+                    Err(_elapsed) => {
+                        let fault = Fault::new(
+                            Kind::Timeout,
+                            format!("the upstream did not begin to answer within {} s", limit.as_secs_f32()),
+                        );
+                        return Err(Failure::upstream(fault, "first byte limit"));
+                    }
+                }
+            }
+        };
+        match answer {
+            Ok(answer) => {
+                let (head, body) = answer.into_parts();
+                Ok(Reply { status: head.status, headers: head.headers, body: UpstreamBody::Http(body) })
+            }
+            Err(error) => Err(transport_failure(&error)),
+        }
+    }
+
+    fn client(&self, egress: &Egress, limits: &Limits) -> (HttpClient, Way) {
+        let key = (egress.clone(), *limits);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (client, way) = open.entry(key).or_insert_with(|| {
+            let environment = self.environment.get_or_init(|| Arc::new(Matcher::from_env()));
+            let way = Way::new(&egress.proxy, environment);
+            let connector = Connector::new(way.clone(), Arc::clone(&self.tls), *limits);
+            let client = Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                // Below the 60 to 90 s after which load balancers drop idle connections.
+                .pool_idle_timeout(Duration::from_secs(50))
+                .http2_adaptive_window(true)
+                .http2_keep_alive_interval(Some(Duration::from_secs(20)))
+                .http2_keep_alive_while_idle(true)
+                .build(connector);
+            (client, way)
+        });
+        (client.clone(), way.clone())
+    }
+
+    /// Closes the clients of credentials that are no more; running requests keep their connection.
+    pub fn retain(&self, keep: impl Fn(&Egress) -> bool) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(egress, _), _| keep(egress));
+    }
+}
+
+fn transport_failure(error: &hyper_util::client::legacy::Error) -> Failure {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(connect) = cause.downcast_ref::<ConnectError>() {
+            let chain = chain(connect);
+            let (kind, message) = match connect {
+                ConnectError::Timeout { .. } => (Kind::Timeout, connect.to_string()),
+                ConnectError::Proxy { .. } => {
+                    (Kind::BadUpstream, "the configured proxy does not open a way to the upstream".to_owned())
+                }
+                ConnectError::Tls { .. } => {
+                    (Kind::BadUpstream, "the TLS handshake with the upstream failed".to_owned())
+                }
+                ConnectError::Tcp { .. } => (Kind::BadUpstream, "cannot connect to the upstream".to_owned()),
+                ConnectError::Setup(_) => (Kind::Api, connect.to_string()),
+            };
+            let failure =
+                Failure::upstream(Fault::new(kind, message).with_code("upstream_unreachable"), chain);
+            return if matches!(connect, ConnectError::Proxy { .. }) {
+                failure.with_origin(Origin::Proxy)
+            } else {
+                failure
+            };
+        }
+        source = cause.source();
+    }
+    let fault = Fault::new(Kind::BadUpstream, "the upstream closed the connection without an answer")
+        .with_code("upstream_unreachable");
+    Failure::upstream(fault, chain(error))
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,472 @@
+//! The connector: TCP, then the proxy's handshake, then TLS, each with its own limit and its own error.
+//!
+//! Written on top of hyper-util's connectors instead of a ready client because connect and TLS have separate limits
+//! and because a failure must say which hop failed: a proxy's fault is not the account's.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::Limits;
+use crate::config::settings::{Proxy, ProxyUrl};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Which hop of opening a connection failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// TCP to the upstream.
+    #[error("cannot connect to {host}")]
+    Tcp {
+        /// Host and port.
+        host: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// TCP to, or the handshake with, the proxy.
+    #[error("the proxy {proxy} does not open a way to {host}")]
+    Proxy {
+        /// The proxy without user name and password.
+        proxy: String,
+        /// Host and port.
+        host: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// The TLS handshake.
+    #[error("the TLS handshake with {host} failed")]
+    Tls {
+        /// Host and port.
+        host: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// A limit ran out.
+    #[error("no {stage} with {host} within {limit:?}")]
+    Timeout {
+        /// What was waited for.
+        stage: &'static str,
+        /// Host and port.
+        host: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The TLS configuration cannot be made.
+    #[error("TLS is not available: {0}")]
+    Setup(String),
+}
+
+/// A way out of the machine.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    Direct,
+    Environment(Arc<Matcher>),
+    Proxy(Arc<Hop>),
+}
+
+/// One proxy, taken apart.
+#[derive(Clone)]
+pub(super) struct Hop {
+    uri: Uri,
+    shown: String,
+    scheme: HopScheme,
+    credentials: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for Hop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HopScheme {
+    Http,
+    Https,
+    Socks5 { resolves_here: bool },
+}
+
+impl Hop {
+    fn new(proxy: &ProxyUrl) -> Option<Self> {
+        let url = url::Url::parse(proxy.expose()).ok()?;
+        let decode = |text: &str| percent_decode(text);
+        let credentials = (!url.username().is_empty() || url.password().is_some())
+            .then(|| (decode(url.username()), decode(url.password().unwrap_or_default())));
+        let host = url.host_str()?;
+        let (scheme, uri_scheme, default_port) = match url.scheme() {
+            "http" => (HopScheme::Http, "http", 80),
+            "https" => (HopScheme::Https, "https", 443),
+            "socks5" => (HopScheme::Socks5 { resolves_here: true }, "http", 1080),
+            "socks5h" => (HopScheme::Socks5 { resolves_here: false }, "http", 1080),
+            _ => return None,
+        };
+        let uri = Uri::builder()
+            .scheme(uri_scheme)
+            .authority(format!("{host}:{}", url.port().unwrap_or(default_port)))
+            .path_and_query("/")
+            .build()
+            .ok()?;
+        Some(Self { uri, shown: proxy.redacted(), scheme, credentials })
+    }
+
+    fn basic_auth(&self) -> Option<http::HeaderValue> {
+        use base64::Engine as _;
+        let (user, password) = self.credentials.as_ref()?;
+        let token = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        let mut value = http::HeaderValue::from_str(&format!("Basic {token}")).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let high = rest.next().and_then(|digit| char::from(digit).to_digit(16));
+            let low = rest.next().and_then(|digit| char::from(digit).to_digit(16));
+            if let (Some(high), Some(low)) = (high, low) {
+                bytes.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+            }
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Way {
+    pub(super) fn new(proxy: &Proxy, environment: &Arc<Matcher>) -> Self {
+        match proxy {
+            Proxy::Direct => Self::Direct,
+            Proxy::Inherit => Self::Environment(Arc::clone(environment)),
+            Proxy::Url(url) => match Hop::new(url) {
+                Some(hop) => Self::Proxy(Arc::new(hop)),
+                // Validated when the configuration was read; going direct would be the one wrong answer.
+                None => Self::Proxy(Arc::new(Hop {
+                    uri: Uri::from_static("http://0.0.0.0:1"),
+                    shown: url.redacted(),
+                    scheme: HopScheme::Http,
+                    credentials: None,
+                })),
+            },
+        }
+    }
+
+    fn hop(&self, destination: &Uri) -> Option<Arc<Hop>> {
+        match self {
+            Self::Direct => None,
+            Self::Proxy(hop) => Some(Arc::clone(hop)),
+            Self::Environment(matcher) => {
+                let intercept = matcher.intercept(destination)?;
+                let credentials =
+                    intercept.raw_auth().map(|(user, password)| (user.to_owned(), password.to_owned()));
+                let mut url = url::Url::parse(&intercept.uri().to_string()).ok()?;
+                if let Some((user, password)) = &credentials {
+                    // Both setters fail only for addresses without a host, which the matcher does not give.
+                    url.set_username(user).ok()?;
+                    url.set_password(Some(password)).ok()?;
+                }
+                ProxyUrl::parse(url.as_str()).ok().and_then(|proxy| Hop::new(&proxy)).map(Arc::new)
+            }
+        }
+    }
+
+    /// The `proxy-authorization` header for a request that is sent to the proxy itself (plain http through an http
+    /// proxy).
+    pub(super) fn forward_auth(&self, destination: &Uri) -> Option<http::HeaderValue> {
+        if destination.scheme_str() != Some("http") {
+            return None;
+        }
+        let hop = self.hop(destination)?;
+        matches!(hop.scheme, HopScheme::Http | HopScheme::Https).then(|| hop.basic_auth()).flatten()
+    }
+}
+
+/// The TLS configuration, made on first use: loading the trust store takes milliseconds that a start without TLS
+/// upstreams need not spend.
+#[derive(Debug, Default)]
+pub(super) struct Tls {
+    config: OnceLock<Result<Arc<rustls::ClientConfig>, String>>,
+}
+
+impl Tls {
+    fn config(&self) -> Result<Arc<rustls::ClientConfig>, ConnectError> {
+        self.config
+            .get_or_init(|| {
+                use rustls_platform_verifier::BuilderVerifierExt;
+                let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+                let mut config = rustls::ClientConfig::builder_with_provider(provider)
+                    .with_safe_default_protocol_versions()
+                    .and_then(BuilderVerifierExt::with_platform_verifier)
+                    .map_err(|error| error.to_string())?
+                    .with_no_client_auth();
+                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+                Ok(Arc::new(config))
+            })
+            .clone()
+            .map_err(ConnectError::Setup)
+    }
+}
+
+/// Opens connections along one way.
+#[derive(Clone)]
+pub(super) struct Connector {
+    tcp: HttpConnector,
+    way: Way,
+    tls: Arc<Tls>,
+    limits: Limits,
+}
+
+impl Connector {
+    pub(super) fn new(way: Way, tls: Arc<Tls>, limits: Limits) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        Self { tcp, way, tls, limits }
+    }
+
+    async fn open(mut self, destination: Uri) -> Result<Wire, ConnectError> {
+        let host = display_host(&destination);
+        let is_tls = destination.scheme_str() == Some("https");
+        let hop = self.way.hop(&destination);
+        let limits = self.limits;
+        let opening = async {
+            match &hop {
+                None => self.direct(&destination, &host).await.map(|io| (io, false)),
+                Some(hop) => self.through(hop, &destination, &host, is_tls).await,
+            }
+        };
+        let (io, is_forwarded) = limited(opening, limits.connect, "connection", &host).await?;
+        if !is_tls {
+            return Ok(Wire { io, is_h2: false, is_forwarded });
+        }
+        let server = destination.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let handshake = self.tls_over(TokioIo::new(io), server, &host, true);
+        let stream = limited(handshake, limits.tls, "TLS handshake", &host).await?;
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(Wire { io: Box::pin(TokioIo::new(stream)), is_h2, is_forwarded })
+    }
+
+    async fn direct(&mut self, destination: &Uri, host: &str) -> Result<Io, ConnectError> {
+        let stream: TokioIo<TcpStream> = self
+            .tcp
+            .call(destination.clone())
+            .await
+            .map_err(|source| ConnectError::Tcp { host: host.to_owned(), source: source.into() })?;
+        Ok(Box::pin(stream))
+    }
+
+    async fn through(
+        &mut self,
+        hop: &Arc<Hop>,
+        destination: &Uri,
+        host: &str,
+        is_tls: bool,
+    ) -> Result<(Io, bool), ConnectError> {
+        let failed = |source: BoxError| ConnectError::Proxy {
+            proxy: hop.shown.clone(),
+            host: host.to_owned(),
+            source,
+        };
+        match hop.scheme {
+            HopScheme::Socks5 { resolves_here } => {
+                let mut socks = SocksV5::new(hop.uri.clone(), self.tcp.clone()).local_dns(resolves_here);
+                if let Some((user, password)) = &hop.credentials {
+                    socks = socks.with_auth(user.clone(), password.clone());
+                }
+                let io = socks.call(with_port(destination)).await.map_err(|error| failed(error.into()))?;
+                Ok((Box::pin(io), false))
+            }
+            HopScheme::Http | HopScheme::Https => {
+                let mut to_proxy = ToProxy { connector: self.clone(), hop: Arc::clone(hop) };
+                if !is_tls {
+                    return to_proxy
+                        .call(hop.uri.clone())
+                        .await
+                        .map(|io| (io, true))
+                        .map_err(|error| failed(error.into()));
+                }
+                let mut tunnel = Tunnel::new(hop.uri.clone(), to_proxy);
+                if let Some(auth) = hop.basic_auth() {
+                    tunnel = tunnel.with_auth(auth);
+                }
+                let io = tunnel.call(with_port(destination)).await.map_err(|error| failed(error.into()))?;
+                Ok((io, false))
+            }
+        }
+    }
+
+    async fn tls_over<S>(
+        &self,
+        stream: S,
+        server: String,
+        host: &str,
+        offers_h2: bool,
+    ) -> Result<tokio_rustls::client::TlsStream<S>, ConnectError>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let mut config = self.tls.config()?;
+        if !offers_h2 {
+            Arc::make_mut(&mut config).alpn_protocols.clear();
+        }
+        let failed = |source: BoxError| ConnectError::Tls { host: host.to_owned(), source };
+        let name = ServerName::try_from(server).map_err(|error| failed(error.into()))?;
+        tokio_rustls::TlsConnector::from(config)
+            .connect(name, stream)
+            .await
+            .map_err(|error| failed(error.into()))
+    }
+}
+
+async fn limited<T>(
+    work: impl Future<Output = Result<T, ConnectError>>,
+    limit: Option<Duration>,
+    stage: &'static str,
+    host: &str,
+) -> Result<T, ConnectError> {
+    let Some(limit) = limit else { return work.await };
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(ConnectError::Timeout { stage, host: host.to_owned(), limit }),
+    }
+}
+
+fn display_host(uri: &Uri) -> String {
+    uri.authority().map_or_else(String::new, |authority| match authority.port() {
+        Some(port) => format!("{}:{port}", authority.host()),
+        None => authority.host().to_owned(),
+    })
+}
+
+/// Proxy handshakes want the port spelled out.
+fn with_port(uri: &Uri) -> Uri {
+    if uri.port().is_some() {
+        return uri.clone();
+    }
+    let port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let mut parts = uri.clone().into_parts();
+    parts.authority = uri.host().and_then(|host| format!("{host}:{port}").parse().ok());
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}
+
+impl Service<Uri> for Connector {
+    type Response = Wire;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Wire, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, destination: Uri) -> Self::Future {
+        Box::pin(self.clone().open(destination))
+    }
+}
+
+/// Opens the connection to an http or https proxy itself.
+#[derive(Clone)]
+struct ToProxy {
+    connector: Connector,
+    hop: Arc<Hop>,
+}
+
+impl Service<Uri> for ToProxy {
+    type Response = Io;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Io, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, proxy: Uri) -> Self::Future {
+        let mut connector = self.connector.clone();
+        let scheme = self.hop.scheme;
+        Box::pin(async move {
+            let host = display_host(&proxy);
+            let io = connector.direct(&proxy, &host).await?;
+            if scheme != HopScheme::Https {
+                return Ok(io);
+            }
+            let server = proxy.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+            let stream = connector.tls_over(TokioIo::new(io), server, &host, false).await?;
+            Ok(Box::pin(TokioIo::new(stream)) as Io)
+        })
+    }
+}
+
+trait Duplex: Read + Write + Send {}
+impl<T: Read + Write + Send> Duplex for T {}
+type Io = Pin<Box<dyn Duplex>>;
+
+/// An open connection.
+pub(super) struct Wire {
+    io: Io,
+    is_h2: bool,
+    is_forwarded: bool,
+}
+
+impl Connection for Wire {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new().proxy(self.is_forwarded);
+        if self.is_h2 { connected.negotiated_h2() } else { connected }
+    }
+}
+
+impl Read for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<Result<(), std::io::Error>> {
+        self.io.as_mut().poll_read(context, buffer)
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, std::io::Error>> {
+        self.io.as_mut().poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), std::io::Error>> {
+        self.io.as_mut().poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), std::io::Error>> {
+        self.io.as_mut().poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[std::io::IoSlice<'_>],
+    ) -> Poll<Result<usize, std::io::Error>> {
+        self.io.as_mut().poll_write_vectored(context, slices)
+    }
+}

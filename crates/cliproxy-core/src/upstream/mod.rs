@@ -1,0 +1,40 @@
+//! Outbound HTTP: the only module that opens sockets to upstreams.
+//!
+//! It exists so that proxies, TLS, time limits and connection reuse are decided in one place. Providers describe
+//! requests and judge answers; the engine retries; here requests are sent and bodies read. One client is kept per
+//! egress identity (credential and proxy), all sharing one TLS configuration: accounts never share a connection, so
+//! one account's stall, GOAWAY or proxy fault stays its own.
+
+mod body;
+mod client;
+mod connect;
+
+pub use body::{Local, LocalEnding, ReadError, UpstreamBody, read_all};
+pub use client::{Clients, Egress, Outgoing, Reply};
+pub use connect::ConnectError;
+
+use std::time::Duration;
+
+/// The four time limits of an upstream request; `None` is no limit. None of them ends a stream that makes progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Opening the connection, proxy handshake included.
+    pub connect: Option<Duration>,
+    /// The TLS handshake.
+    pub tls: Option<Duration>,
+    /// From sending the request to the head of the answer.
+    pub first_byte: Option<Duration>,
+    /// Between two reads of the answer's body.
+    pub idle: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Some(Duration::from_secs(10)),
+            tls: Some(Duration::from_secs(10)),
+            first_byte: Some(Duration::from_secs(300)),
+            idle: Some(Duration::from_secs(300)),
+        }
+    }
+}
