@@ -1,1 +1,56 @@
-//! Skeleton.
+//! The gateway's HTTP surface: an axum router over the engine, and the loop that serves it.
+//!
+//! [`router`] mounts into any axum program; [`serve`] runs it on a listener with what a gateway needs of one (header
+//! timeout, `TCP_NODELAY`, TLS, graceful end). Handlers extract, call the engine and render; every decision about
+//! content or credentials is the engine's.
+#![warn(missing_docs)]
+
+mod api;
+mod browser;
+mod encoding;
+mod listen;
+mod reply;
+mod stream;
+
+pub use api::router;
+pub use listen::{ListenError, Shutdown, TlsFiles, serve};
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cliproxy_core::Engine;
+
+/// What handlers share.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub(crate) engine: Engine,
+    pub(crate) readiness: Readiness,
+    pub(crate) version: &'static str,
+}
+
+impl App {
+    /// An application over an engine.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, readiness: Readiness::default(), version: env!("CARGO_PKG_VERSION") }
+    }
+
+    /// Where matters are reported that an operator should know of.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+}
+
+/// What is wrong at the moment, shown by `/readyz`.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Mutex<Vec<String>>>);
+
+impl Readiness {
+    /// Replaces what is wrong; empty when nothing is.
+    pub fn set(&self, problems: Vec<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = problems;
+    }
+
+    /// What is wrong.
+    pub fn problems(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

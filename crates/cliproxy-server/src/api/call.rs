@@ -1,0 +1,224 @@
+//! From an HTTP request to a call of the engine, and from its answer to an HTTP response.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::extract::Request as HttpRequest;
+use axum::response::Response;
+use bytes::Bytes;
+use cliproxy_core::engine::Opened;
+use cliproxy_core::provider::Operation;
+use cliproxy_core::{Answer, AnswerBody, Call, Failure};
+use cliproxy_wire::Format;
+use cliproxy_wire::codec::ClientContext;
+use cliproxy_wire::fault::{self, Fault, Kind};
+use cliproxy_wire::format::stream_encoder;
+use cliproxy_wire::model::{Event, Request};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::stream::{Egress, Pending};
+use crate::{App, encoding, reply};
+
+/// What a path says about a call.
+pub(crate) struct Route {
+    pub(crate) format: Format,
+    pub(crate) operation: Operation,
+    pub(crate) model: Option<String>,
+    /// The deprecated text completions.
+    pub(crate) is_legacy: bool,
+}
+
+impl Route {
+    pub(crate) fn new(format: Format, operation: Operation) -> Self {
+        Self { format, operation, model: None, is_legacy: false }
+    }
+}
+
+/// A fresh request id.
+pub(crate) fn request_id() -> String {
+    format!("req_{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Unix seconds.
+pub(crate) fn now() -> u64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge is where the clock is read; everything below is handed it"
+    )]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Serves one call.
+pub(crate) async fn serve(app: App, route: Route, request: HttpRequest) -> Response {
+    let id: Arc<str> = request_id().into();
+    let format = route.format;
+    match run(app, route, request, &id).await {
+        Ok(response) => response,
+        Err(Refusal::Fault(fault)) => reply::fault(format, &fault, &id, false),
+        Err(Refusal::Failure(failure)) => reply::failure(format, &failure, &id),
+    }
+}
+
+enum Refusal {
+    Fault(Box<Fault>),
+    Failure(Failure),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    let snapshot = app.engine.snapshot();
+    let query = parts.uri.query().unwrap_or_default();
+    let caller = snapshot
+        .access
+        .check(&parts.headers, Some(query))
+        .map_err(|refused| Fault::new(Kind::Authentication, refused.to_string()))?;
+    check_media(&parts.headers)?;
+    let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
+    let body = encoding::read(&parts.headers, body, limit).await?;
+    let keepalive = (snapshot.settings.streaming.keepalive, snapshot.settings.streaming.nonstream_keepalive);
+    drop(snapshot);
+    let call = Call {
+        format: route.format,
+        operation: route.operation,
+        path_model: route.model,
+        is_sse: is_sse(query),
+        is_legacy_completion: route.is_legacy,
+        query: query.to_owned(),
+        headers: parts.headers,
+        body,
+        request_id: Arc::clone(id),
+        client: caller.key,
+        created: now(),
+        now,
+    };
+    let engine = app.engine;
+    let opened = engine.open(call)?;
+    let format = route.format;
+    let beat = if opened.is_stream() { keepalive.0 } else { keepalive.1 };
+    let style = Style::of(&opened);
+    let mut pending: Pending = Box::pin(async move { engine.run(opened).await });
+    // Until now a failure has its own status; waiting longer would look like a dead connection to clients and proxies.
+    let answer = match beat {
+        None => pending.await,
+        Some(every) => match tokio::time::timeout(every, &mut pending).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => return Ok(committed(pending, style, every, id)),
+        },
+    };
+    let answer = answer?;
+    Ok(respond(answer, format, id))
+}
+
+fn respond(answer: Answer, format: Format, id: &str) -> Response {
+    let body = match answer.body {
+        AnswerBody::Whole(bytes) => Body::from(bytes),
+        AnswerBody::Stream(stream) => Body::new(Egress::streaming(stream)),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    reply::set_request_id(response.headers_mut(), format, id);
+    response
+}
+
+/// How silence and failures look in a body whose status is already out.
+#[derive(Clone, Copy)]
+struct Style {
+    format: Format,
+    is_stream: bool,
+    is_array: bool,
+}
+
+impl Style {
+    fn of(opened: &Opened) -> Self {
+        Self { format: opened.format(), is_stream: opened.is_stream(), is_array: opened.is_array() }
+    }
+
+    /// Blank lines are borne by every client before the first event; white space is legal before JSON.
+    fn beat(self) -> Bytes {
+        match (self.is_stream, self.format) {
+            (true, Format::Chat | Format::Responses) => Bytes::from_static(b": keep-alive\n\n"),
+            (true, _) | (false, _) => Bytes::from_static(b"\n"),
+        }
+    }
+
+    fn failure(self, failure: &Failure, id: &str) -> Bytes {
+        let fault = failure.fault();
+        if !self.is_stream {
+            return fault::encode(self.format, fault, id).1.into();
+        }
+        let mut out = Vec::new();
+        let context = ClientContext {
+            is_sse: !self.is_array,
+            ..ClientContext::new(&Request::new(self.format, ""), id, now())
+        };
+        stream_encoder(self.format, context).event(Event::Error(Box::new(fault.clone())), &mut out);
+        out.into()
+    }
+}
+
+fn committed(pending: Pending, style: Style, every: Duration, id: &Arc<str>) -> Response {
+    let failed_id = Arc::clone(id);
+    let body =
+        Egress::waiting(pending, style.beat(), every, move |failure| style.failure(failure, &failed_id));
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    let kind = if style.is_stream && !style.is_array {
+        "text/event-stream; charset=utf-8"
+    } else {
+        "application/json"
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    reply::set_request_id(headers, style.format, id);
+    response
+}
+
+/// Gemini streams are server-sent events with `alt=sse`, else a JSON array.
+fn is_sse(query: &str) -> bool {
+    query.split('&').any(|pair| matches!(pair, "alt=sse" | "$alt=sse" | "%24alt=sse"))
+}
+
+/// A body that says it is something other than JSON is refused by name; one that says nothing, or a form type that
+/// command line tools send by default, is read as JSON.
+fn check_media(headers: &http::HeaderMap) -> Result<(), Fault> {
+    let Some(kind) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(()) };
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_fine = kind.is_empty()
+        || kind.ends_with("json")
+        || matches!(
+            kind.as_str(),
+            "text/plain" | "application/x-www-form-urlencoded" | "application/octet-stream"
+        );
+    if is_fine {
+        return Ok(());
+    }
+    let shown: String = kind.chars().take(80).collect();
+    Err(Fault::new(
+        Kind::InvalidRequest,
+        format!("the content type {shown} is not supported; send application/json"),
+    )
+    .with_code("unsupported_media_type"))
+}
+
+/// The start of the client's name, for listings that depend on it.
+pub(crate) fn agent(headers: &http::HeaderMap) -> &str {
+    headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}

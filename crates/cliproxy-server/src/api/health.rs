@@ -1,0 +1,92 @@
+//! Signs of life, for people, scripts and supervisors.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use cliproxy_wire::json;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+
+use crate::App;
+
+pub(super) fn json_response(status: StatusCode, build: impl FnOnce(&mut json::Object<'_>)) -> Response {
+    let mut body = Vec::new();
+    json::object(&mut body, build);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The root document: helper scripts poll it until it answers 200.
+pub(super) async fn root(State(app): State<App>) -> Response {
+    let is_required = app.engine.snapshot().access.is_required();
+    json_response(StatusCode::OK, |root| {
+        root.str("message", "CLI Proxy API Server");
+        root.array("endpoints", |endpoints| {
+            for endpoint in ["POST /v1/chat/completions", "POST /v1/completions", "GET /v1/models"] {
+                endpoints.str(endpoint);
+            }
+        });
+        root.str("name", "cliproxy");
+        root.str("description", "one gateway for every AI client and every account and key its owner has");
+        root.str("version", app.version);
+        root.object("authentication", |authentication| {
+            authentication.bool("required", is_required);
+            authentication
+                .str("type", if is_required { "Bearer token in Authorization header" } else { "None" });
+        });
+        root.array("routes", |routes| {
+            for route in [
+                "GET /health",
+                "GET /healthz",
+                "GET /readyz",
+                "GET /v1/models",
+                "POST /v1/chat/completions",
+                "POST /v1/completions",
+                "POST /v1/responses",
+                "POST /v1/responses/compact",
+                "POST /v1/responses/input_tokens",
+                "POST /v1/messages",
+                "POST /v1/messages/count_tokens",
+                "GET /v1beta/models",
+                "POST /v1beta/models/{model}:generateContent",
+                "POST /v1beta/models/{model}:streamGenerateContent",
+                "POST /v1beta/models/{model}:countTokens",
+            ] {
+                routes.str(route);
+            }
+        });
+    })
+}
+
+pub(super) async fn health() -> Response {
+    #[expect(clippy::disallowed_methods, reason = "a health check tells the time of the machine")]
+    let now = jiff::Timestamp::try_from(std::time::SystemTime::now()).unwrap_or_default();
+    json_response(StatusCode::OK, |root| {
+        root.str("status", "ok");
+        root.str("timestamp", &format!("{now:.3}"));
+    })
+}
+
+pub(super) async fn alive() -> Response {
+    json_response(StatusCode::OK, |root| root.str("status", "ok"))
+}
+
+/// Whether the gateway can serve, and if not, why.
+pub(super) async fn ready(State(app): State<App>) -> Response {
+    let mut problems = app.readiness.problems();
+    let is_serving = !app.engine.snapshot().routes.listed().is_empty();
+    if !is_serving {
+        problems.push("no model is configured: add a key to config.yaml, or start with --demo".to_owned());
+    }
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json_response(status, |root| {
+        root.str("status", if problems.is_empty() { "ok" } else { "degraded" });
+        root.array("problems", |list| {
+            for problem in &problems {
+                list.str(problem);
+            }
+        });
+    })
+}

@@ -1,0 +1,190 @@
+//! Client routes: which path is which format and operation, and the answers to what is no route.
+
+mod call;
+mod health;
+mod model;
+
+use axum::Router;
+use axum::extract::{OriginalUri, Path, Request, State};
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use cliproxy_core::provider::Operation;
+use cliproxy_wire::Format;
+use cliproxy_wire::fault::{Fault, Kind};
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::{App, browser, reply};
+
+/// The gateway's routes, ready to be served or mounted into another program.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/", get(health::root))
+        .route("/health", get(health::health))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/v1/models", get(model::list))
+        .route("/v1/models/{*model}", get(model::one).post(gemini))
+        .route("/v1beta/models", get(model::list_gemini))
+        .route("/v1beta/models/{*model}", get(model::one_gemini).post(gemini))
+        .route("/v1/chat/completions", post(chat))
+        .route("/chat/completions", post(chat))
+        .route("/v1/completions", post(completions))
+        .route("/v1/responses", post(responses).get(upgrade))
+        .route("/v1/responses/compact", post(compact))
+        .route("/v1/responses/input_tokens", post(input_tokens))
+        .route("/v1/messages", post(messages))
+        .route("/v1/messages/count_tokens", post(count_tokens))
+        .fallback(any(unknown))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), browser::guard))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+/// The format that a path belongs to.
+pub(crate) fn format_of(path: &str) -> Format {
+    let path = path.trim_end_matches('/');
+    if path.starts_with("/v1beta") || (path.starts_with("/v1/models/") && path.contains(':')) {
+        Format::Gemini
+    } else if path == "/v1/messages" || path.starts_with("/v1/messages/") {
+        Format::Claude
+    } else if path == "/v1/responses" || path.starts_with("/v1/responses/") {
+        Format::Responses
+    } else {
+        Format::Chat
+    }
+}
+
+async fn chat(State(app): State<App>, request: Request) -> Response {
+    call::serve(app, call::Route::new(Format::Chat, Operation::Generate), request).await
+}
+
+async fn completions(State(app): State<App>, request: Request) -> Response {
+    call::serve(
+        app,
+        call::Route { is_legacy: true, ..call::Route::new(Format::Chat, Operation::Generate) },
+        request,
+    )
+    .await
+}
+
+async fn responses(State(app): State<App>, request: Request) -> Response {
+    call::serve(app, call::Route::new(Format::Responses, Operation::Generate), request).await
+}
+
+async fn compact(State(app): State<App>, request: Request) -> Response {
+    call::serve(app, call::Route::new(Format::Responses, Operation::Compact), request).await
+}
+
+async fn input_tokens(State(app): State<App>, request: Request) -> Response {
+    call::serve(app, call::Route::new(Format::Responses, Operation::CountTokens), request).await
+}
+
+async fn messages(State(app): State<App>, request: Request) -> Response {
+    call::serve(app, call::Route::new(Format::Claude, Operation::Generate), request).await
+}
+
+async fn count_tokens(State(app): State<App>, request: Request) -> Response {
+    call::serve(app, call::Route::new(Format::Claude, Operation::CountTokens), request).await
+}
+
+/// `{model}:{method}`; the model may hold slashes and, percent-encoded, anything.
+async fn gemini(
+    State(app): State<App>,
+    Path(rest): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+) -> Response {
+    let Some((model, method)) = rest.rsplit_once(':') else {
+        return not_found(&uri, request.headers());
+    };
+    let operation = match method {
+        "generateContent" => Operation::Generate,
+        "streamGenerateContent" => Operation::Stream,
+        "countTokens" => Operation::CountTokens,
+        _ => return not_found(&uri, request.headers()),
+    };
+    let model = model.strip_prefix("models/").unwrap_or(model).to_owned();
+    call::serve(
+        app,
+        call::Route { model: Some(model), ..call::Route::new(Format::Gemini, operation) },
+        request,
+    )
+    .await
+}
+
+/// Clients that prefer a websocket fall back to POST at once on 426.
+async fn upgrade() -> Response {
+    let fault =
+        Fault::new(Kind::InvalidRequest, "responses over websocket are not offered; send a POST request")
+            .with_code("upgrade_required");
+    let mut response = reply::fault_with_status(
+        Format::Responses,
+        &fault,
+        StatusCode::UPGRADE_REQUIRED,
+        &call::request_id(),
+    );
+    response.headers_mut().insert(http::header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+    response
+}
+
+async fn unknown(State(app): State<App>, OriginalUri(uri): OriginalUri, request: Request) -> Response {
+    // A slash too many is forgiven instead of redirected: clients drop the body of redirected posts.
+    let path = uri.path();
+    let trimmed = path.trim_end_matches('/');
+    let collapsed = collapse(trimmed);
+    if !collapsed.is_empty() && collapsed != path {
+        let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+        if let Ok(target) = format!("{collapsed}{query}").parse::<http::Uri>() {
+            let (mut parts, body) = request.into_parts();
+            parts.uri = target;
+            parts.extensions = http::Extensions::new();
+            return tower::ServiceExt::oneshot(router_inner(app), Request::from_parts(parts, body))
+                .await
+                .unwrap_or_else(|never| match never {});
+        }
+        return not_found(&uri, &http::HeaderMap::new());
+    }
+    not_found(&uri, request.headers())
+}
+
+/// The routes without the outer layers, for a path that was cleaned up.
+fn router_inner(app: App) -> Router {
+    router(app)
+}
+
+/// Clients whose base address ends in a slash send doubled ones; some append `/v1` to a base that has it.
+fn collapse(path: &str) -> String {
+    let mut clean = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        clean.push('/');
+        clean.push_str(segment);
+    }
+    clean.strip_prefix("/v1/v1/").map(|rest| format!("/v1/{rest}")).unwrap_or(clean)
+}
+
+fn not_found(uri: &http::Uri, _headers: &http::HeaderMap) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    let fault =
+        Fault::new(Kind::NotFound, format!("no route {path}; GET / lists the routes")).with_code("not_found");
+    reply::fault(format_of(uri.path()), &fault, &call::request_id(), false)
+}
+
+async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    let fault = Fault::new(Kind::InvalidRequest, format!("{method} is not a method of {path}"))
+        .with_code("method_not_allowed");
+    reply::fault_with_status(
+        format_of(uri.path()),
+        &fault,
+        StatusCode::METHOD_NOT_ALLOWED,
+        &call::request_id(),
+    )
+}
+
+/// A defect of ours costs one request, not the process.
+fn panicked(_panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    tracing::error!("a handler panicked; this is a defect, please report it");
+    let fault = Fault::new(Kind::Api, "internal error of the gateway");
+    reply::fault(Format::Chat, &fault, &call::request_id(), false)
+}

@@ -1,0 +1,171 @@
+//! The accept loop: plain or TLS, with a time limit for request heads, without Nagle's delay, and an orderly end.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Longest wait for a request's head.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// Longest TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Certificate and key of a TLS listener, as PEM files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// How and when serving ends.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// No more connections from here on.
+    pub token: CancellationToken,
+    /// Running answers get this long.
+    pub grace: Duration,
+}
+
+/// Why a listener cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// A TLS file cannot be read.
+    #[error("cannot read the TLS file {path}: {message}; check tls.cert and tls.key in config.yaml")]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// Certificate and key do not fit.
+    #[error("the TLS certificate and key cannot be used: {0}")]
+    Tls(String),
+}
+
+/// Serves `router` on `listener` until told to stop; then waits for running answers within the grace time.
+///
+/// # Errors
+/// When TLS files cannot be used. Faults of single connections end those connections only.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<TlsFiles>,
+    shutdown: Shutdown,
+) -> Result<(), ListenError> {
+    let tls = tls.map(|files| acceptor(&files)).transpose()?;
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    let builder = Arc::new(builder);
+    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
+    loop {
+        let stream = tokio::select! {
+            () = shutdown.token.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    pause_after(&error).await;
+                    continue;
+                }
+            },
+        };
+        // Without this every small event waits up to 40 ms for the acknowledgement of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("cannot set TCP_NODELAY: {error}");
+        }
+        let service = TowerToHyperService::new(router.clone());
+        let watcher = graceful.watcher();
+        let (builder, tls) = (Arc::clone(&builder), tls.clone());
+        // Handshakes run on the connection's task, so a slow one does not hold up the others.
+        connections.spawn(async move {
+            let result = match tls {
+                None => {
+                    watcher
+                        .watch(
+                            builder
+                                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                                .into_owned(),
+                        )
+                        .await
+                }
+                Some(acceptor) => match handshake(&acceptor, stream).await {
+                    Some(stream) => {
+                        watcher
+                            .watch(
+                                builder
+                                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                                    .into_owned(),
+                            )
+                            .await
+                    }
+                    None => Ok(()),
+                },
+            };
+            if let Err(error) = result {
+                tracing::debug!("connection ended: {error}");
+            }
+        });
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(shutdown.grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some answers were still running after the grace time and are cut off");
+    }
+    Ok(())
+}
+
+/// Running out of file descriptors must not turn the loop into a busy one.
+async fn pause_after(error: &io::Error) {
+    let is_connection = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    );
+    if !is_connection {
+        tracing::error!("cannot accept connections: {error}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn handshake(
+    acceptor: &tokio_rustls::TlsAcceptor,
+    stream: TcpStream,
+) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!("TLS handshake failed: {error}");
+            None
+        }
+        Err(_elapsed) => None,
+    }
+}
+
+fn acceptor(files: &TlsFiles) -> Result<tokio_rustls::TlsAcceptor, ListenError> {
+    let unreadable = |path: &PathBuf, message: String| ListenError::TlsFile { path: path.clone(), message };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(&files.certificate, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| unreadable(&files.key, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| ListenError::Tls(error.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(tokio_rustls::TlsAcceptor::from(Arc::new(config)))
+}

@@ -1,0 +1,75 @@
+//! Turning faults into responses of the client's format: the one place that sets status and headers of errors.
+
+use axum::body::Body;
+use axum::response::Response;
+use cliproxy_core::Failure;
+use cliproxy_wire::Format;
+use cliproxy_wire::fault::{self, Fault};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The header that carries our request id in a format.
+pub(crate) fn request_id_header(format: Format) -> HeaderName {
+    HeaderName::from_static(match format {
+        Format::Claude => "request-id",
+        Format::Chat | Format::Responses | Format::Gemini => "x-request-id",
+    })
+}
+
+pub(crate) fn set_request_id(headers: &mut HeaderMap, format: Format, request_id: &str) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(request_id_header(format), value);
+    }
+}
+
+/// A response with an error body.
+pub(crate) fn fault(format: Format, fault: &Fault, request_id: &str, was_retried: bool) -> Response {
+    let (status, body) = fault::encode(format, fault, request_id);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(seconds) = fault.retry_after_seconds() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(should) = fault.should_retry(was_retried) {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should { "true" } else { "false" }));
+    }
+    set_request_id(headers, format, request_id);
+    response
+}
+
+/// A response with an error body and a status that its kind does not have.
+pub(crate) fn fault_with_status(
+    format: Format,
+    what: &Fault,
+    status: StatusCode,
+    request_id: &str,
+) -> Response {
+    let mut response = fault(format, what, request_id, false);
+    *response.status_mut() = status;
+    response
+}
+
+/// The response to a call that got no answer.
+pub(crate) fn failure(format: Format, failure: &Failure, request_id: &str) -> Response {
+    let Some(relay) = failure.relay() else {
+        return fault(format, failure.fault(), request_id, false);
+    };
+    // Same format: the upstream's own words, status and all.
+    let mut response = Response::new(Body::from(relay.body.clone()));
+    *response.status_mut() = StatusCode::from_u16(relay.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(CONTENT_TYPE, relay.content_type.clone().unwrap_or(json));
+    if let Some(seconds) = failure.fault().retry_after_seconds() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(should) = failure.fault().should_retry(false) {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should { "true" } else { "false" }));
+    }
+    set_request_id(headers, format, request_id);
+    response
+}
