@@ -1,0 +1,44 @@
+//! What `--demo` prints: lines to paste, for all four formats.
+
+use std::net::SocketAddr;
+
+use cliproxy_core::provider::demo::MODELS;
+
+#[expect(clippy::print_stdout, reason = "an invitation for people")]
+pub(super) fn invite(address: SocketAddr, is_open: bool) {
+    println!("{}", text(address, is_open));
+}
+
+fn text(address: SocketAddr, is_open: bool) -> String {
+    let base = format!("http://{address}");
+    let key = if is_open { "demo" } else { "YOUR-CLIENT-KEY" };
+    let mut models = String::new();
+    for model in MODELS {
+        models.push_str(&format!("  {:<13} {}\n", model.name, model.about));
+    }
+    format!(
+        r#"
+The demo provider is on. Its models:
+{models}
+OpenAI Chat:
+  curl -N {base}/v1/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
+    -d '{{"model":"demo-echo","stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'
+OpenAI Responses:
+  curl -N {base}/v1/responses -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
+    -d '{{"model":"demo-think","stream":true,"reasoning":{{"summary":"auto"}},"input":"Hello!"}}'
+Claude Messages:
+  curl -N {base}/v1/messages -H 'x-api-key: {key}' -H 'content-type: application/json' \
+    -d '{{"model":"demo-echo","max_tokens":100,"stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'
+Gemini:
+  curl -N '{base}/v1beta/models/demo-echo:streamGenerateContent?alt=sse' -H 'x-goog-api-key: {key}' -H 'content-type: application/json' \
+    -d '{{"contents":[{{"parts":[{{"text":"Hello!"}}]}}]}}'
+
+Python SDKs:
+  OpenAI(base_url="{base}/v1", api_key="{key}")
+  Anthropic(base_url="{base}", api_key="{key}")
+  genai.Client(api_key="{key}", http_options={{"base_url": "{base}"}})
+Agents:
+  ANTHROPIC_BASE_URL={base} ANTHROPIC_AUTH_TOKEN={key} claude --model demo-tools
+"#
+    )
+}

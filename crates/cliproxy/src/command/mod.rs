@@ -1,0 +1,33 @@
+//! The commands, one file each.
+
+mod check;
+mod demo;
+mod serve;
+
+use std::process::ExitCode;
+
+use cliproxy_core::config::{Overrides, Source};
+
+use crate::arguments::{Arguments, Command};
+
+/// Runs what the command line asks.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Some(Command::Check) => Ok(check::run(&source(&arguments))),
+        Some(Command::Serve) | None => serve::run(&arguments),
+    }
+}
+
+/// Where the configuration comes from. A file that was named must exist, the default one need not.
+fn source(arguments: &Arguments) -> Source {
+    let source = match &arguments.config {
+        Some(path) => Source::required(path),
+        None => Source::optional("config.yaml"),
+    };
+    source.with_overrides(Overrides {
+        host: arguments.host.clone(),
+        port: arguments.port,
+        allow_unauthenticated_remote: arguments.allow_unauthenticated_remote,
+        ..Overrides::default()
+    })
+}

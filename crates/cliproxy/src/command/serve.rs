@@ -1,0 +1,180 @@
+//! `serve`: load, listen, serve, reload, end in order.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use cliproxy_core::Engine;
+use cliproxy_core::config::settings::Host;
+use cliproxy_core::config::watch::{self, Reload};
+use cliproxy_core::config::{Loaded, Settings, Source, env};
+use cliproxy_server::{App, Shutdown, TlsFiles, router, serve};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::Arguments;
+use crate::logging;
+
+/// Running answers get this long after the signal to end.
+const GRACE: Duration = Duration::from_secs(30);
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let source = super::source(arguments);
+    let loaded = Settings::load(&source, &env::with_dotenv(Path::new(".")))
+        .map_err(|problems| anyhow!("{problems}"))?;
+    let level = logging::start(loaded.settings.logging.debug);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(start(arguments.demo, source, loaded, level))
+}
+
+async fn start(
+    has_demo: bool,
+    source: Source,
+    loaded: Loaded,
+    level: logging::Level,
+) -> anyhow::Result<ExitCode> {
+    for warning in &loaded.warnings {
+        tracing::warn!("{}", warning.render(source.path.as_deref()));
+    }
+    let settings = loaded.settings.clone();
+    let listener = bind(&settings).await?;
+    let address = listener.local_addr().context("cannot tell the address that was bound")?;
+    let mut builder = Engine::builder(settings.clone());
+    if has_demo {
+        builder = builder.with_demo();
+    }
+    let engine = builder.build();
+    let app = App::new(engine.clone());
+    watch_configuration(&engine, &app, source, loaded, level);
+
+    let token = CancellationToken::new();
+    end_on_signal(&engine, token.clone());
+    announce(&engine, address);
+    if has_demo {
+        super::demo::invite(address, settings.access.client_keys.is_empty());
+    }
+    let tls = settings.listen.tls.map(|tls| TlsFiles { certificate: tls.certificate, key: tls.key });
+    serve(listener, router(app), tls, Shutdown { token, grace: GRACE }).await?;
+    engine.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let port = settings.listen.port;
+    let bound = match &settings.listen.host {
+        Host::Loopback => TcpListener::bind(("127.0.0.1", port)).await,
+        // One socket serves both families where the system allows it.
+        Host::Every => match TcpListener::bind(("::", port)).await {
+            Ok(listener) => Ok(listener),
+            Err(_no_ipv6) => TcpListener::bind(("0.0.0.0", port)).await,
+        },
+        Host::Named(host) => match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => TcpListener::bind((address, port)).await,
+            Err(_name) => TcpListener::bind((host.as_str(), port)).await,
+        },
+    };
+    bound.with_context(|| {
+        format!(
+            "cannot listen on {}:{port}; is another gateway running? choose another with --port",
+            settings.listen.host.as_str()
+        )
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "programs that wrap this one wait for these lines")]
+fn announce(engine: &Engine, address: std::net::SocketAddr) {
+    println!("API server started successfully on: {address}");
+    println!("{}", inventory(engine));
+}
+
+fn inventory(engine: &Engine) -> String {
+    use cliproxy_core::provider::Kind;
+    let snapshot = engine.snapshot();
+    let credentials = snapshot.routes.credentials();
+    let count = |kind: Kind| credentials.iter().filter(|credential| credential.kind == kind).count();
+    format!(
+        "server clients and configuration updated: {} clients (0 auth entries + {} Gemini API keys + {} Claude API keys + {} Codex keys + {} Vertex-compat + {} OpenAI-compat)",
+        credentials.len(),
+        count(Kind::Gemini),
+        count(Kind::Claude),
+        count(Kind::Codex),
+        count(Kind::Vertex),
+        count(Kind::OpenAi),
+    )
+}
+
+/// A valid change of the file is applied, an invalid one reported.
+fn watch_configuration(engine: &Engine, app: &App, source: Source, started: Loaded, level: logging::Level) {
+    let (engine, readiness) = (engine.clone(), app.readiness().clone());
+    let spawner = engine.clone();
+    let cancel = engine.tasks().1.clone();
+    spawner.spawn("configuration watch", async move {
+        let environment = env::with_dotenv(Path::new("."));
+        let file = source.path.clone();
+        let on_change = |reload: Reload| match reload.result {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!("{}", warning.render(file.as_deref()));
+                }
+                let mut problems = Vec::new();
+                if !reload.needs_restart.is_empty() {
+                    let keys = reload.needs_restart.join(", ");
+                    tracing::warn!(
+                        "changed settings that are only read at start, restart to apply them: {keys}"
+                    );
+                    problems.push(format!("restart to apply: {keys}"));
+                }
+                readiness.set(problems);
+                level.set_debug(loaded.settings.logging.debug);
+                engine.reload(loaded.settings);
+                tracing::info!("{}", inventory(&engine));
+            }
+            Err(problems) => {
+                tracing::error!("the changed configuration is not valid and was not applied:\n{problems}");
+                readiness.set(vec![format!(
+                    "the changed configuration is not valid and was not applied: {problems}"
+                )]);
+            }
+        };
+        watch::watch(&source, &environment, &started, on_change, cancel).await;
+    });
+}
+
+fn end_on_signal(engine: &Engine, token: CancellationToken) {
+    engine.spawn("signals", async move {
+        signal().await;
+        tracing::info!("ending: no new connections, running answers get {} s", GRACE.as_secs());
+        token.cancel();
+    });
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!("cannot listen for the signal to end: {error}");
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
