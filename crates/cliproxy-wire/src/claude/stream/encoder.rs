@@ -8,20 +8,22 @@ use std::collections::VecDeque;
 
 use crate::codec::{ClientContext, StreamEncoder};
 use crate::format::Format;
-use crate::json::{self, Object, Raw};
+use crate::json::{self, Raw};
 use crate::model::{
-    BlockKind, CandidateMeta, Channel, Content, Delta, Event, Ext, Hosted, HostedKind, HostedPhase, Media,
-    Opaque, OpaqueKind, Response, Status, Stop, StopReason, Str, Usage,
+    BlockKind, CandidateMeta, Content, Delta, Event, Ext, Hosted, HostedKind, HostedPhase, Media, Opaque,
+    Response, Status, Stop, StopReason, Str, Usage,
 };
 use crate::normalize::arguments;
 use crate::sse;
 
 use super::super::answer::{
-    Pair, grounding_pair, hosted_pair, hosted_text, media_text, message_id, own_block, write_usage,
+    grounding_pair, hosted_pair, hosted_text, media_text, message_id, own_block, write_usage,
 };
 use super::super::request::copy_members;
 use super::super::signature::{self, Visibility};
 use super::super::{citation, stop};
+use super::thought::Thought;
+use super::writer::{Frames, frame, ping};
 
 /// Writes a stream for a client of this format.
 #[derive(Debug)]
@@ -32,8 +34,7 @@ pub struct Encoder {
     is_ended: bool,
     /// The upstream speaks this format too, so its extra members are ours.
     is_own: bool,
-    /// Index of the next block on the wire.
-    next: u64,
+    frames: Frames,
     head: Option<Head>,
     waiting: VecDeque<Waiting>,
     held: Option<Thought>,
@@ -96,16 +97,6 @@ enum Input {
     Odd(String),
 }
 
-/// Thinking that is being written, or that is over but whose block is not yet closed.
-#[derive(Debug, Default)]
-struct Thought {
-    is_open: bool,
-    /// Kept only when it is not written.
-    text: String,
-    channel: Option<(Channel, u32)>,
-    opaque: Vec<Opaque>,
-}
-
 impl Encoder {
     /// An encoder at the start of a stream.
     pub fn new(context: ClientContext) -> Self {
@@ -116,7 +107,7 @@ impl Encoder {
             is_started: false,
             is_ended: false,
             is_own: false,
-            next: 0,
+            frames: Frames::default(),
             head: None,
             waiting: VecDeque::new(),
             held: None,
@@ -165,14 +156,14 @@ impl Encoder {
             BlockKind::ToolCall { opaque: Some(opaque), .. } => Some(signature::of_call(opaque, self.calls)),
             _ => None,
         };
-        self.release(of_call, out);
+        self.release(of_call.as_ref(), out);
         match kind {
             BlockKind::Text | BlockKind::Refusal => State::Text { is_open: false, text: String::new() },
             BlockKind::Reasoning { .. } if self.visibility == Visibility::Absent => State::Silent,
             BlockKind::Reasoning { .. } => State::Thinking(Thought::default()),
             BlockKind::ToolCall { call_id, name, kind, .. } => {
                 self.calls += 1;
-                self.content_start(out, |object| {
+                self.frames.content_start(out, |object| {
                     object.str("type", "tool_use");
                     object.str("id", &call_id);
                     object.str("name", &name);
@@ -211,8 +202,8 @@ impl Encoder {
     fn piece(&mut self, state: &mut State, delta: Delta, out: &mut Vec<u8>) {
         match (state, delta) {
             (State::Text { is_open, text }, Delta::Text(piece) | Delta::Refusal(piece)) => {
-                self.open_text(is_open, out);
-                self.content_delta(out, |object| {
+                self.frames.open_text(is_open, out);
+                self.frames.content_delta(out, |object| {
                     object.str("type", "text_delta");
                     object.str("text", &piece);
                 });
@@ -223,17 +214,17 @@ impl Encoder {
             }
             (State::Text { is_open, text }, Delta::Annotation(annotation)) => {
                 if let Some(citation) = citation::rendered(&annotation, text) {
-                    self.open_text(is_open, out);
-                    self.content_delta(out, |object| {
+                    self.frames.open_text(is_open, out);
+                    self.frames.content_delta(out, |object| {
                         object.str("type", "citations_delta");
                         object.raw("citation", citation.as_str());
                     });
                 }
             }
             (State::Thinking(thought), Delta::Reasoning { channel, part, text }) => {
-                self.thinking(thought, (channel, part), &text, out);
+                thought.add((channel, part), &text, self.visibility, &mut self.frames, out);
             }
-            (State::Thinking(thought), Delta::Opaque(piece)) => thought.opaque.push(piece),
+            (State::Thinking(thought), Delta::Opaque(piece)) => thought.seal(piece),
             (State::Call { input, .. }, Delta::Arguments(piece)) => self.arguments(input, &piece, out),
             (State::Media { transcript, .. }, Delta::Transcript(piece)) => transcript.push_str(&piece),
             (State::Media { more, .. }, Delta::Media(piece)) => more.push_str(&piece),
@@ -241,56 +232,9 @@ impl Encoder {
         }
     }
 
-    fn open_text(&mut self, is_open: &mut bool, out: &mut Vec<u8>) {
-        if !std::mem::replace(is_open, true) {
-            self.content_start(out, |object| {
-                object.str("type", "text");
-                object.str("text", "");
-            });
-        }
-    }
-
-    fn thinking(&mut self, thought: &mut Thought, of: (Channel, u32), piece: &str, out: &mut Vec<u8>) {
-        if piece.is_empty() {
-            return;
-        }
-        let is_gap = match thought.channel {
-            // One of the channels is enough: the other repeats it in other words.
-            Some((known, _)) if known != of.0 => return,
-            Some((_, part)) => part != of.1,
-            None => false,
-        };
-        thought.channel = Some(of);
-        let gap = if is_gap { "\n\n" } else { "" };
-        if self.visibility == Visibility::Omitted {
-            thought.text.push_str(gap);
-            thought.text.push_str(piece);
-            return;
-        }
-        if !std::mem::replace(&mut thought.is_open, true) {
-            self.thinking_start(out);
-        }
-        self.content_delta(out, |object| {
-            object.str("type", "thinking_delta");
-            if is_gap {
-                object.str("thinking", &[gap, piece].concat());
-            } else {
-                object.str("thinking", piece);
-            }
-        });
-    }
-
-    fn thinking_start(&mut self, out: &mut Vec<u8>) {
-        self.content_start(out, |object| {
-            object.str("type", "thinking");
-            object.str("thinking", "");
-            object.str("signature", "");
-        });
-    }
-
     fn arguments(&mut self, input: &mut Input, piece: &str, out: &mut Vec<u8>) {
         match input {
-            Input::Live => self.input(piece, out),
+            Input::Live => self.frames.input(piece, out),
             Input::Odd(text) => text.push_str(piece),
             Input::Undecided(text) => {
                 text.push_str(piece);
@@ -299,19 +243,12 @@ impl Encoder {
                     Some(b'{') => {
                         let text = std::mem::take(text);
                         *input = Input::Live;
-                        self.input(&text, out);
+                        self.frames.input(&text, out);
                     }
                     Some(_) => *input = Input::Odd(std::mem::take(text)),
                 }
             }
         }
-    }
-
-    fn input(&self, json: &str, out: &mut Vec<u8>) {
-        self.content_delta(out, |object| {
-            object.str("type", "input_json_delta");
-            object.str("partial_json", json);
-        });
     }
 
     fn block_stop(&mut self, block: u32, full: Option<Content>, out: &mut Vec<u8>) {
@@ -353,17 +290,19 @@ impl Encoder {
             State::Silent => {}
             State::Text { is_open, .. } => {
                 if is_open {
-                    self.content_stop(out);
+                    self.frames.content_stop(out);
                 }
             }
             State::Thinking(thought) => self.held = Some(thought),
             State::Call { input, is_text } => {
                 match input {
                     Input::Live => {}
-                    Input::Odd(text) if is_text => self.input(arguments::wrap(&text).as_str(), out),
-                    Input::Odd(text) | Input::Undecided(text) => self.input(&arguments::object(&text), out),
+                    Input::Odd(text) if is_text => self.frames.input(arguments::wrap(&text).as_str(), out),
+                    Input::Odd(text) | Input::Undecided(text) => {
+                        self.frames.input(&arguments::object(&text), out);
+                    }
                 }
-                self.content_stop(out);
+                self.frames.content_stop(out);
             }
             State::Hosted(hosted) => match full {
                 Some(Content::Hosted(full)) => self.hosted(&full, out),
@@ -371,7 +310,7 @@ impl Encoder {
             },
             State::Own(raw) => {
                 let full = full.as_ref().and_then(own_block);
-                self.whole(full.unwrap_or(&raw).as_str(), out);
+                self.frames.whole(full.unwrap_or(&raw).as_str(), out);
             }
             State::Media { media, kind, transcript, more } => {
                 let media = match media {
@@ -381,64 +320,17 @@ impl Encoder {
                     media => media,
                 };
                 let text = if transcript.is_empty() { media_text(&media, kind) } else { transcript };
-                self.plain_text(&text, out);
+                self.frames.plain_text(&text, out);
             }
         }
     }
 
     /// Closes held thinking; `of_call` is the state of the call that follows.
-    fn release(&mut self, of_call: Option<Opaque>, out: &mut Vec<u8>) {
-        let held = self.held.take();
-        if self.visibility == Visibility::Absent {
-            return;
+    fn release(&mut self, of_call: Option<&Opaque>, out: &mut Vec<u8>) {
+        let held = self.held.take().unwrap_or_default();
+        if self.visibility != Visibility::Absent {
+            held.close(of_call, &mut self.frames, out);
         }
-        let Some(Thought { mut is_open, text, opaque, .. }) = held else {
-            if let Some(opaque) = of_call {
-                self.signed_block(Some(&opaque), "", out);
-            }
-            return;
-        };
-        let mut is_text_written = false;
-        for opaque in opaque.iter().chain(&of_call) {
-            if opaque.kind == OpaqueKind::ClaudeRedacted {
-                if std::mem::take(&mut is_open) {
-                    self.sign(None, "", out);
-                }
-                let data = signature::render(Some(opaque), Some(&text));
-                self.content_start(out, |object| {
-                    object.str("type", "redacted_thinking");
-                    object.str("data", &data);
-                });
-                self.content_stop(out);
-            } else if std::mem::take(&mut is_open) {
-                is_text_written = true;
-                self.sign(Some(opaque), "", out);
-            } else {
-                let carried = if std::mem::replace(&mut is_text_written, true) { "" } else { &text };
-                self.signed_block(Some(opaque), carried, out);
-            }
-        }
-        if is_open {
-            self.sign(None, "", out);
-        } else if opaque.is_empty() && of_call.is_none() && !text.is_empty() {
-            self.signed_block(None, &text, out);
-        }
-    }
-
-    /// A thinking block without text.
-    fn signed_block(&mut self, opaque: Option<&Opaque>, carried: &str, out: &mut Vec<u8>) {
-        self.thinking_start(out);
-        self.sign(opaque, carried, out);
-    }
-
-    /// Signs and closes the open thinking block.
-    fn sign(&mut self, opaque: Option<&Opaque>, carried: &str, out: &mut Vec<u8>) {
-        let text = signature::render(opaque, Some(carried));
-        self.content_delta(out, |object| {
-            object.str("type", "signature_delta");
-            object.str("signature", &text);
-        });
-        self.content_stop(out);
     }
 
     fn hosted(&mut self, hosted: &Hosted, out: &mut Vec<u8>) {
@@ -448,14 +340,14 @@ impl Encoder {
             match hosted.phase {
                 HostedPhase::Call => {
                     let input = json::member(raw, "input").unwrap_or("{}");
-                    self.content_start(out, |object| {
+                    self.frames.content_start(out, |object| {
                         copy_members(object, raw, &["input"]);
                         object.object("input", |_| ());
                     });
-                    self.input(input, out);
-                    self.content_stop(out);
+                    self.frames.input(input, out);
+                    self.frames.content_stop(out);
                 }
-                HostedPhase::Result | HostedPhase::Both => self.whole(raw, out),
+                HostedPhase::Result | HostedPhase::Both => self.frames.whole(raw, out),
             }
             return;
         }
@@ -464,63 +356,10 @@ impl Encoder {
             self.hosted += 1;
         }
         if let Some(pair) = hosted_pair(hosted, self.hosted, &self.context) {
-            self.pair(&pair, out);
+            self.frames.pair(&pair, out);
         } else if let Some(text) = hosted_text(hosted) {
-            self.plain_text(&text, out);
+            self.frames.plain_text(&text, out);
         }
-    }
-
-    fn pair(&mut self, pair: &Pair, out: &mut Vec<u8>) {
-        if let Some((id, name, input)) = &pair.call {
-            self.content_start(out, |object| {
-                object.str("type", "server_tool_use");
-                object.str("id", id);
-                object.str("name", name);
-                object.object("input", |_| ());
-            });
-            self.input(input, out);
-            self.content_stop(out);
-        }
-        if let Some(result) = &pair.result {
-            self.whole(result.as_str(), out);
-        }
-    }
-
-    fn plain_text(&mut self, text: &str, out: &mut Vec<u8>) {
-        if text.is_empty() {
-            return;
-        }
-        self.open_text(&mut false, out);
-        self.content_delta(out, |object| {
-            object.str("type", "text_delta");
-            object.str("text", text);
-        });
-        self.content_stop(out);
-    }
-
-    /// A block that is complete with its start.
-    fn whole(&mut self, raw: &str, out: &mut Vec<u8>) {
-        self.content_start(out, |object| copy_members(object, raw, &[]));
-        self.content_stop(out);
-    }
-
-    fn content_start(&mut self, out: &mut Vec<u8>, build: impl FnOnce(&mut Object<'_>)) {
-        frame(out, "content_block_start", |object| {
-            object.u64("index", self.next);
-            object.object("content_block", build);
-        });
-    }
-
-    fn content_delta(&self, out: &mut Vec<u8>, build: impl FnOnce(&mut Object<'_>)) {
-        frame(out, "content_block_delta", |object| {
-            object.u64("index", self.next);
-            object.object("delta", build);
-        });
-    }
-
-    fn content_stop(&mut self, out: &mut Vec<u8>) {
-        frame(out, "content_block_stop", |object| object.u64("index", self.next));
-        self.next += 1;
     }
 
     /// Closes whatever is open; a decoder that keeps its contract leaves nothing but held thinking.
@@ -537,7 +376,7 @@ impl Encoder {
             && let Some(grounding) = &self.meta.grounding
             && let Some(pair) = grounding_pair(grounding, &self.context)
         {
-            self.pair(&pair, out);
+            self.frames.pair(&pair, out);
         }
         self.is_ended = true;
         let stop = self.stop.take().unwrap_or_else(|| Stop::new(StopReason::EndTurn));
@@ -622,18 +461,4 @@ impl StreamEncoder for Encoder {
             ping(out);
         }
     }
-}
-
-/// Writes a frame whose data begins with its type.
-fn frame(out: &mut Vec<u8>, name: &str, build: impl FnOnce(&mut Object<'_>)) {
-    sse::event(out, name, |out| {
-        json::object(out, |object| {
-            object.str("type", name);
-            build(object);
-        });
-    });
-}
-
-fn ping(out: &mut Vec<u8>) {
-    frame(out, "ping", |_| ());
 }

@@ -4,6 +4,8 @@ mod decoder;
 mod encoder;
 mod frame;
 mod open;
+mod thought;
+mod writer;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
