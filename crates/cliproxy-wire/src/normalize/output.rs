@@ -51,6 +51,10 @@ struct Wish {
 
 impl Wish {
     fn clean(&self, work: &Work<'_>, dialect: Dialect) -> Result<Raw, Error> {
+        // A client of the target's own format wrote its schema for it.
+        if work.request.origin == work.target.profile.format && dialect != Dialect::OpenApi {
+            return Ok(self.schema.clone());
+        }
         schema::clean(&self.schema, dialect, Purpose::Answer, work.target.schemas).map_err(|problem| {
             Error::invalid(
                 path(work),

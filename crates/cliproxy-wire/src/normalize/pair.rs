@@ -409,26 +409,25 @@ mod tests {
 
     /// One letter per block: `c` call, `r` result, `t` text; turns by `|`.
     fn shape(turns: &[Turn]) -> String {
-        let mut shape = String::new();
-        for turn in turns {
-            if !shape.is_empty() {
-                shape.push('|');
+        let word = |block: &Block| match &block.content {
+            Content::ToolCall(call) => format!(" c:{}", call.call_id),
+            Content::ToolResult(result) => {
+                let text: Vec<&str> =
+                    result.content.iter().map(|block| &*block.as_text().unwrap().text).collect();
+                format!(" r:{}={}", result.call_id, text.concat())
             }
-            shape.push(if turn.role == Role::User { 'U' } else { 'A' });
-            for block in &turn.blocks {
-                match &block.content {
-                    Content::ToolCall(call) => shape.push_str(&format!(" c:{}", call.call_id)),
-                    Content::ToolResult(result) => {
-                        let text: String =
-                            result.content.iter().map(|b| b.as_text().unwrap().text.to_string()).collect();
-                        shape.push_str(&format!(" r:{}={text}", result.call_id));
-                    }
-                    Content::Text(text) => shape.push_str(&format!(" t:{}", text.text)),
-                    _ => shape.push_str(" ?"),
-                }
-            }
-        }
-        shape
+            Content::Text(text) => format!(" t:{}", text.text),
+            _ => " ?".to_owned(),
+        };
+        let turns: Vec<String> = turns
+            .iter()
+            .map(|turn| {
+                let who = if turn.role == Role::User { "U" } else { "A" };
+                let words: Vec<String> = turn.blocks.iter().map(word).collect();
+                format!("{who}{}", words.concat())
+            })
+            .collect();
+        turns.join("|")
     }
 
     fn paired(mut turns: Vec<Turn>) -> String {

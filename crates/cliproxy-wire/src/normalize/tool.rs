@@ -177,7 +177,10 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
         return Ok(());
     };
     let dialect = dialect(work.target.profile.format, target.profile.schema);
+    // A client of the target's own format wrote its schemas for it.
+    let is_own = origin == target.profile.format && dialect != Dialect::OpenApi;
     let cleaned = match schema.as_ref() {
+        Some(raw) if is_own => Some(raw.clone()),
         Some(raw) => {
             let cleaned = schema::clean(raw, dialect, Purpose::Tool, target.schemas).map_err(|problem| {
                 Error::invalid(

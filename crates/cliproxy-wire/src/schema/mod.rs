@@ -3,8 +3,7 @@
 //! Every provider reads another subset of JSON Schema and refuses or ignores the rest. What is done here works on
 //! schema *nodes*, never on whole requests, and knows that the keys under `properties` are the user's: a property may
 //! be called `format`, `title` or `$ref`. A schema that is clean already is returned as it was sent, found by a scan
-//! without a tree; what had to be changed is remembered in [`Cleaned`], because agents resend the same tools with every
-//! turn.
+//! without a tree; every result is remembered in [`Cleaned`], because agents resend the same tools with every turn.
 
 mod cache;
 mod claude;
@@ -59,11 +58,13 @@ pub enum Purpose {
 /// # Errors
 /// What cannot be made acceptable, in words.
 pub fn clean(schema: &Raw, dialect: Dialect, purpose: Purpose, cache: &Cleaned) -> Result<Raw, &'static str> {
-    if scan::is_clean(schema, dialect, purpose) {
-        return Ok(schema.clone());
-    }
+    // Looking a text up costs a hash of it, less than the scan.
     if let Some(known) = cache.get(schema, dialect, purpose) {
         return Ok(known);
+    }
+    if scan::is_clean(schema, dialect, purpose) {
+        cache.put(schema, dialect, purpose, schema);
+        return Ok(schema.clone());
     }
     let value = schema.to_value();
     if value.is_null() && schema.as_str().trim() != "null" {

@@ -166,8 +166,10 @@ impl Checked<'_> {
                     assert!(is_legal_name(name, profile.tool_name), "name {name}");
                     assert!(names.insert(name.to_string()), "the tool {name} twice");
                     assert_eq!(*namespace, None);
-                    if native.is_none() {
-                        let schema = schema.as_ref().map(|schema| schema.to_value());
+                    let is_own = self.prepared.request.origin == self.format()
+                        && self.target.profile.schema != SchemaDialect::OpenApi;
+                    if native.is_none() && !is_own {
+                        let schema = schema.as_ref().map(cliproxy_wire::json::Raw::to_value);
                         assert!(schema.is_some() || self.format() == Format::Gemini);
                         if let Some(schema) = schema {
                             self.schema(&schema);
@@ -277,7 +279,7 @@ fn gemini(schema: &Value) {
                 }
             }
             "enum" => {
-                assert!(value.as_array().unwrap().iter().all(|item| item.is_string() || item.is_number()))
+                assert!(value.as_array().unwrap().iter().all(|item| item.is_string() || item.is_number()));
             }
             _ => {}
         }

@@ -62,7 +62,7 @@ fn two_calls() -> Value {
         {"role":"user","content":"go"},
         {"role":"assistant","content":[
             {"type":"text","text":"one"},
-            {"type":"tool_use","id":"toolu_1","name":"look","input":{"n":12345678901234567890u64}},
+            {"type":"tool_use","id":"toolu_1","name":"look","input":{"n":12_345_678_901_234_567_890_u64}},
             {"type":"text","text":"two"},
             {"type":"tool_use","id":"toolu_2","name":"stop","input":{}}]},
         {"role":"user","content":[
