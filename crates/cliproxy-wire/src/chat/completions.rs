@@ -1,180 +1,198 @@
-//! The deprecated text completions, on top of the Chat codec: a prompt is one user message, an answer is its text.
+//! The deprecated text completions (`/v1/completions`), carried by the Chat codec: a prompt is one user message, an
+//! answer's text is the completion. Calls and reasoning have no place in it and are left out.
+
+use std::collections::BTreeMap;
 
 use crate::Error;
 use crate::codec::{ClientContext, StreamEncoder};
 use crate::fault;
 use crate::format::Format;
-use crate::json::{self, Kind, Object, Reader};
+use crate::json::{self, Kind, Object, Raw, Reader};
 use crate::model::{
-    Block, Content, Delta, Event, Logprobs, Request, Response, Role, Stop, StopReason, Turn, Usage,
+    Block, BlockKind, Content, Delta, Event, Logprobs, Request, Response, Role, Stop, Turn, Usage,
 };
-use crate::{sse, usage};
+use crate::sse;
+use crate::usage::write_chat;
 
-use super::stop;
+use super::{decode, head, stop};
 
-/// Reads a completion request.
+/// What is completed when the client names nothing.
+const DEFAULT_PROMPT: &str = "Complete this:";
+
+/// Reads a client's request. Only one prompt of text is understood.
 ///
 /// # Errors
-/// A body that is not an object, a member of a wrong type, or a prompt of token numbers.
+/// What is no legal request, with the JSON path.
 pub fn decode_request(body: &[u8]) -> Result<Request, Error> {
-    let mut reader = Reader::from_bytes(body)?;
-    let mut request = Request::new(Format::Chat, "");
-    let mut prompt = None;
-    reader.object(|key, value| {
-        match key {
-            "model" => request.model = value.string()?,
-            "prompt" => prompt = value.opt(read_prompt)?,
-            "max_tokens" => request.max_output_tokens = value.opt(Reader::u64)?,
-            "temperature" => request.sampling.temperature = value.opt(Reader::f64)?,
-            "top_p" => request.sampling.top_p = value.opt(Reader::f64)?,
-            "frequency_penalty" => request.sampling.frequency_penalty = value.opt(Reader::f64)?,
-            "presence_penalty" => request.sampling.presence_penalty = value.opt(Reader::f64)?,
-            "seed" => request.sampling.seed = value.opt(Reader::i64)?,
-            "n" => request.candidates = value.opt(Reader::u64)?,
-            "user" => request.identity.user = value.opt(Reader::string)?.map(Into::into),
-            "stream" => request.stream = value.opt(Reader::bool)?.unwrap_or(false),
-            "stop" => match value.kind() {
-                Kind::String => request.sampling.stop.push(value.str()?.into()),
-                Kind::Null => value.skip()?,
-                _ => value.array(|_, word| {
-                    request.sampling.stop.push(word.str()?.into());
-                    Ok(())
-                })?,
-            },
-            // A number here; it asks for what Chat calls `logprobs` with so many alternatives.
-            "logprobs" => match value.kind() {
-                Kind::Number => request.logprobs = Some(Logprobs { top: Some(value.u64()?) }),
-                _ => value.skip()?,
-            },
-            "stream_options" => {
-                value.opt(|options| {
-                    options.object(|key, value| {
-                        if key == "include_usage" {
-                            request.include_usage = value.opt(Reader::bool)?.unwrap_or(false);
-                        }
-                        Ok(())
-                    })
-                })?;
+    decode::completion(body, DEFAULT_PROMPT)
+}
+
+/// Reads `prompt`.
+pub(super) fn prompt(value: &mut Reader<'_>) -> Result<Option<Turn>, Error> {
+    let text = match value.kind() {
+        Kind::Array => {
+            let mut prompts = Vec::new();
+            value.array(|_, value| {
+                prompts.push(value.string().map_err(|error| {
+                    let message = format!("{}; send the prompt as text, not as tokens", error.message());
+                    Error::malformed(message)
+                })?);
+                Ok(())
+            })?;
+            if prompts.len() > 1 {
+                return Err(Error::malformed("expected one prompt; send one request per prompt"));
             }
-            _ => {}
+            prompts.pop().unwrap_or_default()
         }
-        Ok(())
-    })?;
-    reader.finish()?;
-    if request.model.is_empty() {
-        return Err(Error::missing("model"));
-    }
-    let prompt = prompt.unwrap_or_else(|| "Complete this:".to_owned());
-    request.turns.push(Turn::new(Role::User, vec![Block::text(prompt)]));
-    Ok(request)
+        _ => value.string()?,
+    };
+    Ok((!text.is_empty()).then(|| Turn::new(Role::User, vec![Block::text(text)])))
 }
 
-fn read_prompt(value: &mut Reader<'_>) -> Result<String, Error> {
-    if value.kind() == Kind::String {
-        return value.string();
-    }
-    let mut prompts = Vec::new();
-    value.array(|_, prompt| {
-        prompts.push(prompt.string()?);
-        Ok(())
-    })?;
-    match (prompts.pop(), prompts.is_empty()) {
-        (Some(prompt), true) => Ok(prompt),
-        (None, _) => Ok(String::new()),
-        (Some(_), false) => {
-            Err(Error::malformed("several prompts in one request are not supported; send one request each"))
-        }
+/// Reads `logprobs`, which here is a number.
+pub(super) fn logprobs(value: &mut Reader<'_>) -> Result<Option<Logprobs>, Error> {
+    match value.kind() {
+        Kind::Bool => Ok(value.bool()?.then_some(Logprobs { top: None })),
+        _ => Ok(Some(Logprobs { top: Some(value.u64()?) })),
     }
 }
 
-/// Writes a whole answer.
+/// Writes an answer for a client of text completions.
 pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> {
-    let mut out = Vec::new();
-    json::object(&mut out, |object| {
-        head(
-            object,
-            &id(context, response.id.as_deref()),
-            response.created.unwrap_or(context.created),
-            context.model(response.model.as_deref()),
-        );
+    let mut body = Vec::with_capacity(1024);
+    json::object(&mut body, |object| {
+        write_head(object, response, context);
         object.array("choices", |choices| {
             for candidate in &response.candidates {
-                let mut text = String::new();
-                for block in &candidate.blocks {
-                    if let Content::Text(piece) = &block.content {
-                        text.push_str(&piece.text);
-                    }
-                }
-                choices.object(|choice| write_choice(choice, candidate.index, &text, Some(&candidate.stop)));
+                let text: String = candidate.blocks.iter().fold(Joined::default(), Joined::add).text;
+                choices.object(|choice| {
+                    write_choice(choice, candidate.index, &text, Some(&candidate.stop));
+                });
             }
         });
-        if let Some(counts) = &response.usage {
-            object.object("usage", |object| usage::write_chat(&counts.clone().clamped(), object));
+        if let Some(usage) = &response.usage {
+            object.object("usage", |object| write_chat(usage, object));
         }
     });
-    out
+    body
 }
 
-fn id(context: &ClientContext, upstream: Option<&str>) -> String {
-    crate::id::base62("cmpl-", 29, &[&context.request_id, upstream.unwrap_or_default()])
+/// Text of an answer, apart where something else stood between.
+#[derive(Default)]
+struct Joined {
+    text: String,
+    is_after_text: bool,
 }
 
-fn head(object: &mut Object<'_>, id: &str, created: u64, model: &str) {
-    object.str("id", id);
+impl Joined {
+    fn add(mut self, block: &Block) -> Self {
+        let was_after_text = std::mem::take(&mut self.is_after_text);
+        if let Content::Text(text) = &block.content {
+            if !was_after_text && !self.text.is_empty() {
+                self.text.push_str("\n\n");
+            }
+            self.text.push_str(&text.text);
+            self.is_after_text = true;
+        }
+        self
+    }
+}
+
+fn write_head(object: &mut Object<'_>, response: &Response, context: &ClientContext) {
+    object.str("id", &head::answer_id("cmpl-", context, response.id.as_deref()));
     object.str("object", "text_completion");
-    object.u64("created", created);
-    object.str("model", model);
+    object.u64("created", response.created.unwrap_or(context.created));
+    object.str("model", context.model(response.model.as_deref()));
 }
 
 fn write_choice(choice: &mut Object<'_>, index: u32, text: &str, stop: Option<&Stop>) {
     choice.u64("index", u64::from(index));
     choice.str("text", text);
     choice.null("logprobs");
+    // Calls cannot be told here, so the client sees an answer that is simply over.
     choice.str_or_null(
         "finish_reason",
         stop.map(|stop| match stop::word(stop, false) {
-            // The old format knows no calls.
             "tool_calls" => "stop",
             word => word,
         }),
     );
 }
 
-/// Writes a stream of text completions.
+/// Writes a stream for a client of text completions.
 #[derive(Debug)]
 pub struct Encoder {
     context: ClientContext,
-    id: String,
-    created: u64,
-    model: String,
-    stops: Vec<(u32, Stop)>,
-    usage: Usage,
+    head: Vec<u8>,
+    choices: BTreeMap<u32, Choice>,
+    usage: Option<Usage>,
     is_over: bool,
+}
+
+#[derive(Debug, Default)]
+struct Choice {
+    has_text: bool,
+    is_after_text: bool,
+    stop: Option<Stop>,
 }
 
 impl Encoder {
     /// An encoder at the start of a stream.
     pub fn new(context: ClientContext) -> Self {
-        Self {
-            id: id(&context, None),
-            created: context.created,
-            model: context.requested_model.as_ref().to_owned(),
-            stops: Vec::new(),
-            usage: Usage::default(),
-            is_over: false,
-            context,
+        Self { context, head: Vec::new(), choices: BTreeMap::new(), usage: None, is_over: false }
+    }
+
+    fn start(&mut self, response: &Response) {
+        self.usage.clone_from(&response.usage);
+        self.head.clear();
+        json::object(&mut self.head, |object| write_head(object, response, &self.context));
+        self.head.pop();
+        self.head.extend_from_slice(br#","choices":["#);
+    }
+
+    fn choice(&mut self, index: u32) -> &mut Choice {
+        self.choices.entry(index).or_default()
+    }
+
+    fn text(&mut self, candidate: u32, text: &str, out: &mut Vec<u8>) {
+        let choice = self.choice(candidate);
+        let needs_gap = choice.has_text && !choice.is_after_text;
+        choice.has_text = true;
+        choice.is_after_text = true;
+        if needs_gap {
+            self.write(candidate, &["\n\n", text].concat(), None, out);
+        } else {
+            self.write(candidate, text, None, out);
         }
     }
 
-    fn chunk(&self, out: &mut Vec<u8>, index: u32, text: &str, stop: Option<&Stop>) {
+    fn write(&self, index: u32, text: &str, stop: Option<&Stop>, out: &mut Vec<u8>) {
         sse::data(out, |out| {
-            json::object(out, |chunk| {
-                head(chunk, &self.id, self.created, &self.model);
-                chunk.array("choices", |choices| {
-                    choices.object(|choice| write_choice(choice, index, text, stop))
-                });
-            });
+            out.extend_from_slice(&self.head);
+            json::object(out, |choice| write_choice(choice, index, text, stop));
+            out.extend_from_slice(if self.context.include_usage { br#"],"usage":null}"# } else { b"]}" });
         });
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        self.is_over = true;
+        if self.head.is_empty() {
+            self.start(&Response::new(Format::Chat));
+        }
+        for (index, choice) in &self.choices {
+            let default = Stop::new(crate::model::StopReason::EndTurn);
+            self.write(*index, "", Some(choice.stop.as_ref().unwrap_or(&default)), out);
+        }
+        if let Some(usage) = self.usage.as_ref().filter(|_| self.context.include_usage) {
+            sse::data(out, |out| {
+                out.extend_from_slice(&self.head);
+                let usage = Raw::object(|object| write_chat(usage, object));
+                out.extend_from_slice(br#"],"usage":"#);
+                out.extend_from_slice(usage.as_str().as_bytes());
+                out.push(b'}');
+            });
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
     }
 }
 
@@ -184,46 +202,24 @@ impl StreamEncoder for Encoder {
             return;
         }
         match event {
-            Event::Start(start) => {
-                self.id = id(&self.context, start.id.as_deref());
-                self.created = start.created.unwrap_or(self.created);
-                self.context.model(start.model.as_deref()).clone_into(&mut self.model);
-                if let Some(usage) = &start.usage {
-                    self.usage.merge(usage);
-                }
+            Event::Start(response) => self.start(&response),
+            Event::BlockStart { candidate, kind, .. } => {
+                let choice = self.choice(candidate);
+                choice.is_after_text &= matches!(kind, BlockKind::Text);
             }
-            Event::Delta { candidate, delta: Delta::Text(text), .. } => {
-                self.chunk(out, candidate, &text, None)
-            }
-            Event::CandidateStop { candidate, stop } => self.stops.push((candidate, stop)),
-            Event::Usage(usage) => self.usage.merge(&usage),
-            Event::Ping => self.keep_alive(out),
-            Event::End { .. } => {
-                self.is_over = true;
-                if self.stops.is_empty() {
-                    self.stops.push((0, Stop::new(StopReason::EndTurn)));
-                }
-                for (candidate, stop) in &self.stops {
-                    self.chunk(out, *candidate, "", Some(stop));
-                }
-                if self.context.include_usage {
-                    sse::data(out, |out| {
-                        json::object(out, |chunk| {
-                            head(chunk, &self.id, self.created, &self.model);
-                            chunk.array("choices", |_| {});
-                            chunk.object("usage", |object| {
-                                usage::write_chat(&self.usage.clone().clamped(), object)
-                            });
-                        });
-                    });
-                }
-                out.extend_from_slice(b"data: [DONE]\n\n");
-            }
+            Event::Delta { candidate, delta: Delta::Text(text), .. } => self.text(candidate, &text, out),
+            Event::CandidateStop { candidate, stop } => self.choice(candidate).stop = Some(stop),
+            Event::Usage(usage) => self.usage.get_or_insert_with(Usage::default).merge(&usage),
+            Event::End { .. } => self.end(out),
             Event::Error(fault) => {
                 self.is_over = true;
                 sse::data(out, |out| fault::write_chat_error(out, &fault));
             }
-            _ => {}
+            Event::Delta { .. }
+            | Event::BlockStop { .. }
+            | Event::CandidateMeta { .. }
+            | Event::Warning(_)
+            | Event::Ping => {}
         }
     }
 

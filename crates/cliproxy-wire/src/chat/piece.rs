@@ -153,7 +153,7 @@ impl<'a> Piece<'a> {
             })?,
             ("audio", Kind::Object) => self.audio = Some(Sound::read(value)?),
             ("extra_content" | "provider_specific_fields", Kind::Object) => {
-                self.signature = signature(value)?.or(self.signature.take());
+                self.signature = signature(value)?.or_else(|| self.signature.take());
             }
             _ => {}
         }
@@ -195,14 +195,14 @@ impl Part {
             match (key, value.kind()) {
                 ("text" | "refusal", Kind::String) => text = Some(value.string()?),
                 ("thinking" | "reasoning", Kind::String | Kind::Array) => {
-                    thinking = Some(joined_text(value)?)
+                    thinking = Some(joined_text(value)?);
                 }
                 ("image_url", _) => source = address(value)?,
                 _ => {}
             }
             Ok(())
         })?;
-        Ok(thinking.map(Self::Thinking).or(text.map(Self::Text)).or(source.map(Self::Image)))
+        Ok(thinking.map(Self::Thinking).or_else(|| text.map(Self::Text)).or_else(|| source.map(Self::Image)))
     }
 }
 
@@ -219,7 +219,7 @@ impl<'a> Call<'a> {
                 ("function", Kind::Object) => call.function(value)?,
                 ("custom", Kind::Object) => call.custom(value)?,
                 ("extra_content" | "provider_specific_fields", Kind::Object) => {
-                    call.signature = signature(value)?.or(call.signature.take());
+                    call.signature = signature(value)?.or_else(|| call.signature.take());
                 }
                 _ => {}
             }
@@ -231,7 +231,7 @@ impl<'a> Call<'a> {
     fn function(&mut self, value: &mut Reader<'a>) -> Result<(), Error> {
         value.object(|key, value| {
             match (key, value.kind()) {
-                ("name", Kind::String) => self.name = name(value)?.or(self.name.take()),
+                ("name", Kind::String) => self.name = name(value)?.or_else(|| self.name.take()),
                 ("arguments", Kind::String) => self.arguments = Some(Arguments::Text(value.fragment()?)),
                 ("arguments", Kind::Object | Kind::Array) => {
                     self.arguments = Some(Arguments::Value(value.raw()?));

@@ -54,19 +54,17 @@ impl Tags {
                         self.state = State::Text;
                     }
                 }
-                State::Inside => match rest.split_once(CLOSE) {
-                    Some((thinking, behind)) => {
-                        say(Voice::Thinking, thinking, each);
-                        self.state = State::Behind;
-                        rest = behind;
-                    }
-                    None => {
+                State::Inside => {
+                    let Some((thinking, behind)) = rest.split_once(CLOSE) else {
                         let (thinking, tail) = split_tag(rest);
                         say(Voice::Thinking, thinking, each);
                         tail.clone_into(&mut self.held);
                         return;
-                    }
-                },
+                    };
+                    say(Voice::Thinking, thinking, each);
+                    self.state = State::Behind;
+                    rest = behind;
+                }
                 State::Behind => {
                     rest = rest.trim_start();
                     if rest.is_empty() {
@@ -128,8 +126,8 @@ mod tests {
     fn tags_cut_anywhere_are_found() {
         let text = "\n<think>a < b</think> \n\nÄnswer <think>x</think>";
         let expected = ("a < b".to_owned(), "Änswer <think>x</think>".to_owned());
-        for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
-            assert_eq!(read(&[&text[..at], &text[at..]]), expected, "cut at {at}");
+        for (at, (left, right)) in (0..text.len()).filter_map(|at| Some((at, text.split_at_checked(at)?))) {
+            assert_eq!(read(&[left, right]), expected, "cut at {at}");
         }
         let single: Vec<String> = text.chars().map(String::from).collect();
         let single: Vec<&str> = single.iter().map(String::as_str).collect();

@@ -8,7 +8,7 @@ use crate::format::Format;
 use crate::json::{Kind, Raw, Reader};
 use crate::model::{
     Anchor, Arguments, Block, CacheMark, CallKind, Content, Ext, Instruction, InstructionRole, Native,
-    Opaque, OpaqueKind, Owner, Reasoning, Role, Str, ToolCall, ToolResult, Turn,
+    Opaque, OpaqueKind, Owner, Role, Str, ToolCall, ToolResult, Turn,
 };
 use crate::{Error, id, opaque};
 
@@ -138,7 +138,7 @@ impl Conversation {
                 _ => None,
             }) {
                 Some(slot) => {
-                    *slot = signature.take().map(|state| Opaque { anchor: text_anchor(&state), ..state })
+                    *slot = signature.take().map(|state| Opaque { anchor: text_anchor(&state), ..state });
                 }
                 None => {
                     if let Some(call) = calls.first_mut().filter(|call| call.opaque.is_none()) {
@@ -177,12 +177,11 @@ impl Conversation {
             native: None,
         });
         let block = Block { content: result, cache, ext };
-        match self.turns.last_mut().filter(|_| self.is_result_turn) {
-            Some(turn) => turn.blocks.push(block),
-            None => {
-                self.push(Role::User, vec![block], None, Ext::new());
-                self.is_result_turn = true;
-            }
+        if let Some(turn) = self.turns.last_mut().filter(|_| self.is_result_turn) {
+            turn.blocks.push(block);
+        } else {
+            self.push(Role::User, vec![block], None, Ext::new());
+            self.is_result_turn = true;
         }
     }
 
@@ -266,7 +265,7 @@ impl<'a> Message<'a> {
             "audio" => self.audio = Some(value.to_raw()?),
             "cache_control" => self.cache = part::cache_mark(value)?,
             "extra_content" | "provider_specific_fields" => {
-                self.signature = signature(value)?.or(self.signature.take());
+                self.signature = signature(value)?.or_else(|| self.signature.take());
             }
             _ => self.ext.set(key, value.to_raw()?),
         }
@@ -303,18 +302,18 @@ impl<'a> Call<'a> {
                     "name" => {
                         let name = value.opt(Reader::str)?.filter(|name| !name.is_empty());
                         self.is_custom = name.is_some();
-                        self.name = name.or(self.name.take());
+                        self.name = name.or_else(|| self.name.take());
                     }
                     "input" => {
                         let input = value.opt(Reader::str)?.filter(|input| !input.is_empty());
-                        self.arguments = input.or(self.arguments.take());
+                        self.arguments = input.or_else(|| self.arguments.take());
                     }
                     _ => {}
                 }
                 Ok(())
             })?,
             "extra_content" | "provider_specific_fields" => {
-                self.signature = signature(value)?.or(self.signature.take());
+                self.signature = signature(value)?.or_else(|| self.signature.take());
             }
             _ => {}
         }
@@ -324,7 +323,7 @@ impl<'a> Call<'a> {
     fn function(&mut self, value: &mut Reader<'a>) -> Result<(), Error> {
         value.object(|key, value| {
             match key {
-                "name" => self.name = value.opt(Reader::str)?.or(self.name.take()),
+                "name" => self.name = value.opt(Reader::str)?.or_else(|| self.name.take()),
                 "arguments" => {
                     self.arguments = match value.kind() {
                         Kind::Null => value.skip().map(|()| None)?,
@@ -374,7 +373,7 @@ pub(in crate::chat) fn signature<'a>(value: &mut Reader<'a>) -> Result<Option<Co
     let mut found = None;
     value.object(|key, value| {
         match key {
-            "google" => found = signature(value)?.or(found.take()),
+            "google" => found = signature(value)?.or_else(|| found.take()),
             "thought_signature" if value.kind() == Kind::String => found = Some(value.str()?),
             _ => {}
         }
@@ -411,9 +410,4 @@ fn with_cache(mut blocks: Vec<Block>, cache: Option<CacheMark>) -> Vec<Block> {
         block.cache = block.cache.or(cache);
     }
     blocks
-}
-
-/// Reasoning that is nothing but text.
-pub(in crate::chat) fn plain(text: &str) -> Reasoning {
-    Reasoning { raw: vec![text.into()], ..Reasoning::default() }
 }

@@ -11,8 +11,13 @@ mod wish;
 use crate::Error;
 use crate::format::Format;
 use crate::json::{Kind, Raw, Reader};
-use crate::model::{AudioOutput, Ext, Logprobs, OutputFormat, Request, Show, Str, Summary, Tier, ToolChoice};
+use crate::model::{
+    AudioOutput, Block, Ext, Logprobs, OutputFormat, Request, Role, Show, Str, Summary, Tier, ToolChoice,
+    Turn,
+};
 use crate::responses;
+
+use super::completions;
 
 use message::Conversation;
 use wish::Wish;
@@ -24,15 +29,52 @@ pub(super) fn request(body: &[u8]) -> Result<Request, Error> {
     reader.object(|key, value| draft.member(key, value))?;
     reader.finish()?;
     if draft.conversation.is_none() && draft.has_input {
-        return responses_input(body, draft);
+        return responses_input(body, &draft);
     }
     draft.finish()
+}
+
+/// Reads a body of the deprecated text completions.
+pub(super) fn completion(body: &[u8], default_prompt: &str) -> Result<Request, Error> {
+    let mut reader = Reader::from_bytes(body)?;
+    let mut draft = Draft::new();
+    let mut prompt = None;
+    let mut logprobs = None;
+    reader.object(|key, value| match key {
+        _ if value.kind() == Kind::Null => value.skip(),
+        "prompt" => {
+            prompt = completions::prompt(value)?;
+            Ok(())
+        }
+        "logprobs" => {
+            logprobs = completions::logprobs(value)?;
+            Ok(())
+        }
+        "model" | "stream" | "stream_options" => draft.conversational(key, value).map(drop),
+        "user" => draft.identity(key, value).map(drop),
+        "echo" => {
+            if value.bool()? {
+                draft.request.ext.set(key, Raw::new("true"));
+            }
+            Ok(())
+        }
+        _ => draft.sampling(key, value).map(drop),
+    })?;
+    reader.finish()?;
+    let turn = prompt.unwrap_or_else(|| Turn::new(Role::User, vec![Block::text(default_prompt)]));
+    let mut conversation = Conversation::default();
+    conversation.turns.push(turn);
+    draft.conversation = Some(conversation);
+    let top_logprobs = draft.top_logprobs.take();
+    let mut request = draft.finish()?;
+    request.logprobs = logprobs.map(|asked| Logprobs { top: top_logprobs.or(asked.top) });
+    Ok(request)
 }
 
 /// A body with `input` instead of `messages` is a Responses request that came to the wrong path. It is read as what it
 /// is, and keeps that origin because its extra members belong to that format; only what the client is shown follows
 /// this format's habits.
-fn responses_input(body: &[u8], draft: Draft) -> Result<Request, Error> {
+fn responses_input(body: &[u8], draft: &Draft) -> Result<Request, Error> {
     let mut request = responses::decode_request(body)?;
     request.include_usage = draft.request.include_usage;
     let wish = request.reasoning.get_or_insert_default();
@@ -304,7 +346,7 @@ impl Draft {
         if request.candidates == Some(0) {
             return Err(Error::invalid("n", "expected at least 1"));
         }
-        request.reasoning = self.wish.or(self.lower).resolve();
+        request.reasoning = self.wish.or(&self.lower).resolve();
         Ok(request)
     }
 }
@@ -335,18 +377,18 @@ fn stop(value: &mut Reader<'_>, out: &mut Vec<Str>) -> Result<(), Error> {
 /// The output format; the error side is the raw object of a kind that is not known.
 fn format(value: &mut Reader<'_>) -> Result<Result<OutputFormat, Raw>, Error> {
     #[derive(Default)]
-    struct Schema {
+    struct Named {
         name: Option<Str>,
         description: Option<Str>,
-        schema: Option<Raw>,
+        object: Option<Raw>,
         strict: Option<bool>,
     }
-    impl Schema {
+    impl Named {
         fn member(&mut self, key: &str, value: &mut Reader<'_>) -> Result<(), Error> {
             match key {
                 "name" => self.name = value.opt(Reader::str)?.map(Into::into),
                 "description" => self.description = value.opt(Reader::str)?.map(Into::into),
-                "schema" => self.schema = value.opt(Reader::to_raw)?,
+                "schema" => self.object = value.opt(Reader::to_raw)?,
                 "strict" => self.strict = value.opt(Reader::bool)?,
                 _ => {}
             }
@@ -355,7 +397,7 @@ fn format(value: &mut Reader<'_>) -> Result<Result<OutputFormat, Raw>, Error> {
     }
     let mut whole = value.clone();
     let mut kind = None;
-    let mut schema = Schema::default();
+    let mut schema = Named::default();
     let mut is_nested = false;
     value.object(|key, value| match key {
         "type" => {
@@ -372,7 +414,7 @@ fn format(value: &mut Reader<'_>) -> Result<Result<OutputFormat, Raw>, Error> {
         Some("text") => Ok(OutputFormat::Text),
         Some("json_object") => Ok(OutputFormat::JsonObject),
         Some("json_schema") => {
-            let Some(object) = schema.schema else {
+            let Some(object) = schema.object else {
                 let missing = Error::missing("schema");
                 return Err(if is_nested { missing.under_key("json_schema") } else { missing });
             };

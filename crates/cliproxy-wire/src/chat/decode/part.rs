@@ -107,7 +107,7 @@ impl<'a> Part<'a> {
     fn member(&mut self, key: &str, value: &mut Reader<'a>) -> Result<(), Error> {
         match key {
             "type" => self.kind = value.opt(Reader::str)?,
-            "text" | "refusal" | "summary" => self.text = text(value)?.or(self.text.take()),
+            "text" | "refusal" | "summary" => self.text = text(value)?.or_else(|| self.text.take()),
             "image_url" => self.address = address("image_url", value)?,
             "video_url" => self.address = address("video_url", value)?,
             "audio_url" => self.address = address("audio_url", value)?,
@@ -140,10 +140,9 @@ impl<'a> Part<'a> {
             "title" => self.title = value.opt(Reader::str)?,
             "context" => self.context = value.opt(Reader::str)?,
             "cache_control" => self.cache = cache_mark(value)?.or(self.cache),
-            "prompt_cache_breakpoint" => {
-                if value.kind() == Kind::Object || value.opt(Reader::bool)? == Some(true) {
-                    self.cache = self.cache.or(Some(CacheMark { ttl: None }));
-                }
+            // Its members say nothing that a mark does not.
+            "prompt_cache_breakpoint" if value.kind() == Kind::Object => {
+                self.cache = self.cache.or(Some(CacheMark { ttl: None }));
             }
             _ => {}
         }
@@ -215,7 +214,7 @@ impl<'a> Part<'a> {
 
     fn image(mut self) -> Result<Content, Error> {
         let nested = self.address.as_mut().and_then(|address| address.detail.take());
-        let detail = nested.or(self.detail.take()).map(|detail| Str::from(&*detail));
+        let detail = nested.or_else(|| self.detail.take()).map(|detail| Str::from(&*detail));
         Ok(Content::Image(Image { source: self.media("image_url", "image/png")?, detail, opaque: None }))
     }
 

@@ -191,9 +191,8 @@ fn search_parameters(tool: &Raw) -> Raw {
             if let (Some(at), false) =
                 (NAMES.iter().position(|name| *name == key), value.kind() == Kind::Null)
             {
-                if let Some(slot) = found.get_mut(at) {
-                    *slot = Some(value.to_raw()?);
-                }
+                let raw = value.to_raw()?;
+                found.get_mut(at).map(|slot| slot.replace(raw));
             }
             Ok(())
         })
@@ -230,23 +229,25 @@ fn flat_location(location: &Raw) -> Raw {
     })
 }
 
+/// Members of a grammar, wherever they stand.
+fn grammar<'a>(
+    key: &str,
+    value: &mut Reader<'a>,
+    syntax: &mut Option<Cow<'a, str>>,
+    definition: &mut Option<Cow<'a, str>>,
+) -> Result<(), Error> {
+    match key {
+        "syntax" => *syntax = value.opt(Reader::str)?,
+        "definition" => *definition = value.opt(Reader::str)?,
+        _ => {}
+    }
+    Ok(())
+}
+
 fn custom_format(value: &mut Reader<'_>) -> Result<CustomFormat, Error> {
     let mut kind = None;
     let mut syntax = None;
     let mut definition = None;
-    fn member<'a>(
-        key: &str,
-        value: &mut Reader<'a>,
-        syntax: &mut Option<Cow<'a, str>>,
-        definition: &mut Option<Cow<'a, str>>,
-    ) -> Result<(), Error> {
-        match key {
-            "syntax" => *syntax = value.opt(Reader::str)?,
-            "definition" => *definition = value.opt(Reader::str)?,
-            _ => {}
-        }
-        Ok(())
-    }
     value.object(|key, value| match key {
         "type" => {
             kind = value.opt(Reader::str)?;
@@ -254,9 +255,9 @@ fn custom_format(value: &mut Reader<'_>) -> Result<CustomFormat, Error> {
         }
         // The format nests what its sister format writes flat.
         "grammar" if value.kind() == Kind::Object => {
-            value.object(|key, value| member(key, value, &mut syntax, &mut definition))
+            value.object(|key, value| grammar(key, value, &mut syntax, &mut definition))
         }
-        _ => member(key, value, &mut syntax, &mut definition),
+        _ => grammar(key, value, &mut syntax, &mut definition),
     })?;
     match (kind.as_deref(), definition) {
         (Some("grammar"), Some(definition)) => Ok(CustomFormat::Grammar {

@@ -48,11 +48,7 @@ impl Wish {
             }
             "reasoning" => self.router(value)?,
             "enable_thinking" => self.set(Place::Enable, switch(value)?),
-            "include_reasoning" => {
-                if value.opt(Reader::bool)? == Some(false) {
-                    self.show = Some(Show::Hidden);
-                }
-            }
+            "include_reasoning" => self.hide(value.opt(Reader::bool)? == Some(false)),
             "thinking_config" | "thinkingConfig" => self.google(value)?,
             _ => return Ok(false),
         }
@@ -72,6 +68,12 @@ impl Wish {
         }
     }
 
+    fn hide(&mut self, is_hidden: bool) {
+        if is_hidden {
+            self.show = Some(Show::Hidden);
+        }
+    }
+
     fn router(&mut self, value: &mut Reader<'_>) -> Result<(), Error> {
         if value.kind() != Kind::Object {
             return value.skip();
@@ -84,11 +86,7 @@ impl Wish {
                     self.set(Place::RouterEffort, mode);
                 }
                 "enabled" => self.set(Place::RouterEnabled, switch(value)?),
-                "exclude" => {
-                    if value.opt(Reader::bool)? == Some(true) {
-                        self.show = Some(Show::Hidden);
-                    }
-                }
+                "exclude" => self.hide(value.opt(Reader::bool)? == Some(true)),
                 "summary" | "generate_summary" => {
                     if let Some(show) = value.opt(summary)?.flatten() {
                         self.show.get_or_insert(show);
@@ -128,7 +126,7 @@ impl Wish {
     }
 
     /// Fills what was not said with what `lower` says.
-    pub(super) fn or(mut self, lower: Self) -> Self {
+    pub(super) fn or(mut self, lower: &Self) -> Self {
         for (slot, mode) in self.places.iter_mut().zip(lower.places) {
             *slot = slot.or(mode);
         }
@@ -177,20 +175,22 @@ fn number(value: &mut Reader<'_>) -> Result<Option<Mode>, Error> {
     }
 }
 
+/// Words for levels, and what else stands in their place.
+const WORDS: [(&str, Mode); 8] = [
+    ("none", Mode::Off),
+    ("auto", Mode::Auto),
+    ("minimal", Mode::Level(Level::Minimal)),
+    ("low", Mode::Level(Level::Low)),
+    ("medium", Mode::Level(Level::Medium)),
+    ("high", Mode::Level(Level::High)),
+    ("xhigh", Mode::Level(Level::XHigh)),
+    ("max", Mode::Level(Level::Max)),
+];
+
 /// A level word.
 fn word(value: &mut Reader<'_>) -> Result<Option<Mode>, Error> {
     let Some(word) = value.opt(Reader::str)? else { return Ok(None) };
     let word = word.trim();
-    const WORDS: [(&str, Mode); 8] = [
-        ("none", Mode::Off),
-        ("auto", Mode::Auto),
-        ("minimal", Mode::Level(Level::Minimal)),
-        ("low", Mode::Level(Level::Low)),
-        ("medium", Mode::Level(Level::Medium)),
-        ("high", Mode::Level(Level::High)),
-        ("xhigh", Mode::Level(Level::XHigh)),
-        ("max", Mode::Level(Level::Max)),
-    ];
     if word.is_empty() {
         return Ok(None);
     }

@@ -162,7 +162,7 @@ impl<'a> Messages<'a> {
                 }
                 match blocks {
                     [only] if only.as_text().is_some() => {
-                        object.str("content", &only.as_text().map(|text| &*text.text).unwrap_or_default());
+                        object.str("content", only.as_text().map(|text| &*text.text).unwrap_or_default());
                     }
                     _ => object.str("content", &text),
                 }
@@ -258,7 +258,7 @@ impl<'a> Messages<'a> {
                             audio.str("data", base64);
                             audio.opt_str("format", media::audio_format(mime));
                         });
-                    })
+                    });
                 }
                 _ => self.fail(at, "audio but wav and mp3 in the message itself"),
             },

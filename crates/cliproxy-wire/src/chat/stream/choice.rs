@@ -51,7 +51,7 @@ pub(in crate::chat) struct Choice {
     finish: Option<Str>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Call {
     key: Option<i64>,
     /// The upstream's id.
@@ -279,23 +279,7 @@ impl Choice {
     }
 
     fn sound(&mut self, sound: piece::Sound<'_>, out: &mut Vec<Event>) {
-        let block = match self.audio {
-            Some(block) => block,
-            None => {
-                self.close(out);
-                // The format never says what the bytes are; streams carry bare samples.
-                let mime = sound.data.as_deref().and_then(media::sniff).unwrap_or("audio/pcm");
-                let audio = Audio {
-                    source: Media::Inline { mime: mime.into(), base64: "".into() },
-                    transcript: None,
-                    id: sound.id.as_deref().map(Str::from),
-                    expires_at: sound.expires_at,
-                };
-                let block = self.start(BlockKind::Audio(Box::new(audio)), out);
-                self.audio = Some(block);
-                block
-            }
-        };
+        let block = self.audio.unwrap_or_else(|| self.start_sound(&sound, out));
         if let Some(data) = sound.data {
             self.delta(block, Delta::Media((*data).into()), out);
         }
@@ -304,23 +288,26 @@ impl Choice {
         }
     }
 
-    fn call(&mut self, piece: piece::Call<'_>, context: &UpstreamContext, out: &mut Vec<Event>) {
-        let at = match self.find(&piece) {
-            Some(at) => at,
-            None => {
-                self.calls.push(Call {
-                    key: piece.index,
-                    id: None,
-                    name: None,
-                    is_custom: false,
-                    block: None,
-                    arguments: String::new(),
-                    half: Surrogates::default(),
-                    signature: None,
-                });
-                self.calls.len() - 1
-            }
+    fn start_sound(&mut self, sound: &piece::Sound<'_>, out: &mut Vec<Event>) -> u32 {
+        self.close(out);
+        // The format never says what the bytes are; streams carry bare samples.
+        let mime = sound.data.as_deref().and_then(media::sniff).unwrap_or("audio/pcm");
+        let audio = Audio {
+            source: Media::Inline { mime: mime.into(), base64: "".into() },
+            transcript: None,
+            id: sound.id.as_deref().map(Str::from),
+            expires_at: sound.expires_at,
         };
+        let block = self.start(BlockKind::Audio(Box::new(audio)), out);
+        self.audio = Some(block);
+        block
+    }
+
+    fn call(&mut self, piece: piece::Call<'_>, context: &UpstreamContext, out: &mut Vec<Event>) {
+        let at = self.find(&piece).unwrap_or_else(|| {
+            self.calls.push(Call { key: piece.index, ..Call::default() });
+            self.calls.len() - 1
+        });
         let Some(call) = self.calls.get_mut(at) else { return };
         if call.id.is_none() {
             call.id = piece.id.as_deref().map(Str::from);
@@ -427,10 +414,9 @@ impl Choice {
         if let Some(block) = self.audio.take() {
             self.stop_block(block, out);
         }
-        for at in 0..self.calls.len() {
-            let Some(call) = self.calls.get_mut(at) else { continue };
-            let half = call.half.finish();
-            match (call.block, half) {
+        let ends: Vec<_> = self.calls.iter_mut().map(|call| (call.block, call.half.finish())).collect();
+        for end in ends {
+            match end {
                 (Some(block), half) => {
                     if let Some(half) = half {
                         self.delta(block, Delta::Arguments(half.into()), out);

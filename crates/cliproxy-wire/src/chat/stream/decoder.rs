@@ -123,8 +123,14 @@ impl Decoder {
                 "service_tier" if !self.is_started => self.head.service_tier = text(value)?,
                 "system_fingerprint" if !self.is_started => self.head.system_fingerprint = text(value)?,
                 // The head must be out before the first content, and some servers write the choices first.
-                "choices" if self.is_started => self.choices(value, &mut seen, out)?,
-                "choices" => seen.choices = Some(value.clone()),
+                "choices" if self.is_started => {
+                    seen.mentions_choices = true;
+                    self.choices(value, &mut seen, out)?;
+                }
+                "choices" => {
+                    seen.mentions_choices = true;
+                    seen.choices = Some(value.clone());
+                }
                 "usage" => self.counts.read(value)?,
                 "x_groq" if value.kind() == JsonKind::Object => value.object(|key, value| {
                     match key {
@@ -138,7 +144,7 @@ impl Decoder {
                 "object" | "obfuscation" | "id" | "model" | "created" | "service_tier"
                 | "system_fingerprint" => {}
                 "type" if value.kind() == JsonKind::String => seen.is_error = value.str()? == "error",
-                "code" | "message" | "detail" if !self.is_started => seen.has_words = true,
+                "code" | "message" | "detail" => seen.has_words = true,
                 _ if self.is_body => self.head.ext.set(key, value.to_raw()?),
                 _ => {}
             }
@@ -149,7 +155,7 @@ impl Decoder {
                 self.start(out);
                 self.choices(&mut choices, &mut seen, out)?;
             }
-        } else if seen.error.is_none() && (seen.is_error || (seen.has_words && !seen.has_choices)) {
+        } else if seen.error.is_none() && (seen.is_error || seen.has_words) && !seen.mentions_choices {
             seen.error = fault_in(&mut whole);
         }
         if let Some(fault) = seen.error.or(seen.failure) {
@@ -318,6 +324,8 @@ impl Decoder {
 #[derive(Default)]
 struct Seen<'a> {
     choices: Option<Reader<'a>>,
+    /// `choices` is there, with entries or without.
+    mentions_choices: bool,
     has_choices: bool,
     error: Option<Fault>,
     /// A finish reason that says a failure.

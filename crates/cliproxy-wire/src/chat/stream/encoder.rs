@@ -1,580 +1,657 @@
 //! Events into the chunks of a Chat stream.
 //!
-//! Clients join chunks by simple rules (strings are concatenated, list entries merged by `index`), so everything that
-//! is not text is said exactly once: the role, a call's id and name, each citation. The finish chunk waits for the end
-//! of the upstream because usage and grounding come after it.
+//! What a client's accumulator joins by text must be said once: roles, ids and names. The finish reason waits for the
+//! end, because usage and grounding may come behind it.
 
-use std::collections::BTreeMap;
-
-use crate::chat::{annotation, detail, media, stop};
-use crate::codec::{ClientContext, ReasoningField};
-use crate::fault::{self, Fault};
-use crate::id;
+use crate::chat::{annotation, detail, head, response, stop};
+use crate::codec::{ClientContext, StreamEncoder};
+use crate::fault;
 use crate::json::{self, Object, Raw};
 use crate::model::{
-    Annotation, Audio, BlockKind, CallKind, CandidateMeta, Content, Delta, Event, Media, Opaque, OpaqueKind,
-    Response, Show, Stop, StopReason, Str, Usage,
+    Anchor, Annotation, Audio, Block, BlockKind, CallKind, CandidateMeta, Channel, Content, Delta, Event,
+    Media, Opaque, Response, Stop, StopReason, Usage,
 };
-use crate::{sse, usage};
+use crate::sse;
+use crate::usage::write_chat;
 
-/// The state behind the public encoder.
+/// Writes a stream for a client of this format.
 #[derive(Debug)]
-pub(in crate::chat) struct Encoder {
+pub struct Encoder {
     context: ClientContext,
-    id: String,
-    model: Str,
-    created: u64,
-    service_tier: Option<Str>,
-    fingerprint: Option<Str>,
+    /// Everything of a chunk up to the entries of `choices`, the same in all.
+    head: Vec<u8>,
     is_started: bool,
     is_over: bool,
-    usage: Usage,
-    choices: BTreeMap<u32, Choice>,
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Choice {
     index: u32,
     has_role: bool,
+    blocks: Vec<Open>,
+    /// Visible text so far, for citations.
     text: String,
-    /// Ordinal of the block, with what it is and how much was said of it.
-    blocks: Vec<(u32, State)>,
-    calls: u32,
-    details: u32,
-    images: u32,
+    /// The latest block is text, so that more text needs no blank line.
+    is_after_text: bool,
     has_reasoning: bool,
-    separates_text: bool,
-    annotations: Vec<(Annotation, usize, usize)>,
+    calls: u32,
+    images: u64,
+    details: u32,
+    has_refusal: bool,
+    /// Citations with the place of their block in `text`.
+    annotations: Vec<(u32, Annotation)>,
     meta: CandidateMeta,
     stop: Option<Stop>,
 }
 
+/// A block under way, or one that citations may still point to.
 #[derive(Debug)]
-enum State {
-    Text { start: usize },
+struct Open {
+    block: u32,
+    kind: Kind,
+    /// Something of it was written.
+    is_said: bool,
+    /// Where it lies in the choice's text.
+    start: usize,
+    end: usize,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Text,
     Refusal,
-    Reasoning { has_text: bool, part: u32, held: Vec<Opaque>, text: String },
-    Call { index: u32, has_arguments: bool, is_custom: bool, is_shown: bool },
+    Reasoning(Thinking),
+    Call { index: u32, kind: CallKind, is_written: bool },
+    Audio,
+    Hosted,
     Other,
 }
 
-impl Encoder {
-    pub(in crate::chat) fn new(context: ClientContext) -> Self {
+/// Thinking and its state, which is written when the block ends.
+#[derive(Debug, Default)]
+struct Thinking {
+    channel: Option<Channel>,
+    part: u32,
+    /// The text, where it cannot be found in the client's own text member.
+    text: String,
+    is_findable: bool,
+    opaque: Vec<Opaque>,
+}
+
+impl Choice {
+    fn new(index: u32) -> Self {
         Self {
-            id: String::new(),
-            model: Str::clone(&context.requested_model),
-            created: context.created,
-            service_tier: None,
-            fingerprint: None,
+            index,
+            has_role: false,
+            blocks: Vec::new(),
+            text: String::new(),
+            is_after_text: false,
+            has_reasoning: false,
+            calls: 0,
+            images: 0,
+            details: 0,
+            has_refusal: false,
+            annotations: Vec::new(),
+            meta: CandidateMeta::default(),
+            stop: None,
+        }
+    }
+
+    fn open(&mut self, block: u32) -> Option<&mut Open> {
+        self.blocks.iter_mut().rev().find(|open| open.block == block)
+    }
+}
+
+impl Encoder {
+    /// An encoder at the start of a stream.
+    pub fn new(context: ClientContext) -> Self {
+        Self {
+            context,
+            head: Vec::new(),
             is_started: false,
             is_over: false,
-            usage: Usage::default(),
-            choices: BTreeMap::new(),
-            context,
+            choices: Vec::new(),
+            usage: None,
         }
     }
 
-    pub(in crate::chat) fn event(&mut self, event: Event, out: &mut Vec<u8>) {
-        if self.is_over {
+    fn start(&mut self, response: &Response, out: &mut Vec<u8>) {
+        if self.is_started {
             return;
         }
-        match event {
-            Event::Start(start) => self.start(&start, out),
-            Event::BlockStart { candidate, block, kind } => self.block_start(candidate, block, kind, out),
-            Event::Delta { candidate, block, delta } => self.delta(candidate, block, delta, out),
-            Event::BlockStop { candidate, block, full } => {
-                if let Some(Content::Text(text)) = full.map(|full| full.content) {
-                    self.late_annotations(candidate, block, text.annotations);
-                }
-                self.block_stop(candidate, block, out);
-            }
-            Event::CandidateMeta { candidate, meta } => self.meta(candidate, *meta),
-            Event::CandidateStop { candidate, stop } => self.choice(candidate).stop = Some(stop),
-            Event::Usage(usage) => self.usage.merge(&usage),
-            Event::Ping => self.keep_alive(out),
-            Event::Warning(_) => {}
-            Event::End { .. } => self.end(out),
-            Event::Error(fault) => self.fail(&fault, out),
-        }
-    }
-
-    pub(in crate::chat) fn keep_alive(&self, out: &mut Vec<u8>) {
-        if !self.is_over {
-            out.extend_from_slice(b": keep-alive\n\n");
-        }
-    }
-
-    fn start(&mut self, start: &Response, out: &mut Vec<u8>) {
         self.is_started = true;
-        self.id = completion_id(&self.context, start.id.as_deref());
-        self.model = self.context.model(start.model.as_deref()).into();
-        self.created = start.created.unwrap_or(self.context.created);
-        self.service_tier.clone_from(&start.service_tier);
-        self.fingerprint.clone_from(&start.system_fingerprint);
-        if let Some(usage) = &start.usage {
-            self.usage.merge(usage);
-        }
-        self.role(0, out);
+        self.usage.clone_from(&response.usage);
+        let context = &self.context;
+        json::object(&mut self.head, |object| {
+            object.str("id", &head::answer_id("chatcmpl-", context, response.id.as_deref()));
+            object.str("object", "chat.completion.chunk");
+            object.u64("created", response.created.unwrap_or(context.created));
+            object.str("model", context.model(response.model.as_deref()));
+            object.opt_str("service_tier", response.service_tier.as_deref().and_then(response::tier_word));
+            object.opt_str("system_fingerprint", response.system_fingerprint.as_deref());
+        });
+        self.head.pop();
+        self.head.extend_from_slice(br#","choices":["#);
+        let at = self.choice(0);
+        self.role(at, out);
     }
 
-    fn choice(&mut self, candidate: u32) -> &mut Choice {
-        self.choices.entry(candidate).or_insert_with(|| Choice { index: candidate, ..Choice::default() })
+    /// Position of the choice with this index.
+    fn choice(&mut self, index: u32) -> usize {
+        self.choices.iter().position(|choice| choice.index == index).unwrap_or_else(|| {
+            self.choices.push(Choice::new(index));
+            self.choices.len() - 1
+        })
     }
 
-    /// One chunk with a delta for a choice.
-    fn chunk(&self, candidate: u32, out: &mut Vec<u8>, delta: impl FnOnce(&mut Object<'_>)) {
-        sse::data(out, |out| {
-            json::object(out, |chunk| {
-                self.head(chunk);
-                chunk.array("choices", |choices| {
-                    choices.object(|choice| {
-                        choice.u64("index", u64::from(candidate));
-                        choice.object("delta", delta);
-                        choice.null("logprobs");
-                        choice.null("finish_reason");
-                    });
-                });
-                if self.context.include_usage {
-                    chunk.null("usage");
-                }
+    fn role(&mut self, at: usize, out: &mut Vec<u8>) {
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        if !std::mem::replace(&mut choice.has_role, true) {
+            let index = choice.index;
+            self.write(index, out, |delta| {
+                delta.str("role", "assistant");
+                delta.str("content", "");
+                delta.null("refusal");
             });
+        }
+    }
+
+    /// Writes a chunk with a delta.
+    fn write(&self, index: u32, out: &mut Vec<u8>, delta: impl FnOnce(&mut Object<'_>)) {
+        self.chunk(index, out, delta, |choice| {
+            choice.null("logprobs");
+            choice.null("finish_reason");
         });
     }
 
-    fn head(&self, chunk: &mut Object<'_>) {
-        chunk.str("id", &self.id);
-        chunk.str("object", "chat.completion.chunk");
-        chunk.u64("created", self.created);
-        chunk.str("model", &self.model);
-        chunk.opt_str("service_tier", self.service_tier.as_deref().and_then(tier));
-        chunk.opt_str("system_fingerprint", self.fingerprint.as_deref());
-    }
-
-    fn role(&mut self, candidate: u32, out: &mut Vec<u8>) {
-        if std::mem::replace(&mut self.choice(candidate).has_role, true) {
-            return;
-        }
-        self.chunk(candidate, out, |delta| {
-            delta.str("role", "assistant");
-            delta.str("content", "");
-            delta.null("refusal");
+    fn chunk(
+        &self,
+        index: u32,
+        out: &mut Vec<u8>,
+        delta: impl FnOnce(&mut Object<'_>),
+        rest: impl FnOnce(&mut Object<'_>),
+    ) {
+        sse::data(out, |out| {
+            out.extend_from_slice(&self.head);
+            json::object(out, |choice| {
+                choice.u64("index", u64::from(index));
+                choice.object("delta", delta);
+                rest(choice);
+            });
+            out.extend_from_slice(if self.context.include_usage { br#"],"usage":null}"# } else { b"]}" });
         });
     }
 
     fn block_start(&mut self, candidate: u32, block: u32, kind: BlockKind, out: &mut Vec<u8>) {
-        self.role(candidate, out);
+        let at = self.choice(candidate);
+        self.role(at, out);
+        let is_shown = !head::reasoning_members(&self.context).is_empty();
         let is_legacy = self.context.is_legacy_functions;
-        let choice = self.choice(candidate);
-        let state = match kind {
-            BlockKind::Text => {
-                choice.separates_text |= !choice.text.is_empty()
-                    && choice.blocks.last().is_some_and(|(_, state)| !matches!(state, State::Text { .. }));
-                State::Text { start: choice.text.len() }
-            }
-            BlockKind::Refusal => State::Refusal,
-            BlockKind::Reasoning { .. } => {
-                let has_text = choice.has_reasoning;
-                State::Reasoning { has_text, part: 0, held: Vec::new(), text: String::new() }
-            }
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        let start = choice.text.len();
+        let kind = match kind {
+            BlockKind::Text => Kind::Text,
+            BlockKind::Refusal => Kind::Refusal,
+            BlockKind::Reasoning { .. } => Kind::Reasoning(Thinking {
+                is_findable: is_shown && !choice.has_reasoning,
+                ..Thinking::default()
+            }),
             BlockKind::ToolCall { call_id, name, kind, opaque, .. } => {
                 let index = choice.calls;
                 choice.calls += 1;
-                let is_custom = kind == CallKind::Custom;
-                // The deprecated form has room for one call.
-                let is_shown = !is_legacy || index == 0;
-                if is_shown {
-                    self.call(candidate, index, &call_id, &name, is_custom, opaque.as_ref(), out);
+                let is_written = !is_legacy || index == 0;
+                if is_written {
+                    let mut signature = None;
+                    if let Some(state) = &opaque {
+                        signature = head::native_signature(state);
+                        if signature.is_none() {
+                            let state = Opaque { anchor: Anchor::ToolCall(index), ..state.clone() };
+                            self.details(at, &[state], None, out);
+                        }
+                    }
+                    self.write(candidate, out, |delta| {
+                        if is_legacy {
+                            delta.object("function_call", |function| {
+                                function.str("name", &name);
+                                function.str("arguments", "");
+                            });
+                            return;
+                        }
+                        delta.array("tool_calls", |calls| {
+                            calls.object(|call| {
+                                call.u64("index", u64::from(index));
+                                call.str("id", &call_id);
+                                write_call_start(call, kind, &name);
+                                if let Some(signature) = signature {
+                                    head::write_signature(call, signature);
+                                }
+                            });
+                        });
+                    });
                 }
-                let state = State::Call { index, has_arguments: false, is_custom, is_shown };
-                if let Some(opaque) = opaque.filter(|opaque| opaque.kind != OpaqueKind::GeminiThought) {
-                    self.details(candidate, &[opaque], None, out);
-                }
-                state
+                Kind::Call { index, kind, is_written }
             }
             BlockKind::Image(image) => {
-                self.image(candidate, &image.source, out);
-                State::Other
+                self.image(at, &image.source, out);
+                Kind::Other
             }
             BlockKind::Audio(audio) => {
                 self.audio(candidate, &audio, out);
-                State::Other
+                Kind::Audio
             }
-            BlockKind::Hosted(_) | BlockKind::Document(_) | BlockKind::Native(_) => State::Other,
+            BlockKind::Hosted(_) => Kind::Hosted,
+            BlockKind::Document(_) | BlockKind::Native(_) => Kind::Other,
         };
-        self.choice(candidate).blocks.push((block, state));
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        let is_text = matches!(kind, Kind::Text);
+        choice.is_after_text &= is_text;
+        choice.blocks.push(Open { block, kind, is_said: false, start, end: start });
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the members of one call")]
-    fn call(
-        &mut self,
-        candidate: u32,
-        index: u32,
-        call_id: &str,
-        name: &str,
-        is_custom: bool,
-        opaque: Option<&Opaque>,
-        out: &mut Vec<u8>,
-    ) {
-        if self.context.is_legacy_functions {
-            self.chunk(candidate, out, |delta| {
-                delta.object("function_call", |call| {
-                    call.str("name", name);
-                    call.str("arguments", "");
-                });
-            });
+    fn delta(&mut self, candidate: u32, block: u32, delta: Delta, out: &mut Vec<u8>) {
+        let at = self.choice(candidate);
+        match delta {
+            Delta::Text(text) => self.text(at, block, &text, out),
+            Delta::Refusal(text) => {
+                let Some(choice) = self.choices.get_mut(at) else { return };
+                choice.has_refusal = true;
+                if let Some(open) = choice.open(block) {
+                    open.is_said = true;
+                }
+                self.write(candidate, out, |delta| delta.str("refusal", &text));
+            }
+            Delta::Arguments(text) => self.arguments(at, block, &text, out),
+            Delta::Reasoning { channel, part, text } => {
+                self.reasoning(at, block, (channel, part), &text, out);
+            }
+            Delta::Opaque(state) => self.opaque(at, block, state, out),
+            Delta::Annotation(annotation) => {
+                if let Some(choice) = self.choices.get_mut(at) {
+                    choice.annotations.push((block, annotation));
+                }
+            }
+            Delta::Logprobs(logprobs) => self.chunk(
+                candidate,
+                out,
+                |_| {},
+                |choice| {
+                    choice.object("logprobs", |object| {
+                        object.raw("content", logprobs.as_str());
+                        object.null("refusal");
+                    });
+                    choice.null("finish_reason");
+                },
+            ),
+            Delta::Media(data) => {
+                self.write(candidate, out, |delta| delta.object("audio", |audio| audio.str("data", &data)));
+            }
+            Delta::Transcript(text) => self.write(candidate, out, |delta| {
+                delta.object("audio", |audio| audio.str("transcript", &text));
+            }),
+            Delta::Progress { .. } => {}
+        }
+    }
+
+    fn text(&mut self, at: usize, block: u32, text: &str, out: &mut Vec<u8>) {
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        if text.is_empty() {
             return;
         }
-        self.chunk(candidate, out, |delta| {
+        let needs_gap = !choice.text.is_empty() && !choice.is_after_text;
+        if needs_gap {
+            choice.text.push_str("\n\n");
+        }
+        let before = choice.text.len();
+        choice.text.push_str(text);
+        choice.is_after_text = true;
+        let end = choice.text.len();
+        if let Some(open) = choice.open(block) {
+            if !open.is_said {
+                open.start = before;
+                open.is_said = true;
+            }
+            open.end = end;
+        }
+        let index = choice.index;
+        self.write(index, out, |delta| {
+            delta.key("content");
+            let out = delta.buffer();
+            out.push(b'"');
+            if needs_gap {
+                out.extend_from_slice(br"\n\n");
+            }
+            json::escape(out, text);
+            out.push(b'"');
+        });
+    }
+
+    fn reasoning(
+        &mut self,
+        at: usize,
+        block: u32,
+        (channel, part): (Channel, u32),
+        text: &str,
+        out: &mut Vec<u8>,
+    ) {
+        let members = head::reasoning_members(&self.context);
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        let had_reasoning = choice.has_reasoning;
+        let index = choice.index;
+        let Some(open) = choice.open(block) else { return };
+        let is_first = !open.is_said;
+        let Kind::Reasoning(thinking) = &mut open.kind else { return };
+        // One member, one voice: where a provider gives both, the one that comes first is kept.
+        if text.is_empty() || *thinking.channel.get_or_insert(channel) != channel {
+            return;
+        }
+        let is_new_part = !is_first && part != thinking.part;
+        thinking.part = part;
+        if !thinking.is_findable {
+            if is_new_part {
+                thinking.text.push_str("\n\n");
+            }
+            thinking.text.push_str(text);
+        }
+        open.is_said = true;
+        if members.is_empty() {
+            return;
+        }
+        choice.has_reasoning = true;
+        let needs_gap = is_new_part || (is_first && had_reasoning);
+        self.write(index, out, |delta| {
+            for name in members {
+                delta.key(name);
+                let out = delta.buffer();
+                out.push(b'"');
+                if needs_gap {
+                    out.extend_from_slice(br"\n\n");
+                }
+                json::escape(out, text);
+                out.push(b'"');
+            }
+        });
+    }
+
+    fn arguments(&mut self, at: usize, block: u32, text: &str, out: &mut Vec<u8>) {
+        let is_legacy = self.context.is_legacy_functions;
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        let candidate = choice.index;
+        let Some(open) = choice.open(block) else { return };
+        let Kind::Call { index, kind, is_written: true } = open.kind else { return };
+        open.is_said |= !text.is_empty();
+        self.write(candidate, out, |delta| {
+            if is_legacy {
+                delta.object("function_call", |function| function.str("arguments", text));
+                return;
+            }
             delta.array("tool_calls", |calls| {
                 calls.object(|call| {
                     call.u64("index", u64::from(index));
-                    call.str("id", call_id);
-                    let (kind, body) =
-                        if is_custom { ("custom", "input") } else { ("function", "arguments") };
-                    call.str("type", kind);
-                    call.object(kind, |function| {
-                        function.str("name", name);
-                        function.str(body, "");
-                    });
-                    if let Some(opaque) = opaque.filter(|opaque| opaque.kind == OpaqueKind::GeminiThought) {
-                        signature(call, &opaque.data);
+                    match kind {
+                        CallKind::Function => {
+                            call.object("function", |function| function.str("arguments", text));
+                        }
+                        CallKind::Custom => call.object("custom", |custom| custom.str("input", text)),
                     }
                 });
             });
         });
     }
 
-    fn delta(&mut self, candidate: u32, block: u32, delta: Delta, out: &mut Vec<u8>) {
-        let is_legacy = self.context.is_legacy_functions;
-        let hidden = self.context.show == Show::Hidden;
-        let choice = self.choice(candidate);
-        let Some(at) = choice.blocks.iter().rposition(|(known, _)| *known == block) else { return };
-        let Some((_, state)) = choice.blocks.get_mut(at) else { return };
-        match (delta, state) {
-            (Delta::Text(text), State::Text { start }) => {
-                let text = if std::mem::take(&mut choice.separates_text) {
-                    *start += 2;
-                    format!("\n\n{text}")
-                } else {
-                    text
-                };
-                choice.text.push_str(&text);
-                self.chunk(candidate, out, |delta| delta.str("content", &text));
-            }
-            (Delta::Refusal(text), State::Refusal) => {
-                self.chunk(candidate, out, |delta| delta.str("refusal", &text))
-            }
-            (
-                Delta::Reasoning { part, text, .. },
-                State::Reasoning { has_text, part: current, text: said, .. },
-            ) => {
-                let is_new_part = *has_text && (part != *current || said.is_empty());
-                *current = part;
-                *has_text = true;
-                said.push_str(&text);
-                choice.has_reasoning = true;
-                if hidden {
+    fn opaque(&mut self, at: usize, block: u32, state: Opaque, out: &mut Vec<u8>) {
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        let candidate = choice.index;
+        let Some(open) = choice.open(block) else { return };
+        match &mut open.kind {
+            Kind::Reasoning(thinking) => thinking.opaque.push(state),
+            Kind::Call { index, is_written: true, .. } => {
+                let index = *index;
+                let Some(signature) = head::native_signature(&state) else {
+                    let state = Opaque { anchor: Anchor::ToolCall(index), ..state };
+                    self.details(at, &[state], None, out);
                     return;
-                }
-                let text = if is_new_part { format!("\n\n{text}") } else { text };
-                self.reasoning(candidate, &text, out);
-            }
-            (Delta::Opaque(opaque), State::Reasoning { held, .. }) => held.push(opaque),
-            (Delta::Opaque(opaque), _) => {
-                if opaque.kind != OpaqueKind::GeminiThought {
-                    self.details(candidate, &[opaque], None, out);
-                }
-            }
-            (Delta::Arguments(text), State::Call { index, has_arguments, is_custom, is_shown }) => {
-                *has_arguments = true;
-                let (index, is_custom, is_shown) = (*index, *is_custom, *is_shown);
-                if is_shown {
-                    self.arguments(candidate, index, is_custom, is_legacy, &text, out);
-                }
-            }
-            (Delta::Annotation(annotation), State::Text { start }) => {
-                let start = *start;
-                choice.annotations.push((annotation, start, block as usize));
-            }
-            (Delta::Logprobs(logprobs), State::Text { .. }) => self.logprobs(candidate, &logprobs, out),
-            (Delta::Media(data), _) => self.chunk(candidate, out, |delta| {
-                delta.object("audio", |audio| audio.str("data", &data));
-            }),
-            (Delta::Transcript(text), _) => self.chunk(candidate, out, |delta| {
-                delta.object("audio", |audio| audio.str("transcript", &text));
-            }),
-            _ => {}
-        }
-    }
-
-    fn reasoning(&self, candidate: u32, text: &str, out: &mut Vec<u8>) {
-        let field = self.context.reasoning_field;
-        if field == ReasoningField::None {
-            return;
-        }
-        self.chunk(candidate, out, |delta| write_reasoning(delta, field, text));
-    }
-
-    fn arguments(
-        &self,
-        candidate: u32,
-        index: u32,
-        is_custom: bool,
-        is_legacy: bool,
-        text: &str,
-        out: &mut Vec<u8>,
-    ) {
-        if is_legacy {
-            self.chunk(candidate, out, |delta| {
-                delta.object("function_call", |call| call.str("arguments", text))
-            });
-            return;
-        }
-        self.chunk(candidate, out, |delta| {
-            delta.array("tool_calls", |calls| {
-                calls.object(|call| {
-                    call.u64("index", u64::from(index));
-                    let (kind, body) =
-                        if is_custom { ("custom", "input") } else { ("function", "arguments") };
-                    call.object(kind, |function| function.str(body, text));
-                });
-            });
-        });
-    }
-
-    fn logprobs(&self, candidate: u32, logprobs: &Raw, out: &mut Vec<u8>) {
-        sse::data(out, |out| {
-            json::object(out, |chunk| {
-                self.head(chunk);
-                chunk.array("choices", |choices| {
-                    choices.object(|choice| {
-                        choice.u64("index", u64::from(candidate));
-                        choice.object("delta", |_| {});
-                        choice.object("logprobs", |object| {
-                            object.raw("content", logprobs.as_str());
-                            object.null("refusal");
+                };
+                self.write(candidate, out, |delta| {
+                    delta.array("tool_calls", |calls| {
+                        calls.object(|call| {
+                            call.u64("index", u64::from(index));
+                            head::write_signature(call, signature);
                         });
-                        choice.null("finish_reason");
                     });
                 });
-                if self.context.include_usage {
-                    chunk.null("usage");
-                }
-            });
-        });
-    }
-
-    fn details(&mut self, candidate: u32, states: &[Opaque], text: Option<&str>, out: &mut Vec<u8>) {
-        let choice = self.choice(candidate);
-        let first = choice.details;
-        let mut index = first;
-        let mut entries = Vec::new();
-        json::array(&mut entries, |array| {
-            for state in states {
-                if detail::write(array, state, text, index) {
-                    index += 1;
-                }
             }
-        });
-        choice.details = index;
-        if index == first {
-            return;
-        }
-        let entries = String::from_utf8(entries).unwrap_or_default();
-        self.chunk(candidate, out, |delta| delta.raw("reasoning_details", &entries));
-    }
-
-    fn image(&mut self, candidate: u32, source: &Media, out: &mut Vec<u8>) {
-        let choice = self.choice(candidate);
-        let index = choice.images;
-        choice.images += 1;
-        self.chunk(candidate, out, |delta| {
-            delta.array("images", |images| images.object(|image| write_image(image, source, index)));
-        });
-    }
-
-    fn audio(&self, candidate: u32, sound: &Audio, out: &mut Vec<u8>) {
-        self.chunk(candidate, out, |delta| {
-            delta.object("audio", |audio| write_audio(audio, sound));
-        });
-    }
-
-    fn late_annotations(&mut self, candidate: u32, block: u32, annotations: Vec<Annotation>) {
-        let choice = self.choice(candidate);
-        if choice.annotations.iter().any(|(_, _, known)| *known == block as usize) {
-            return;
-        }
-        let start = choice.blocks.iter().find_map(|(known, state)| match state {
-            State::Text { start } if *known == block => Some(*start),
-            _ => None,
-        });
-        if let Some(start) = start {
-            choice
-                .annotations
-                .extend(annotations.into_iter().map(|annotation| (annotation, start, block as usize)));
-        }
-    }
-
-    fn block_stop(&mut self, candidate: u32, block: u32, out: &mut Vec<u8>) {
-        let is_legacy = self.context.is_legacy_functions;
-        let choice = self.choice(candidate);
-        let Some((_, state)) = choice.blocks.iter_mut().rfind(|(known, _)| *known == block) else { return };
-        match state {
-            State::Reasoning { held, .. } => {
-                let held = std::mem::take(held);
-                self.details(candidate, &held, None, out);
-            }
-            State::Call { index, has_arguments: false, is_custom: false, is_shown: true } => {
-                let index = *index;
-                self.arguments(candidate, index, false, is_legacy, "{}", out);
-            }
+            Kind::Text => self.details(at, &[state], None, out),
             _ => {}
         }
     }
 
-    fn meta(&mut self, candidate: u32, meta: CandidateMeta) {
-        let known = &mut self.choice(candidate).meta;
-        known.grounding = meta.grounding.or(known.grounding.take());
-        known.url_context = meta.url_context.or(known.url_context.take());
+    /// Writes state that the client only carries.
+    fn details(&mut self, at: usize, states: &[Opaque], text: Option<&str>, out: &mut Vec<u8>) {
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        let entries = Raw::array(|array| {
+            for state in states {
+                if detail::write(array, state, text, choice.details) {
+                    choice.details += 1;
+                }
+            }
+        });
+        let index = choice.index;
+        if !entries.is_empty() {
+            self.write(index, out, |delta| delta.raw("reasoning_details", entries.as_str()));
+        }
+    }
+
+    fn image(&mut self, at: usize, source: &Media, out: &mut Vec<u8>) {
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        let (index, image) = (choice.index, choice.images);
+        choice.images += 1;
+        self.write(index, out, |delta| {
+            delta.array("images", |images| {
+                images.object(|object| response::write_image(object, source, image));
+            });
+        });
+    }
+
+    fn audio(&self, candidate: u32, audio: &Audio, out: &mut Vec<u8>) {
+        self.write(candidate, out, |delta| head::write_audio(delta, audio));
+    }
+
+    fn block_stop(&mut self, candidate: u32, block: u32, full: Option<Box<Block>>, out: &mut Vec<u8>) {
+        let at = self.choice(candidate);
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        let Some(open) = choice.open(block) else { return };
+        let is_said = open.is_said;
+        let full = full.map(|full| full.content);
+        match &mut open.kind {
+            Kind::Text => self.text_stop(at, block, is_said, full, out),
+            Kind::Refusal => {
+                if let (false, Some(Content::Refusal(text))) = (is_said, full) {
+                    self.delta(candidate, block, Delta::Refusal(text.to_string()), out);
+                }
+            }
+            Kind::Reasoning(thinking) => {
+                let thinking = std::mem::take(thinking);
+                self.reasoning_stop(at, block, (thinking, is_said), full, out);
+            }
+            Kind::Call { kind, is_written: true, .. } => {
+                let is_function = *kind == CallKind::Function;
+                if !is_said {
+                    let text = match full {
+                        Some(Content::ToolCall(call)) => call.arguments.as_str().to_owned(),
+                        _ => String::new(),
+                    };
+                    let is_empty = text.trim().is_empty();
+                    if is_function || !is_empty {
+                        self.arguments(at, block, if is_empty { "{}" } else { &text }, out);
+                    }
+                }
+            }
+            Kind::Hosted => {
+                if let Some(Content::Hosted(hosted)) = full
+                    && let Some(text) = head::fenced(&hosted)
+                {
+                    self.text(at, block, &text, out);
+                    if let Some(choice) = self.choices.get_mut(at) {
+                        choice.is_after_text = false;
+                    }
+                }
+            }
+            Kind::Call { is_written: false, .. } | Kind::Audio | Kind::Other => {}
+        }
+    }
+
+    fn text_stop(&mut self, at: usize, block: u32, is_said: bool, full: Option<Content>, out: &mut Vec<u8>) {
+        let Some(Content::Text(full)) = full else { return };
+        if !is_said {
+            self.text(at, block, &full.text, out);
+        }
+        if let Some(choice) = self.choices.get_mut(at)
+            && !choice.annotations.iter().any(|(known, _)| *known == block)
+        {
+            choice.annotations.extend(full.annotations.into_iter().map(|annotation| (block, annotation)));
+        }
+    }
+
+    fn reasoning_stop(
+        &mut self,
+        at: usize,
+        block: u32,
+        (thinking, is_said): (Thinking, bool),
+        full: Option<Content>,
+        out: &mut Vec<u8>,
+    ) {
+        let Thinking { mut text, is_findable, mut opaque, .. } = thinking;
+        if let Some(Content::Reasoning(full)) = full {
+            if !is_said {
+                let said = full.text();
+                if !is_findable {
+                    text.clone_from(&said);
+                }
+                self.reasoning(at, block, (Channel::Summary, 0), &said, out);
+            }
+            if opaque.is_empty() {
+                opaque = full.opaque;
+            }
+        }
+        self.details(at, &opaque, Some(text.as_str()).filter(|text| !text.is_empty()), out);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        self.is_over = true;
         if !self.is_started {
-            self.start(&Response::new(crate::Format::Chat), out);
+            self.start(&Response::new(crate::format::Format::Chat), out);
         }
-        let choices = std::mem::take(&mut self.choices);
-        for choice in choices.values() {
-            if !choice.has_role {
-                continue;
-            }
-            self.citations(choice, out);
+        self.choices.sort_by_key(|choice| choice.index);
+        for choice in &self.choices {
             self.finish(choice, out);
         }
-        if self.context.include_usage {
+        if let Some(usage) = self.usage.as_ref().filter(|_| self.context.include_usage) {
             sse::data(out, |out| {
-                json::object(out, |chunk| {
-                    self.head(chunk);
-                    chunk.array("choices", |_| {});
-                    chunk.object("usage", |object| usage::write_chat(&self.usage.clone().clamped(), object));
-                });
+                out.extend_from_slice(&self.head);
+                out.extend_from_slice(br#"],"usage":"#);
+                json::object(out, |object| write_chat(usage, object));
+                out.push(b'}');
             });
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
-    }
-
-    fn citations(&self, choice: &Choice, out: &mut Vec<u8>) {
-        let mut written = Vec::new();
-        let mut count = 0usize;
-        json::array(&mut written, |array| {
-            for (annotation, start, _) in &choice.annotations {
-                let block = block_text(choice, *start);
-                count += usize::from(annotation::write(array, annotation, &choice.text, *start, block));
-            }
-        });
-        if count > 0 {
-            let written = String::from_utf8(written).unwrap_or_default();
-            self.chunk(choice.index, out, |delta| delta.raw("annotations", &written));
-        }
+        self.is_over = true;
     }
 
     fn finish(&self, choice: &Choice, out: &mut Vec<u8>) {
-        let stop = choice.stop.clone().unwrap_or_else(|| Stop::new(StopReason::EndTurn));
-        let refusal = stop
-            .explanation
-            .as_deref()
-            .filter(|_| matches!(stop.reason, StopReason::Refusal | StopReason::ContentFilter));
-        let has_refusal = choice.blocks.iter().any(|(_, state)| matches!(state, State::Refusal));
-        if let Some(text) = refusal.filter(|_| !has_refusal) {
-            self.chunk(choice.index, out, |delta| delta.str("refusal", text));
-        }
-        sse::data(out, |out| {
-            json::object(out, |chunk| {
-                self.head(chunk);
-                chunk.array("choices", |choices| {
-                    choices.object(|object| {
-                        object.u64("index", u64::from(choice.index));
-                        object.object("delta", |_| {});
-                        object.null("logprobs");
-                        object.str("finish_reason", stop::word(&stop, self.context.is_legacy_functions));
-                        object.opt_raw("grounding_metadata", choice.meta.grounding.as_ref());
-                        object.opt_raw("url_context_metadata", choice.meta.url_context.as_ref());
-                    });
-                });
-                if self.context.include_usage {
-                    chunk.null("usage");
-                }
-            });
+        let default = Stop::new(if choice.calls > 0 { StopReason::ToolUse } else { StopReason::EndTurn });
+        let stop = choice.stop.as_ref().unwrap_or(&default);
+        let annotations = Raw::array(|array| {
+            for (block, annotation) in &choice.annotations {
+                let Some(open) = choice.blocks.iter().find(|open| open.block == *block) else { continue };
+                let text = choice.text.get(open.start..open.end).unwrap_or_default();
+                annotation::write(array, annotation, &choice.text, open.start, text);
+            }
         });
+        if !annotations.is_empty() {
+            self.write(choice.index, out, |delta| delta.raw("annotations", annotations.as_str()));
+        }
+        if let Some(explanation) = head::explanation(stop).filter(|_| !choice.has_refusal) {
+            self.write(choice.index, out, |delta| delta.str("refusal", explanation));
+        }
+        self.chunk(
+            choice.index,
+            out,
+            |_| {},
+            |object| {
+                object.null("logprobs");
+                object.str("finish_reason", stop::word(stop, self.context.is_legacy_functions));
+                response::write_grounding(
+                    object,
+                    choice.meta.grounding.as_ref(),
+                    choice.meta.url_context.as_ref(),
+                );
+            },
+        );
     }
 
-    fn fail(&mut self, fault: &Fault, out: &mut Vec<u8>) {
-        self.is_over = true;
-        sse::data(out, |out| fault::write_chat_error(out, fault));
-    }
-}
-
-/// The text of the block that begins at `start` of the choice's text.
-fn block_text(choice: &Choice, start: usize) -> &str {
-    let end = choice
-        .blocks
-        .iter()
-        .filter_map(|(_, state)| match state {
-            State::Text { start: other } if *other > start => Some(*other),
-            _ => None,
-        })
-        .min()
-        .unwrap_or(choice.text.len());
-    choice.text.get(start..end).unwrap_or_default().trim_end_matches("\n\n")
-}
-
-/// The id of an answer: the upstream's if it looks like one of this format.
-pub(in crate::chat) fn completion_id(context: &ClientContext, upstream: Option<&str>) -> String {
-    match upstream {
-        Some(known) if known.starts_with("chatcmpl-") => known.to_owned(),
-        other => id::base62("chatcmpl-", 29, &[&context.request_id, other.unwrap_or_default()]),
-    }
-}
-
-/// A tier in this format's words.
-pub(in crate::chat) fn tier(word: &str) -> Option<&str> {
-    match word {
-        "standard" | "batch" | "standard_only" => Some("default"),
-        "auto" | "default" | "flex" | "scale" | "priority" => Some(word),
-        _ => None,
+    fn meta(&mut self, candidate: u32, meta: CandidateMeta) {
+        let at = self.choice(candidate);
+        let Some(choice) = self.choices.get_mut(at) else { return };
+        let keep = |slot: &mut Option<Raw>, value: Option<Raw>| {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                *slot = Some(value);
+            }
+        };
+        keep(&mut choice.meta.grounding, meta.grounding);
+        keep(&mut choice.meta.url_context, meta.url_context);
     }
 }
 
-pub(in crate::chat) fn write_reasoning(object: &mut Object<'_>, field: ReasoningField, text: &str) {
-    if matches!(field, ReasoningField::Content | ReasoningField::Both) {
-        object.str("reasoning_content", text);
-    }
-    if matches!(field, ReasoningField::Reasoning | ReasoningField::Both) {
-        object.str("reasoning", text);
+fn write_call_start(call: &mut Object<'_>, kind: CallKind, name: &str) {
+    match kind {
+        CallKind::Function => {
+            call.str("type", "function");
+            call.object("function", |function| {
+                function.str("name", name);
+                function.str("arguments", "");
+            });
+        }
+        CallKind::Custom => {
+            call.str("type", "custom");
+            call.object("custom", |custom| {
+                custom.str("name", name);
+                custom.str("input", "");
+            });
+        }
     }
 }
 
-pub(in crate::chat) fn signature(call: &mut Object<'_>, data: &str) {
-    call.object("extra_content", |extra| {
-        extra.object("google", |google| google.str("thought_signature", data));
-    });
-}
-
-pub(in crate::chat) fn write_image(image: &mut Object<'_>, source: &Media, index: u32) {
-    image.str("type", "image_url");
-    image.object("image_url", |address| {
-        media::write(address, "url", source);
-    });
-    image.u64("index", u64::from(index));
-}
-
-pub(in crate::chat) fn write_audio(audio: &mut Object<'_>, sound: &Audio) {
-    audio.opt_str("id", sound.id.as_deref());
-    if let Media::Inline { base64, .. } = &sound.source
-        && !base64.is_empty()
-    {
-        audio.str("data", base64);
+impl StreamEncoder for Encoder {
+    fn event(&mut self, event: Event, out: &mut Vec<u8>) {
+        if self.is_over {
+            return;
+        }
+        match event {
+            Event::Start(response) => self.start(&response, out),
+            Event::BlockStart { candidate, block, kind } => self.block_start(candidate, block, kind, out),
+            Event::Delta { candidate, block, delta } => self.delta(candidate, block, delta, out),
+            Event::BlockStop { candidate, block, full } => self.block_stop(candidate, block, full, out),
+            Event::CandidateMeta { candidate, meta } => self.meta(candidate, *meta),
+            Event::CandidateStop { candidate, stop } => {
+                let at = self.choice(candidate);
+                self.role(at, out);
+                if let Some(choice) = self.choices.get_mut(at) {
+                    choice.stop = Some(stop);
+                }
+            }
+            Event::Usage(usage) => self.usage.get_or_insert_with(Usage::default).merge(&usage),
+            Event::End { .. } => self.end(out),
+            Event::Error(fault) => {
+                self.is_over = true;
+                sse::data(out, |out| fault::write_chat_error(out, &fault));
+            }
+            Event::Ping if self.is_started => self.keep_alive(out),
+            Event::Ping | Event::Warning(_) => {}
+        }
     }
-    audio.opt_str("transcript", sound.transcript.as_deref());
-    audio.opt_u64("expires_at", sound.expires_at);
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": keep-alive\n\n");
+    }
 }
