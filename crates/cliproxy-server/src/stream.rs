@@ -78,10 +78,10 @@ impl Body for Egress {
                 }
                 State::Waiting(waiting) => match waiting.call.as_mut().poll(context) {
                     Poll::Ready(Ok(Answer { body: AnswerBody::Stream(stream), .. })) => {
-                        self.state = State::Streaming(stream)
+                        self.state = State::Streaming(stream);
                     }
                     Poll::Ready(Ok(Answer { body: AnswerBody::Whole(bytes), .. })) => {
-                        self.state = State::Last(bytes)
+                        self.state = State::Last(bytes);
                     }
                     Poll::Ready(Err(failure)) => self.state = State::Last((waiting.failed)(&failure)),
                     Poll::Pending => {

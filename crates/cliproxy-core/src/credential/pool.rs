@@ -114,15 +114,12 @@ impl Pool {
     /// The next number of the counter that rotates over the credentials of `model`.
     pub fn turn(&self, model: &str) -> u64 {
         let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-        match cursors.get_mut(model) {
-            Some(cursor) => {
-                *cursor = cursor.wrapping_add(1);
-                *cursor
-            }
-            None => {
-                cursors.insert(model.into(), 0);
-                0
-            }
+        if let Some(cursor) = cursors.get_mut(model) {
+            *cursor = cursor.wrapping_add(1);
+            *cursor
+        } else {
+            cursors.insert(model.into(), 0);
+            0
         }
     }
 

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody, AnswerStream, Closing};
 use super::pipe::{Decode, Gather, Pipe, Translate};
-use super::relay::{self, RelayPipe};
+use super::relay::{self};
 use super::select::{nobody, rounds};
 use super::{Engine, Job};
 use crate::config::payload;
@@ -282,14 +282,13 @@ impl Engine {
             Way::Relay(_) => (None, Bridge::default()),
             Way::Translate(bridge) => (None, bridge),
         };
-        let pipe: Pipe = match pipe {
-            Some(relay) => Pipe::Relay(Box::new(relay)),
-            None => {
-                let decode = decode(job, offer, reply.status, bridge);
-                let request = job.request()?;
-                let context = job.client_context(&request, echoes(job, offer));
-                Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context))))
-            }
+        let pipe: Pipe = if let Some(relay) = pipe {
+            Pipe::Relay(Box::new(relay))
+        } else {
+            let decode = decode(job, offer, reply.status, bridge);
+            let request = job.request()?;
+            let context = job.client_context(&request, echoes(job, offer));
+            Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context))))
         };
         let body = reply.body;
         let stream = AnswerStream::new(
@@ -481,7 +480,7 @@ pub(super) async fn gather(
     decode: Decode,
     reply: Reply,
     idle: Option<Duration>,
-) -> Result<(cliproxy_wire::model::Response, cliproxy_wire::model::Usage), Fault> {
+) -> Result<(Response, cliproxy_wire::model::Usage), Fault> {
     let mut gather = Gather::new(decode);
     if content_type(&reply.headers).starts_with("application/json") {
         let body = read_all(reply.body, idle, LONGEST_ANSWER).await.map_err(|error| read_fault(&error))?;
@@ -501,7 +500,7 @@ pub(super) async fn gather(
         match chunk {
             Some(Ok(bytes)) => gather.push(&bytes),
             Some(Err(message)) => {
-                gather.finish(Some(Fault::new(Kind::BadUpstream, message).with_code("upstream_truncated")))
+                gather.finish(Some(Fault::new(Kind::BadUpstream, message).with_code("upstream_truncated")));
             }
             None => gather.finish(None),
         }

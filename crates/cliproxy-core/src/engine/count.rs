@@ -36,10 +36,10 @@ impl Engine {
                 Ok(Ok(tokens)) => return Ok(answer(job.call.format, tokens, false)),
                 Ok(Err(failure)) if failure.retry() == Retry::Never => return Err(failure),
                 Ok(Err(failure)) => {
-                    tracing::debug!(request_id = %job.call.request_id, "counting locally: {failure}")
+                    tracing::debug!(request_id = %job.call.request_id, "counting locally: {failure}");
                 }
                 Err(_elapsed) => {
-                    tracing::debug!(request_id = %job.call.request_id, "counting locally: the upstream is too slow")
+                    tracing::debug!(request_id = %job.call.request_id, "counting locally: the upstream is too slow");
                 }
             }
         }

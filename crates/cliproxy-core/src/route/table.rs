@@ -133,14 +133,13 @@ impl Table {
 
     fn find(&self, name: &str) -> Option<Resolved<'_>> {
         let exact = self.models.get_key_value(name);
-        let (model, offers) = match exact {
-            Some(found) => found,
-            None => {
-                let bare = name.strip_prefix("models/").unwrap_or(name);
-                match self.models.get_key_value(bare) {
-                    Some(found) => found,
-                    None => self.models.get_key_value(self.folded.get(&bare.to_lowercase())?)?,
-                }
+        let (model, offers) = if let Some(found) = exact {
+            found
+        } else {
+            let bare = name.strip_prefix("models/").unwrap_or(name);
+            match self.models.get_key_value(bare) {
+                Some(found) => found,
+                None => self.models.get_key_value(self.folded.get(&bare.to_lowercase())?)?,
             }
         };
         Some(Resolved { model: Arc::clone(model), suffix: None, offers })

@@ -33,8 +33,8 @@ impl Default for Limits {
         Self {
             connect: Some(Duration::from_secs(10)),
             tls: Some(Duration::from_secs(10)),
-            first_byte: Some(Duration::from_secs(300)),
-            idle: Some(Duration::from_secs(300)),
+            first_byte: Some(Duration::from_mins(5)),
+            idle: Some(Duration::from_mins(5)),
         }
     }
 }

@@ -153,7 +153,7 @@ impl Style {
     fn beat(self) -> Bytes {
         match (self.is_stream, self.format) {
             (true, Format::Chat | Format::Responses) => Bytes::from_static(b": keep-alive\n\n"),
-            (true, _) | (false, _) => Bytes::from_static(b"\n"),
+            (true | false, _) => Bytes::from_static(b"\n"),
         }
     }
 
