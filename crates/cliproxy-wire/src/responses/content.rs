@@ -78,18 +78,19 @@ fn part(value: &mut Reader<'_>, parts: &mut Parts) -> Result<(), Error> {
         "input_image" | "image_url" | "image" => Content::Image(fields.image()?),
         "input_file" | "file" | "document" => Content::Document(fields.document()?),
         "input_audio" => Content::Audio(fields.audio()?),
-        _ => match text.take() {
-            Some(text) => Content::Text(Text {
-                text,
-                annotations: std::mem::take(annotations),
-                logprobs: logprobs.take(),
-                opaque: None,
-            }),
-            None => {
+        _ => {
+            if let Some(text) = text.take() {
+                Content::Text(Text {
+                    text,
+                    annotations: std::mem::take(annotations),
+                    logprobs: logprobs.take(),
+                    opaque: None,
+                })
+            } else {
                 let value = look.to_raw()?;
                 Content::Native(Native { format: Format::Responses, value })
             }
-        },
+        }
     };
     let cache = fields.is_marked.then_some(CacheMark { ttl: None });
     let ext = if matches!(content, Content::Native(_)) { Ext::new() } else { fields.ext };

@@ -326,7 +326,7 @@ impl FormatDraft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Content, Role, Tool, ToolChoice};
+    use crate::model::{CallKind, Content, HostedKind, Role, Tool, ToolChoice};
 
     fn read(body: &str) -> Request {
         decode(body.as_bytes()).unwrap()
@@ -399,7 +399,6 @@ mod tests {
         let choice = |json: &str| {
             read(&format!(r#"{{"model":"m","input":"x","tool_choice":{json}}}"#)).tool_choice.unwrap()
         };
-        use crate::model::{CallKind, HostedKind};
         let named = |name: &str, kind| ToolChoice::Named { name: name.into(), kind };
         assert_eq!(choice(r#""required""#), ToolChoice::Required);
         assert_eq!(choice(r#"{"type":"function","name":"f"}"#), named("f", CallKind::Function));
@@ -435,7 +434,6 @@ mod tests {
             Tool::Hosted { kind, native, parameters, .. } => (*kind, native.format, parameters.clone()),
             _ => panic!("hosted: {tool:?}"),
         };
-        use crate::model::HostedKind;
         assert_eq!(kind(container).0, HostedKind::Shell);
         assert_eq!(kind(search).2.as_str(), r#"{"allowed_domains":["a.b"],"search_context_size":"low"}"#);
         assert_eq!((kind(google).0, kind(google).1), (HostedKind::WebSearch, Format::Gemini));

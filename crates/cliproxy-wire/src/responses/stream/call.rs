@@ -10,7 +10,7 @@ use super::outlet::{Outlet, Place};
 #[derive(Debug)]
 pub(super) struct Call {
     place: Place,
-    call_id: Str,
+    pairing_id: Str,
     name: Str,
     namespace: Option<Str>,
     form: Form,
@@ -47,7 +47,7 @@ impl Call {
             (None, CallKind::Function) => (Form::Function, "fc_"),
         };
         let place = outlet.place(prefix, item_id.as_deref());
-        let call = Self { place, call_id, name, namespace, form, arguments: String::new() };
+        let call = Self { place, pairing_id: call_id, name, namespace, form, arguments: String::new() };
         outlet.added(out, &call.place, |item| call.write(item, "in_progress"));
         call
     }
@@ -101,14 +101,14 @@ impl Call {
             Form::Function => ("function_call", "arguments"),
             Form::Custom => ("custom_tool_call", "input"),
             Form::Typed(typed) => {
-                typed.write(item, &self.place.id, status, &self.call_id, &self.arguments);
+                typed.write(item, &self.place.id, status, &self.pairing_id, &self.arguments);
                 return;
             }
         };
         item.str("id", &self.place.id);
         item.str("type", kind);
         item.str("status", status);
-        item.str("call_id", &self.call_id);
+        item.str("call_id", &self.pairing_id);
         item.str("name", &self.name);
         item.str(member, &self.arguments);
         item.opt_str("namespace", self.namespace.as_deref());

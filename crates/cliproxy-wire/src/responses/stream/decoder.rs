@@ -128,7 +128,7 @@ impl Decoder {
     }
 
     fn look_up(&self, kind: ItemKind, index: Option<u64>, id: Option<&str>) -> Option<usize> {
-        let last = |test: &dyn Fn(&Track) -> bool| self.items.iter().rposition(|track| test(track));
+        let last = |test: &dyn Fn(&Track) -> bool| self.items.iter().rposition(test);
         if index.is_some()
             && let Some(at) = last(&|track| track.index == index && track.kind == kind)
         {
@@ -263,7 +263,7 @@ impl Decoder {
         }
         let mut parts = std::mem::take(&mut self.track(at).parts);
         for part in &mut parts {
-            self.close_part(part, out);
+            Self::close_part(part, out);
         }
         self.track(at).parts = parts;
     }
@@ -286,11 +286,11 @@ impl Decoder {
             out.extend(deltas.map(|delta| Event::Delta { candidate: 0, block, delta }));
         }
         let mut part = std::mem::replace(self.track(at).part(kind, index), empty_part(kind, index));
-        self.close_part(&mut part, out);
+        Self::close_part(&mut part, out);
         *self.track(at).part(kind, index) = part;
     }
 
-    fn close_part(&mut self, part: &mut Part, out: &mut Vec<Event>) {
+    fn close_part(part: &mut Part, out: &mut Vec<Event>) {
         part.said.finish();
         if let (Some(block), Some(rest)) = (part.block, part.said.take()) {
             out.push(Event::Delta { candidate: 0, block, delta: part_piece(part.kind, part.index, rest) });
@@ -542,13 +542,10 @@ impl Decoder {
                 return Ok(());
             }
             let kind = ItemKind::of(item.kind().unwrap_or_default());
-            let at = match self.known(index, kind, &item, &claimed) {
-                Some(at) => at,
-                None => {
-                    self.items.push(Track::new(kind, u64::try_from(index).ok()));
-                    self.items.len() - 1
-                }
-            };
+            let at = self.known(index, kind, &item, &claimed).unwrap_or(self.items.len());
+            if at == self.items.len() {
+                self.items.push(Track::new(kind, u64::try_from(index).ok()));
+            }
             claimed.push(at);
             self.complete(at, item, out);
             Ok(())
@@ -578,7 +575,7 @@ impl Decoder {
         for mut track in std::mem::take(&mut self.items) {
             for part in &mut track.parts {
                 if matches!(part.kind, PartKind::Text | PartKind::Refusal) && !part.is_closed {
-                    self.close_part(part, out);
+                    Self::close_part(part, out);
                 }
             }
             stop(&mut track.block, out);

@@ -13,7 +13,7 @@ use crate::json::{self, Raw};
 use crate::model::fold::unfold;
 use crate::model::{
     Block, BlockKind, CandidateMeta, Content, Delta, Event, Ext, Hosted, HostedKind, HostedPhase, Image,
-    Native, Response, Status, Stop, StopReason, Text,
+    Native, Response, Status, Stop, StopReason, Str, Text,
 };
 use crate::sse;
 
@@ -60,7 +60,8 @@ struct Waiting {
     block: u32,
     kind: BlockKind,
     deltas: Vec<Delta>,
-    stop: Option<Option<Box<Block>>>,
+    is_stopped: bool,
+    full: Option<Box<Block>>,
 }
 
 #[derive(Debug)]
@@ -89,7 +90,7 @@ impl Encoder {
     }
 
     fn with(context: ClientContext, is_silent: bool) -> Self {
-        let outlet = Outlet::new(context.request_id.clone(), is_silent);
+        let outlet = Outlet::new(Str::clone(&context.request_id), is_silent);
         Self {
             context,
             outlet,
@@ -255,13 +256,11 @@ impl Encoder {
             for delta in waiting.deltas {
                 self.delta(delta, out);
             }
-            match waiting.stop {
-                Some(full) => self.block_stop(full, out),
-                None => {
-                    self.live = Some(waiting.block);
-                    return;
-                }
+            if !waiting.is_stopped {
+                self.live = Some(waiting.block);
+                return;
             }
+            self.block_stop(waiting.full, out);
         }
     }
 
@@ -307,16 +306,8 @@ impl Encoder {
         }
         self.is_ended = true;
         let reason = incomplete_reason(&stop);
-        let kind = match reason {
-            Some(reason) => {
-                self.ending = Ending::Incomplete(reason);
-                "response.incomplete"
-            }
-            None => {
-                self.ending = Ending::Completed;
-                "response.completed"
-            }
-        };
+        let kind = if reason.is_some() { "response.incomplete" } else { "response.completed" };
+        self.ending = reason.map_or(Ending::Completed, Ending::Incomplete);
         self.lifecycle(kind, out);
     }
 
@@ -397,7 +388,13 @@ impl StreamEncoder for Encoder {
                     self.live = Some(block);
                     self.block_start(kind, out);
                 } else {
-                    self.waiting.push_back(Waiting { block, kind, deltas: Vec::new(), stop: None });
+                    self.waiting.push_back(Waiting {
+                        block,
+                        kind,
+                        deltas: Vec::new(),
+                        is_stopped: false,
+                        full: None,
+                    });
                 }
             }
             Event::Delta { candidate: 0, block, delta } => {
@@ -412,7 +409,7 @@ impl StreamEncoder for Encoder {
                     self.block_stop(full, out);
                     self.next(out);
                 } else if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.block == block) {
-                    waiting.stop = Some(full);
+                    (waiting.is_stopped, waiting.full) = (true, full);
                 }
             }
             Event::CandidateMeta { candidate: 0, meta } => self.meta(*meta),

@@ -92,28 +92,25 @@ impl Work {
 
     fn write(&self, item: &mut Object<'_>, place: &Place, status: &str) {
         item.str("id", &place.id);
-        match self.form() {
-            Some(Form::Code) => {
-                item.str("type", "code_interpreter_call");
-                item.str("status", status);
-                item.str("code", &self.code());
-                item.str("container_id", "");
-                match self.logs() {
-                    Some(logs) => item.array("outputs", |outputs| {
-                        outputs.object(|output| {
-                            output.str("type", "logs");
-                            output.str("logs", &logs);
-                        });
-                    }),
-                    None => item.null("outputs"),
-                }
+        if self.form() == Some(Form::Code) {
+            item.str("type", "code_interpreter_call");
+            item.str("status", status);
+            item.str("code", &self.code());
+            item.str("container_id", "");
+            match self.logs() {
+                Some(logs) => item.array("outputs", |outputs| {
+                    outputs.object(|output| {
+                        output.str("type", "logs");
+                        output.str("logs", &logs);
+                    });
+                }),
+                None => item.null("outputs"),
             }
-            _ => {
-                item.str("type", "web_search_call");
-                item.str("status", status);
-                item.object("action", |action| self.action(action));
-            }
+            return;
         }
+        item.str("type", "web_search_call");
+        item.str("status", status);
+        item.object("action", |action| self.action(action));
     }
 
     fn member(&self, name: &str) -> Option<String> {

@@ -125,7 +125,7 @@ fn parts(writer: &mut Writer<'_>, content: &mut Array<'_>, blocks: &[Block]) {
             Content::Video(_) => writer.semantic("input", "send no video"),
             Content::SearchResult(value) => input_text(content, &search_result(value)),
             Content::Native(native) if native.format == Format::Responses => {
-                content.raw(native.value.as_str())
+                content.raw(native.value.as_str());
             }
             Content::Reasoning(_)
             | Content::ToolCall(_)

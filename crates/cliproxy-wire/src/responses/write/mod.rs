@@ -215,12 +215,13 @@ impl Writer<'_> {
 
     fn choice(&mut self, object: &mut Object<'_>, choice: &ToolChoice) {
         let native = |name: &str| tool::native_type(self.request, name);
-        let named = |object: &mut Object<'_>, kind: CallKind, name: &str| match native(name) {
-            Some(kind) => object.str("type", &kind),
-            None => {
-                object.str("type", if kind == CallKind::Custom { "custom" } else { "function" });
-                object.str("name", name);
+        let named = |object: &mut Object<'_>, kind: CallKind, name: &str| {
+            if let Some(typed) = native(name) {
+                object.str("type", &typed);
+                return;
             }
+            object.str("type", if kind == CallKind::Custom { "custom" } else { "function" });
+            object.str("name", name);
         };
         match choice {
             ToolChoice::Auto => object.str("tool_choice", "auto"),

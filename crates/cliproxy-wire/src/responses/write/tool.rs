@@ -90,7 +90,7 @@ fn one(writer: &mut Writer<'_>, array: &mut Array<'_>, tool: &Tool) {
             own_members(writer, object, ext);
         }),
         Tool::Hosted { kind, parameters, native, .. } => {
-            hosted_tool(writer, array, *kind, parameters, native)
+            hosted_tool(writer, array, *kind, parameters, native);
         }
     }
 }

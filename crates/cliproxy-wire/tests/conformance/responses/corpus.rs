@@ -123,16 +123,13 @@ fn said(input: &Value) -> Vec<Value> {
 }
 
 fn part(part: &Value) -> Value {
-    match &part["text"] {
-        Value::String(text) => json!(text),
-        // A default is not written; the name of a bare file decides its type.
-        _ => {
-            let mut part = part.clone();
-            let object = part.as_object_mut().unwrap();
-            object.retain(|name, value| !(value.is_null() || (name == "filename")));
-            part
-        }
+    if part["text"].is_string() {
+        return part["text"].clone();
     }
+    // A default is not written; the name of a bare file decides its type.
+    let mut part = part.clone();
+    part.as_object_mut().unwrap().retain(|name, value| !(value.is_null() || name == "filename"));
+    part
 }
 
 fn tools(body: &Value) -> Vec<Value> {
