@@ -253,7 +253,7 @@ fn with_message_id(golden: &str, written: &str) -> String {
 #[test]
 fn the_golden_stream_is_written_byte_for_byte() {
     let written = support::write(Format::Responses, &client(), golden_events(&["Need the weather."]));
-    let golden = support::fixture("responses/parallel_calls.sse");
+    let golden = support::fixture("responses/weather.sse");
     assert_eq!(written, with_message_id(&golden, &written));
 }
 
@@ -265,7 +265,7 @@ fn the_golden_body_is_written_byte_for_byte() {
     }
     let written = responses::encode_response(&fold.finish().unwrap(), &client());
     let written = String::from_utf8(written).unwrap();
-    let golden = support::fixture("responses/parallel_calls.json");
+    let golden = support::fixture("responses/weather.json");
     assert_eq!(written, with_message_id(golden.trim_end(), &written));
 }
 
@@ -487,7 +487,7 @@ fn a_refusal_that_is_only_explained_becomes_a_refusal_part() {
 fn j174_the_finished_response_has_every_member() {
     let frames = frames(vec![begin(0, BlockKind::Text), text(0, "x"), end_block(0)], StopReason::EndTurn);
     let response = frames.last().unwrap()["response"].as_object().unwrap();
-    let golden: Value = serde_json::from_str(&support::fixture("responses/parallel_calls.json")).unwrap();
+    let golden: Value = serde_json::from_str(&support::fixture("responses/weather.json")).unwrap();
     let names = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(response), names(golden.as_object().unwrap()));
     assert_eq!(
@@ -790,7 +790,7 @@ fn ids_of_other_providers_are_led_over_and_stay_the_same() {
 
 #[test]
 fn answers_of_this_format_are_written_as_they_were_read() {
-    let golden = support::fixture("responses/parallel_calls.sse");
+    let golden = support::fixture("responses/weather.sse");
     let profile = Profile::openai_responses();
     let written = support::translate(&profile, &golden, Format::Responses, &client());
     assert_eq!(written, with_message_id(&golden, &written));
@@ -803,4 +803,45 @@ fn a_sign_of_life_is_a_comment() {
     let mut out = Vec::new();
     encoder.keep_alive(&mut out);
     assert_eq!(out, b": keep-alive\n\n");
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for name in ["id", "item_id", "sequence_number"] {
+                object.remove(name);
+            }
+            object.values_mut().for_each(strip);
+        }
+        Value::Array(list) => list.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+/// The frames of a stream without what differs by where it came from: ids, and how texts were cut.
+fn without_ids(stream: &str) -> Vec<Value> {
+    let mut frames = support::frames(stream);
+    frames.iter_mut().for_each(strip);
+    let mut joined: Vec<Value> = Vec::new();
+    for frame in frames {
+        if let Some(last) = joined.last_mut()
+            && frame["delta"].is_string()
+            && last["type"] == frame["type"]
+            && last["output_index"] == frame["output_index"]
+        {
+            let text = [last["delta"].as_str().unwrap(), frame["delta"].as_str().unwrap()].concat();
+            last["delta"] = json!(text);
+            continue;
+        }
+        joined.push(frame);
+    }
+    joined
+}
+
+#[test]
+fn the_golden_stream_of_claude_becomes_the_golden_stream_of_this_format() {
+    let claude = support::fixture("claude/weather.sse");
+    let written = support::translate(&Profile::claude(), &claude, Format::Responses, &client());
+    check_framing(&written);
+    assert_eq!(without_ids(&written), without_ids(&support::fixture("responses/weather.sse")));
 }

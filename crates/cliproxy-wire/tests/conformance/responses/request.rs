@@ -339,14 +339,14 @@ fn codex_has_few_hosted_tools_and_one_name_for_search() {
 #[test]
 fn j134_a_stream_gives_the_body_that_the_service_would_have_given() {
     use cliproxy_wire::model::fold::Fold;
-    let golden = support::fixture("responses/parallel_calls.sse");
+    let golden = support::fixture("responses/weather.sse");
     let mut fold = Fold::default();
     for event in support::events(&Profile::codex(), &golden) {
         fold.event(event);
     }
     let body = responses::encode_response(&fold.finish().unwrap(), &support::client(Format::Responses));
     let body: Value = serde_json::from_slice(&body).unwrap();
-    let expected: Value = serde_json::from_str(&support::fixture("responses/parallel_calls.json")).unwrap();
+    let expected: Value = serde_json::from_str(&support::fixture("responses/weather.json")).unwrap();
     for member in ["id", "status", "usage"] {
         assert_eq!(body[member], expected[member]);
     }
