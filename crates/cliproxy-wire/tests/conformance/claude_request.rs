@@ -6,6 +6,7 @@ use cliproxy_wire::model::{
     CacheMark, CacheTtl, CallKind, Content, HostedKind, InstructionRole, Level, Media, Mode, Role, Tool,
     ToolChoice,
 };
+use cliproxy_wire::opaque::Repair;
 use cliproxy_wire::profile::Profile;
 use serde_json::{Value, json};
 
@@ -752,4 +753,42 @@ fn other_clients_cause_the_golden_next_request() {
     assert_eq!(model.encode(Format::Chat, &chat), golden);
     let responses: Value = serde_json::from_str(&fixture("responses/next_request.json")).unwrap();
     assert_eq!(model.encode(Format::Responses, &responses), golden);
+}
+
+#[test]
+fn j067_thinking_is_off_when_the_last_tool_turn_has_none() {
+    let messages = json!([{"role": "user", "content": "go"}, {"role": "assistant", "content": [call("a", "f")]},
+        {"role": "user", "content": [result("a", "1")]}]);
+    let body = with(with(body(messages), "tools", tools(&["f"])), "max_tokens", 9000);
+    let asked = with(body, "thinking", json!({"type": "enabled", "budget_tokens": 2048}));
+    assert!(upstream(BUDGET_MODEL).encode(Format::Claude, &asked).get("thinking").is_none());
+}
+
+#[test]
+fn j079_after_a_refused_signature_the_request_goes_without_thinking_blocks() {
+    let own = json!({"type": "thinking", "thinking": "t", "signature": "ErUBsignature0001=="});
+    let messages = json!([{"role": "user", "content": "go"}, {"role": "assistant", "content": [own, call("a", "f")]},
+        {"role": "user", "content": [result("a", "1")]}]);
+    let body = with(with(body(messages), "tools", tools(&["f"])), "max_tokens", 9000);
+    let asked = with(body, "thinking", json!({"type": "enabled", "budget_tokens": 2048}));
+    let mut model = upstream(BUDGET_MODEL);
+    let first = model.encode(Format::Claude, &asked);
+    assert!(first["thinking"].is_object() && first.to_string().contains("ErUBsignature0001"));
+    model.repair = Some(Repair::DropThinking);
+    let second = model.encode(Format::Claude, &asked);
+    assert!(
+        second.get("thinking").is_none() && !second.to_string().contains("ErUBsignature0001"),
+        "{second}"
+    );
+}
+
+#[test]
+fn an_answer_of_foreign_thinking_only_leaves_no_empty_message() {
+    let messages = json!([{"role": "user", "content": "go"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "x", "signature": "gAAAAABo0000"}]},
+        {"role": "user", "content": "more"}]);
+    let written = upstream(BUDGET_MODEL).encode(Format::Claude, &body(messages));
+    for message in written["messages"].as_array().unwrap() {
+        assert_ne!(message["content"], json!([]), "{written}");
+    }
 }

@@ -8,6 +8,7 @@ use crate::normalize::Prepared;
 use crate::reasoning::{Members, Thinking};
 
 use super::beta::Betas;
+use super::history;
 use super::write::Encoding;
 
 /// Reads a client's count request: a request that need not say how long the answer may be.
@@ -25,6 +26,7 @@ pub fn decode_count_request(body: &[u8]) -> Result<Request, Error> {
 /// What this format cannot say.
 pub fn encode_count_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, Error> {
     let Prepared { mut request, mut plan, bridge, mut notes } = prepared;
+    history::settle(&mut request, &mut plan, target, &mut notes);
     request.tools.retain(|tool| !matches!(tool, Tool::Hosted { .. }));
     if let Members::Claude { thinking, .. } = &mut plan.members
         && matches!(thinking, Some(Thinking::Enabled { budget }) if *budget < 1024)

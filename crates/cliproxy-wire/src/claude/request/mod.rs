@@ -3,6 +3,7 @@
 mod beta;
 mod content;
 mod count;
+mod history;
 mod limit;
 mod read;
 mod tool;

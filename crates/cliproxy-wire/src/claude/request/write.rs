@@ -11,7 +11,7 @@ use crate::reasoning::{Members, Plan, Thinking};
 
 use super::beta::{self, Betas};
 use super::content::{Writer, copy_members, write_mark};
-use super::{limit, wish};
+use super::{history, limit, wish};
 
 /// The limit of a model about which nothing is known, when the client names none.
 const DEFAULT_MAX_TOKENS: u64 = 8192;
@@ -24,7 +24,8 @@ const PLACED: [&str; 3] = ["metadata", "output_config", "speed"];
 /// # Errors
 /// What this format cannot say.
 pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, Error> {
-    let Prepared { request, plan, bridge, mut notes } = prepared;
+    let Prepared { mut request, mut plan, bridge, mut notes } = prepared;
+    history::settle(&mut request, &mut plan, target, &mut notes);
     limit::judge(&request, target, &mut notes)?;
     let mut betas = Betas::default();
     let mut body = Vec::with_capacity(4096);
