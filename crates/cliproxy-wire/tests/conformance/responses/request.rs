@@ -518,3 +518,18 @@ fn the_counting_request_has_only_what_the_endpoint_knows() {
     assert_eq!(names, ["model", "instructions", "input"]);
     assert_eq!(responses::decode_count(&responses::encode_count(12)).unwrap(), 12);
 }
+
+#[test]
+fn state_of_the_service_is_refused_towards_other_upstreams() {
+    let upstream = Upstream::new(Profile::claude(), "claude-sonnet-4-5");
+    for body in [
+        json!({"model": "m", "input": "x", "previous_response_id": "resp_1"}),
+        json!({"model": "m", "input": "x", "conversation": "conv_1"}),
+        json!({"model": "m", "input": [{"type": "item_reference", "id": "msg_1"}, {"role": "user", "content": "x"}]}),
+        json!({"model": "m", "input": "x", "background": true}),
+        json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file_1"}]}]}),
+    ] {
+        let error = upstream.try_encode(Format::Responses, &body).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{body}");
+    }
+}
