@@ -549,4 +549,32 @@ mod tests {
         ];
         assert_eq!(paired(turns), "A c:a c:b|U r:a=1 r:b=2|U");
     }
+
+    fn disorder() -> impl proptest::strategy::Strategy<Value = Vec<Turn>> {
+        use proptest::prelude::*;
+        let block = (0..6u8, 0..4u8).prop_map(|(kind, number)| match kind {
+            0 | 1 => call(&format!("c{number}")),
+            2 | 3 => result(&format!("c{number}"), &format!("r{number}")),
+            4 => answer("", Some("f"), "named"),
+            _ => Block::text("text"),
+        });
+        let turn = (any::<bool>(), prop::collection::vec(block, 0..5))
+            .prop_map(|(is_user, blocks)| if is_user { user(blocks) } else { model(blocks) });
+        prop::collection::vec(turn, 0..8)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_disorder_becomes_an_order_that_stays(turns in disorder()) {
+            let mut ordered = turns.clone();
+            apply(&mut ordered);
+            proptest::prop_assert!(is_paired(&ordered), "{} -> {}", shape(&turns), shape(&ordered));
+            let texts = |turns: &[Turn]| turns.iter().flat_map(|turn| &turn.blocks)
+                .filter(|block| block.as_text().is_some_and(|text| &*text.text == "text")).count();
+            proptest::prop_assert_eq!(texts(&ordered), texts(&turns));
+            let calls_of = |turns: &[Turn]| turns.iter().filter(|turn| turn.role == Role::Assistant)
+                .flat_map(calls).count();
+            proptest::prop_assert_eq!(calls_of(&ordered), calls_of(&turns));
+        }
+    }
 }

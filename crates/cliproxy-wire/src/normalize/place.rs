@@ -1,34 +1,60 @@
 //! Where something stood in the client's body: paths for errors and notes, in the words of the client's format.
 
 use crate::format::Format;
-use crate::model::{Content, Request, Role, Turn};
+use crate::model::{Block, Content, Request, Role, Turn};
 
 /// The path of a turn. Messages that the decoder moved into the instructions or joined into one turn are counted, so
 /// that the index is that of the client's own list.
 pub(super) fn turn(request: &Request, index: usize) -> String {
-    let before = request.turns.iter().take(index);
     match request.origin {
         Format::Claude => format!("messages[{index}]"),
         Format::Gemini => format!("contents[{index}]"),
-        Format::Chat => {
-            let at = request.instructions.len() + before.map(chat_messages).sum::<usize>();
-            format!("messages[{at}]")
-        }
-        Format::Responses => {
-            let leading = request.instructions.iter().filter(|block| !block.is_top_level).count();
-            let at = leading + before.map(response_items).sum::<usize>();
-            format!("input[{at}]")
-        }
+        Format::Chat => format!("messages[{}]", first_message(request, index)),
+        Format::Responses => format!("input[{}]", first_item(request, index)),
     }
 }
 
 /// The path of a block of a turn.
 pub(super) fn block(request: &Request, index: usize, block: usize) -> String {
-    let path = turn(request, index);
+    let Some(turn_of) = request.turns.get(index) else { return turn(request, index) };
+    let is_result = |block: &Block| matches!(block.content, Content::ToolResult(_));
     match request.origin {
-        Format::Gemini => format!("{path}.parts[{block}]"),
-        Format::Chat | Format::Responses | Format::Claude => format!("{path}.content[{block}]"),
+        Format::Gemini => format!("contents[{index}].parts[{block}]"),
+        Format::Claude => format!("messages[{index}].content[{block}]"),
+        Format::Chat => {
+            let results = turn_of.blocks.iter().filter(|block| is_result(block)).count();
+            let before = turn_of.blocks.iter().take(block).filter(|block| is_result(block)).count();
+            let first = first_message(request, index);
+            match turn_of.blocks.get(block) {
+                // Every result is a message of its own.
+                Some(own) if is_result(own) => format!("messages[{}].content", first + before),
+                _ => format!("messages[{}].content[{}]", first + results, block - before),
+            }
+        }
+        Format::Responses => {
+            let before = turn_of.blocks.get(..block).unwrap_or_default();
+            let in_message = before.iter().rev().take_while(|block| is_message_part(block)).count();
+            let items = count_items(before);
+            let first = first_item(request, index);
+            match turn_of.blocks.get(block) {
+                Some(own) if is_message_part(own) => {
+                    let item = if in_message > 0 { items.saturating_sub(1) } else { items };
+                    format!("input[{}].content[{in_message}]", first + item)
+                }
+                Some(own) if is_result(own) => format!("input[{}].output", first + items),
+                _ => format!("input[{}]", first + items),
+            }
+        }
     }
+}
+
+fn first_message(request: &Request, index: usize) -> usize {
+    request.instructions.len() + request.turns.iter().take(index).map(chat_messages).sum::<usize>()
+}
+
+fn first_item(request: &Request, index: usize) -> usize {
+    let leading = request.instructions.iter().filter(|block| !block.is_top_level).count();
+    leading + request.turns.iter().take(index).map(|turn| count_items(&turn.blocks).max(1)).sum::<usize>()
 }
 
 fn chat_messages(turn: &Turn) -> usize {
@@ -39,23 +65,28 @@ fn chat_messages(turn: &Turn) -> usize {
     results + usize::from(results < turn.blocks.len() || turn.blocks.is_empty())
 }
 
-fn response_items(turn: &Turn) -> usize {
+/// Parts of one message are one item; everything else is an item of its own.
+fn count_items(blocks: &[Block]) -> usize {
     let mut items = 0;
     let mut in_message = false;
-    for block in &turn.blocks {
-        let is_message = matches!(
-            block.content,
-            Content::Text(_)
-                | Content::Refusal(_)
-                | Content::Image(_)
-                | Content::Audio(_)
-                | Content::Video(_)
-                | Content::Document(_)
-        );
-        items += usize::from(!is_message || !in_message);
-        in_message = is_message;
+    for block in blocks {
+        let is_part = is_message_part(block);
+        items += usize::from(!is_part || !in_message);
+        in_message = is_part;
     }
-    items.max(1)
+    items
+}
+
+fn is_message_part(block: &Block) -> bool {
+    matches!(
+        block.content,
+        Content::Text(_)
+            | Content::Refusal(_)
+            | Content::Image(_)
+            | Content::Audio(_)
+            | Content::Video(_)
+            | Content::Document(_)
+    )
 }
 
 /// The path of a sampling parameter or another setting, by its Chat name.
