@@ -10,9 +10,13 @@
 )]
 
 use cliproxy_wire::Format;
+use cliproxy_wire::codec::UpstreamContext;
+use cliproxy_wire::format;
 use cliproxy_wire::json::patch::{self, Edit, Path};
 use cliproxy_wire::json::{Raw, Reader};
 use cliproxy_wire::lane;
+use cliproxy_wire::model::Event;
+use cliproxy_wire::profile::Profile;
 use cliproxy_wire::sse::{ArrayDecoder, Ending, Frame, StreamReader};
 use cliproxy_wire::usage::Counts;
 use proptest::collection::vec;
@@ -235,6 +239,23 @@ proptest! {
         let _outcome = patch::get(&text, &place);
         let _outcome = read(text.as_bytes(), &[]);
     }
+}
+
+/// Found by fuzzing.
+#[test]
+fn a_stream_without_a_first_choice_still_stops_candidate_zero() {
+    let context = UpstreamContext::new(&Profile::compatible(), "req");
+    let mut decoder = format::stream_decoder(Format::Chat, context);
+    let mut events = Vec::new();
+    let data = r#"{"choices":[{"index":5,"delta":{},"finish_reason":"stop"}]}"#;
+    decoder.frame(&Frame::Data { event: None, data }, &mut events);
+    decoder.finish(None, &mut events);
+    let stopped = |wanted| {
+        events
+            .iter()
+            .any(|event| matches!(event, Event::CandidateStop { candidate, .. } if *candidate == wanted))
+    };
+    assert!(stopped(0) && stopped(5), "{events:?}");
 }
 
 /// Removes a place from a tree.

@@ -290,7 +290,7 @@ impl Decoder {
             }
             out.push(Event::CandidateStop { candidate: choice.index, stop });
         }
-        if self.choices.is_empty() {
+        if self.choices.iter().all(|choice| choice.index != 0) {
             out.push(Event::CandidateStop { candidate: 0, stop: Stop::new(StopReason::EndTurn) });
         }
         // What a body says beside the known members was gathered after the start.
