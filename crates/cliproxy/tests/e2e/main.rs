@@ -1,0 +1,18 @@
+//! The real binary on loopback against scripted upstreams.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod combination;
+mod demo;
+mod fault;
+mod support;
+
+#[test]
+fn no_module_is_forgotten() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e");
+    let source = include_str!("main.rs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.trim_end_matches(".rs");
+        assert!(module == "main" || source.contains(&format!("mod {module};")), "{name} is not in main.rs");
+    }
+}
