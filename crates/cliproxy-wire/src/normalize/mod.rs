@@ -110,6 +110,7 @@ pub fn prepare(request: &Request, target: &Target<'_>) -> Result<Prepared, Error
     executed::apply(&mut work)?;
     turn::drop_empty(&mut work.request.turns, format);
     pair::apply(&mut work.request.turns);
+    crate::opaque::filter_history(&mut work.request, target);
     turn::drop_empty(&mut work.request.turns, format);
     let mut names = tool::apply(&mut work)?;
     choice::apply(&mut work, &names)?;

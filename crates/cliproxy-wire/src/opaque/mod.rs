@@ -1,9 +1,11 @@
 //! Opaque reasoning state: the envelope that carries it through foreign clients, and the rules of what may go where.
 
 mod envelope;
+mod history;
 mod source;
 
 pub use envelope::{PREFIX, Unwrapped, unwrap, wrap};
+pub use history::filter as filter_history;
 pub use source::{SENTINEL, classify, is_sentinel};
 
 use std::fmt;

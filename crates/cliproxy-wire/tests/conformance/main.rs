@@ -17,6 +17,7 @@ mod corpus_lane;
 mod corpus_normalize;
 mod fault;
 mod fold;
+mod history;
 mod lane;
 mod normalize;
 mod reasoning;
