@@ -17,6 +17,8 @@ mod corpus_lane;
 mod corpus_normalize;
 mod fault;
 mod fold;
+mod gemini_answer;
+mod gemini_request;
 mod history;
 mod lane;
 mod normalize;

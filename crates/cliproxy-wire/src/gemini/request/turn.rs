@@ -35,7 +35,10 @@ fn is_written(content: &Content, has_thoughts: bool) -> bool {
     match content {
         Content::Text(text) => !text.text.is_empty() || own_signature(text.opaque.as_ref()).is_some(),
         Content::Refusal(text) => !text.is_empty(),
-        Content::Reasoning(_) => has_thoughts,
+        // Thinking is only taken back signed; without signature it is the model's past and of no use to it.
+        Content::Reasoning(reasoning) => {
+            has_thoughts && reasoning.opaque.iter().any(|opaque| own_signature(Some(opaque)).is_some())
+        }
         Content::Hosted(hosted) => hosted.native.format == Format::Gemini,
         Content::Native(native) => native.format == Format::Gemini,
         _ => true,
