@@ -74,7 +74,9 @@ fn golden_events() -> Vec<Event> {
 
 fn folded(events: Vec<Event>) -> Response {
     let mut fold = Fold::default();
-    events.into_iter().for_each(|event| fold.event(event));
+    for event in events {
+        fold.event(event);
+    }
     fold.finish().unwrap()
 }
 
@@ -95,9 +97,11 @@ fn body(response: &Response, context: &ClientContext) -> Value {
 }
 
 fn sse(chunks: &[Value]) -> String {
-    chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect()
+    let frames: Vec<String> = chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect();
+    frames.concat()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "called with literals")]
 fn chunk(parts: Value) -> Value {
     json!({"candidates": [{"content": {"role": "model", "parts": parts}}], "modelVersion": "g", "responseId": "r"})
 }

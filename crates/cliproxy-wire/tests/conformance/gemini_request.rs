@@ -16,13 +16,13 @@ fn flash() -> Upstream {
     Upstream::new(Profile::gemini(), "gemini-3-flash-preview")
 }
 
-fn count(profile: Profile, body: &Value) -> Value {
+fn count(profile: &Profile, body: &Value) -> Value {
     let request = gemini::decode_count(&serde_json::to_vec(body).unwrap(), "gemini-2.5-flash").unwrap();
     let caps = catalog::caps("gemini-2.5-flash");
     let table = reasoning::Table::default();
     let schemas = schema::Cleaned::default();
     let target = Target {
-        profile: &profile,
+        profile,
         caps: &caps,
         model: "gemini-2.5-flash",
         suffix: None,
@@ -544,12 +544,12 @@ fn j254_counting_with_tools_is_said_in_each_services_form() {
     let input = json!({"contents": body["contents"], "systemInstruction": body["systemInstruction"], "tools": body["tools"]});
     let mut wrapped = input.clone();
     wrapped["model"] = json!("models/gemini-2.5-flash");
-    assert_eq!(count(Profile::gemini(), &body), json!({"generateContentRequest": wrapped}));
+    assert_eq!(count(&Profile::gemini(), &body), json!({"generateContentRequest": wrapped}));
     assert_eq!(
-        count(Profile::gemini(), &json!({"generateContentRequest": wrapped})),
+        count(&Profile::gemini(), &json!({"generateContentRequest": wrapped})),
         json!({"generateContentRequest": wrapped})
     );
-    assert_eq!(count(Profile::vertex(), &body), input);
+    assert_eq!(count(&Profile::vertex(), &body), input);
     assert_eq!(gemini::decode_count_response(br#"{"totalTokens":31,"promptTokensDetails":[]}"#).unwrap(), 31);
     assert_eq!(gemini::decode_count_response(b"{}").unwrap(), 0);
     assert_eq!(gemini::encode_count_response(31), br#"{"totalTokens":31}"#);
@@ -563,7 +563,7 @@ fn j255_code_assist_counts_the_conversation_without_thoughts() {
         {"role": "user", "parts": [{"text": "z"}]},
     ], "systemInstruction": {"parts": [{"text": "s"}]}}});
     assert_eq!(
-        count(Profile::code_assist(), &body),
+        count(&Profile::code_assist(), &body),
         json!({"request": {"model": "models/gemini-2.5-flash", "contents": [
             {"role": "user", "parts": [{"text": "x"}]},
             {"role": "model", "parts": [{"text": "y"}]},
