@@ -205,8 +205,11 @@ impl RelayPipe {
         }
     }
 
-    pub(super) fn keep_alive(&mut self, format: Format, out: &mut Vec<u8>) {
+    pub(super) fn keep_alive(&self, format: Format, out: &mut Vec<u8>) {
         // A line that is open must not be broken by a sign of life.
+        if !self.relay.is_between_frames() {
+            return;
+        }
         match format {
             Format::Chat | Format::Responses => out.extend_from_slice(b": keep-alive\n\n"),
             Format::Claude => out.extend_from_slice(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),

@@ -72,6 +72,11 @@ impl Relay {
         !self.tap.is_complete()
     }
 
+    /// Whether what came out so far ends with a whole frame, so that a sign of life may follow.
+    pub fn is_between_frames(&self) -> bool {
+        matches!(self.tail, [b'\n' | b'\r', b'\n'] | [b'\r', b'\r'])
+    }
+
     /// Takes the next chunk; what is to be sent comes to `out`.
     ///
     /// # Errors
