@@ -781,10 +781,11 @@ fn structured_output_of_older_claude_models_is_a_forced_call_that_reads_as_text(
         json!({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":5}}),
         json!({"type":"message_stop"}),
     ];
-    let stream: String = events
+    let frames: Vec<String> = events
         .iter()
         .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()))
         .collect();
+    let stream = frames.concat();
     let frames = answered(&upstream, Gemini, &body, &stream);
     let text: String = frames
         .iter()
