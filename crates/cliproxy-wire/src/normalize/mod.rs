@@ -110,7 +110,6 @@ pub fn prepare(request: &Request, target: &Target<'_>) -> Result<Prepared, Error
     executed::apply(&mut work)?;
     turn::drop_empty(&mut work.request.turns, format);
     pair::apply(&mut work.request.turns);
-    crate::opaque::filter_history(&mut work.request, target);
     turn::drop_empty(&mut work.request.turns, format);
     let mut names = tool::apply(&mut work)?;
     choice::apply(&mut work, &names)?;
@@ -119,6 +118,7 @@ pub fn prepare(request: &Request, target: &Target<'_>) -> Result<Prepared, Error
     output::apply(&mut work)?;
     instruction::apply(&mut work.request, target);
     turn::merge(&mut work.request.turns, format);
+    crate::opaque::filter_history(&mut work.request, target);
     turn::drop_empty(&mut work.request.turns, format);
     turn::merge(&mut work.request.turns, format);
     turn::ensure_user(&mut work);

@@ -188,9 +188,7 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
                     format!("the schema of {name} does not suit {}: {problem}", target.profile.name),
                 )
             })?;
-            // This form refuses an object without properties.
-            let is_void = dialect == Dialect::OpenApi
-                && cleaned.get("properties").is_none_or(|properties| properties.is_empty());
+            let is_void = target.profile.format == Format::Gemini && takes_nothing(&cleaned, dialect);
             (!is_void).then_some(cleaned)
         }
         None if target.profile.format == Format::Gemini => None,
@@ -223,6 +221,20 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
     }
     *schema = cleaned;
     Ok(())
+}
+
+/// Whether a schema says only that there are no arguments. Gemini wants no schema then, and its OpenAPI-like form
+/// refuses any object without properties.
+fn takes_nothing(schema: &Raw, dialect: Dialect) -> bool {
+    let is_open = || {
+        ["additionalProperties", "anyOf", "$ref"]
+            .iter()
+            .any(|key| schema.get(key).is_some_and(|value| value.as_str() != "false"))
+    };
+    match schema.get("properties") {
+        Some(properties) => properties.is_empty() && !is_open(),
+        None => dialect == Dialect::OpenApi,
+    }
 }
 
 /// The dialect of tool schemas.

@@ -5,7 +5,7 @@ mod history;
 mod source;
 
 pub use envelope::{PREFIX, Unwrapped, unwrap, wrap};
-pub use history::filter as filter_history;
+pub use history::filter_history;
 pub use source::{SENTINEL, classify, is_sentinel};
 
 use std::fmt;

@@ -794,3 +794,12 @@ fn structured_output_of_older_claude_models_is_a_forced_call_that_reads_as_text(
     assert_eq!(text, r#"{"a":1}"#);
     assert_eq!(frames.last().unwrap()["candidates"][0]["finishReason"], "STOP");
 }
+
+#[test]
+fn the_next_request_of_another_client_is_the_golden_one_for_gemini() {
+    let client: Value =
+        serde_json::from_str(&crate::support::fixture("responses/next_request.json")).unwrap();
+    let golden: Value = serde_json::from_str(&crate::support::fixture("gemini/next_request.json")).unwrap();
+    let sent = Upstream::new(Profile::gemini(), "gemini-3-flash-preview").encode(Responses, &client);
+    assert_eq!(sent, golden);
+}
