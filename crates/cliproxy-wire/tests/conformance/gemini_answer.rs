@@ -590,3 +590,84 @@ fn a_gemini_stream_in_lane_three_says_the_same_to_a_gemini_client() {
     let said = |stream: &str| folded(events(&Profile::gemini(), stream));
     assert_eq!(said(&again), said(&golden));
 }
+
+/// An answer with a signed call, and the next request of a client of `to` that echoes what it got.
+fn signed_round(to: Format) -> Value {
+    let mut only = chunk(json!([
+        {"text": "Thinking", "thought": true},
+        {"text": "Checking"},
+        {"functionCall": {"id": "c1", "name": "f", "args": {"n": 1}}, "thoughtSignature": "CqMDAb4+SIGNED"},
+        {"functionCall": {"id": "c2", "name": "f", "args": {"n": 2}}},
+    ]));
+    only["candidates"][0]["finishReason"] = json!("STOP");
+    let response = gemini::decode_response(only.to_string().as_bytes(), &upstream()).unwrap();
+    let context = client(to);
+    let written = cliproxy_wire::format::encode_response(to, &response, &context);
+    let answer: Value = serde_json::from_slice(&written).unwrap();
+    match to {
+        Format::Claude => json!({"model": "m", "max_tokens": 100, "messages": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": answer["content"]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "c1", "content": "one"},
+                {"type": "tool_result", "tool_use_id": "c2", "content": "two"},
+            ]},
+        ]}),
+        Format::Chat => json!({"model": "m", "messages": [
+            {"role": "user", "content": "x"},
+            answer["choices"][0]["message"],
+            {"role": "tool", "tool_call_id": "c1", "content": "one"},
+            {"role": "tool", "tool_call_id": "c2", "content": "two"},
+        ]}),
+        Format::Responses => {
+            let mut input = vec![json!({"role": "user", "content": "x"})];
+            input.extend(answer["output"].as_array().unwrap().iter().cloned());
+            for (id, text) in [("c1", "one"), ("c2", "two")] {
+                input.push(json!({"type": "function_call_output", "call_id": id, "output": text}));
+            }
+            json!({"model": "m", "input": input})
+        }
+        Format::Gemini => json!({"contents": [
+            {"role": "user", "parts": [{"text": "x"}]},
+            answer["candidates"][0]["content"],
+            {"role": "user", "parts": [
+                {"functionResponse": {"id": "c1", "name": "f", "response": {"output": "one"}}},
+                {"functionResponse": {"id": "c2", "name": "f", "response": {"output": "two"}}},
+            ]},
+        ]}),
+    }
+}
+
+#[test]
+fn j090_native_signatures_stay_on_their_part_through_every_client() {
+    let upstream = crate::support::Upstream::new(Profile::gemini(), "gemini-3-flash-preview");
+    for to in Format::ALL {
+        let sent = upstream.encode(to, &signed_round(to));
+        assert_eq!(
+            sent["contents"][1]["parts"],
+            json!([
+                {"text": "Checking"},
+                {"functionCall": {"id": "c1", "name": "f", "args": {"n": 1}}, "thoughtSignature": "CqMDAb4+SIGNED"},
+                {"functionCall": {"id": "c2", "name": "f", "args": {"n": 2}}},
+            ]),
+            "{to:?}"
+        );
+    }
+}
+
+#[test]
+fn a_search_is_told_once_to_every_client() {
+    let mut only = chunk(json!([{"text": "Found."}]));
+    only["candidates"][0]["finishReason"] = json!("STOP");
+    only["candidates"][0]["groundingMetadata"] = json!({"webSearchQueries": ["q"],
+        "groundingChunks": [{"web": {"uri": "https://a", "title": "A"}}]});
+    let stream = sse(&[only]);
+    let mut claude = client(Format::Claude);
+    claude.declares_web_search = true;
+    let told = translate(&Profile::gemini(), &stream, Format::Claude, &claude);
+    assert_eq!(told.matches(r#""type":"server_tool_use""#).count(), 1, "{told}");
+    let told = translate(&Profile::gemini(), &stream, Format::Responses, &client(Format::Responses));
+    assert_eq!(told.matches("event: response.web_search_call.completed").count(), 1, "{told}");
+    let told = translate(&Profile::gemini(), &stream, Format::Gemini, &shown());
+    assert_eq!(told.matches("webSearchQueries").count(), 1, "{told}");
+}
