@@ -104,6 +104,15 @@ pub(super) enum Arguments<'a> {
     Value(&'a str),
 }
 
+impl Arguments<'_> {
+    fn says_something(&self) -> bool {
+        match self {
+            Self::Text(fragment) => !fragment.is_empty(),
+            Self::Value(_) => true,
+        }
+    }
+}
+
 /// A piece of spoken answer.
 #[derive(Debug, Default)]
 pub(super) struct Sound<'a> {
@@ -143,7 +152,10 @@ impl<'a> Piece<'a> {
             ("function_call", Kind::Object) => {
                 let mut call = Call { index: Some(0), ..Call::default() };
                 call.function(value)?;
-                self.calls.push(call);
+                // Some servers write all members of their answer type, unused ones empty.
+                if call.name.is_some() || call.arguments.as_ref().is_some_and(Arguments::says_something) {
+                    self.calls.push(call);
+                }
             }
             ("reasoning_details", Kind::Array) => self.details = Some(value.clone()),
             ("annotations", Kind::Array) => self.annotations = Some(value.clone()),

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod chat;
 mod claude_answer;
 mod claude_request;
 mod corpus_claude;

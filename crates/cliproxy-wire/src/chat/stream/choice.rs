@@ -42,6 +42,8 @@ pub(in crate::chat) struct Choice {
     halves: Halves,
     tags: Option<Tags>,
     details: detail::Answer,
+    /// A member for reasoning text is in use, so that the text of details only repeats it.
+    has_plain_reasoning: bool,
     calls: Vec<Call>,
     audio: Option<u32>,
     /// Citations that came while no text was open.
@@ -75,6 +77,7 @@ impl Choice {
             halves: Halves::default(),
             tags: context.has_think_tags.then(Tags::default),
             details: detail::Answer::default(),
+            has_plain_reasoning: false,
             calls: Vec::new(),
             audio: None,
             annotations: Vec::new(),
@@ -103,15 +106,14 @@ impl Choice {
         if let Some(signature) = &piece.signature {
             self.signature = Some(google(signature));
         }
-        let reasoning = piece.take_reasoning();
-        let is_plain = reasoning.is_some();
-        if let Some(fragment) = reasoning {
+        if let Some(fragment) = piece.take_reasoning() {
+            self.has_plain_reasoning = true;
             let text = self.halves.reasoning.join(fragment);
             self.reasoning(&text, out);
         }
         if let Some(details) = &mut piece.details {
             let text = self.details.read(details)?;
-            if !is_plain {
+            if !self.has_plain_reasoning {
                 self.reasoning(&text, out);
             }
         }

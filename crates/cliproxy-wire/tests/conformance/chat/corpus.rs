@@ -1,0 +1,433 @@
+//! Recorded Chat traffic through the codec: nothing that was said may get lost, however the bytes arrive.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "finds the recordings, says when they are missing"
+)]
+
+use std::path::PathBuf;
+
+use cliproxy_wire::catalog::Caps;
+use cliproxy_wire::codec::{
+    Bridge, ClientContext, Notes, StreamDecoder as _, Strictness, Target, UpstreamContext,
+};
+use cliproxy_wire::format::Format;
+use cliproxy_wire::model::fold::{Fold, unfold};
+use cliproxy_wire::model::{Content, Event, OutputFormat, Request, Response, Show, Status, Summary};
+use cliproxy_wire::normalize::Prepared;
+use cliproxy_wire::profile::Profile;
+use cliproxy_wire::reasoning::{Plan, Table};
+use cliproxy_wire::schema::Cleaned;
+use cliproxy_wire::{chat, sse};
+use serde_json::{Value, json};
+
+use crate::support::write;
+
+/// The recorded exchanges of this format; empty, loudly, when they are not there.
+fn exchanges() -> Vec<(String, Value)> {
+    let root = std::env::var("CLIPROXY_CORPUS").map_or_else(
+        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
+        PathBuf::from,
+    );
+    let Ok(folder) = std::fs::read_dir(root.join("openai-chat")) else {
+        eprintln!("SKIPPED: no recorded exchanges at {}", root.display());
+        return Vec::new();
+    };
+    let mut all: Vec<(String, Value)> = folder
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            (path.file_stem().unwrap().to_string_lossy().into_owned(), serde_json::from_str(&text).unwrap())
+        })
+        .collect();
+    all.sort_by(|left, right| left.0.cmp(&right.0));
+    all
+}
+
+fn is_chat(exchange: &Value) -> bool {
+    matches!(exchange["operation"].as_str(), Some("generate" | "stream"))
+}
+
+/// Encodes without making anything fit: what the decoder understood is what comes out.
+fn encode_as_read(request: &Request) -> Value {
+    let mut profile = Profile::openai_chat();
+    profile.has_top_k = true;
+    profile.has_video = true;
+    profile.has_cache_marks = true;
+    profile.has_media_in_tool_results = true;
+    profile.reasoning_history = cliproxy_wire::profile::ReasoningHistory::Details;
+    let caps = Caps::unknown();
+    let table = Table::default();
+    let schemas = Cleaned::default();
+    let target = Target {
+        profile: &profile,
+        caps: &caps,
+        model: &request.model,
+        suffix: None,
+        stream: request.stream,
+        scope: None,
+        strictness: Strictness::Default,
+        table: &table,
+        schemas: &schemas,
+        memory: None,
+        repair: None,
+    };
+    let plan = Plan { max_output_tokens: request.max_output_tokens, ..Plan::default() };
+    let prepared =
+        Prepared { request: request.clone(), plan, bridge: Bridge::default(), notes: Notes::default() };
+    let encoded = chat::encode_request(prepared, &target).unwrap();
+    serde_json::from_slice(&encoded.body).unwrap()
+}
+
+#[test]
+fn every_recorded_request_is_read_and_written_again() {
+    let mut count = 0;
+    for (id, exchange) in exchanges() {
+        let body = &exchange["request"]["body"];
+        if !is_chat(&exchange) || !body.is_object() {
+            continue;
+        }
+        let request = match chat::decode_request(&serde_json::to_vec(body).unwrap()) {
+            Ok(request) => request,
+            Err(error) => panic!("{id}: {error}"),
+        };
+        let written = encode_as_read(&request);
+        let again = chat::decode_request(&serde_json::to_vec(&written).unwrap())
+            .unwrap_or_else(|error| panic!("{id}: {error}\n{written}"));
+        // Reasoning wishes are written by a plan, deprecated functions in the form that all upstreams know, plain
+        // text as the format that is the default, and thinking parts in the member that upstreams want back.
+        let mut expected = request.clone();
+        expected.reasoning = None;
+        expected.is_legacy_functions = false;
+        expected.include_usage = again.include_usage;
+        expected.output.modalities.clone_from(&again.output.modalities);
+        // The format demands a name where the client gave none.
+        if let OutputFormat::JsonSchema { name, .. } = &mut expected.output.format {
+            name.get_or_insert_with(|| "response".into());
+        }
+        // A choice without tools says nothing.
+        if expected.tools.is_empty() {
+            expected.tool_choice = None;
+            expected.parallel_tool_calls = None;
+        }
+        for turn in &mut expected.turns {
+            turn.blocks.retain(|block| !matches!(block.content, Content::Reasoning(_)));
+        }
+        let mut again = again;
+        for turn in &mut again.turns {
+            turn.blocks.retain(|block| !matches!(block.content, Content::Reasoning(_)));
+        }
+        // Text of several parts comes back as one string.
+        assert_eq!(flat(&expected), flat(&again), "{id}");
+        count += 1;
+    }
+    assert!(count == 0 || count > 600, "{count}");
+}
+
+/// A request with the freedoms of the format taken out, as something that can be compared and read.
+fn flat(request: &Request) -> Vec<String> {
+    let mut lines = vec![format!("{:?}", request.instructions)];
+    for turn in &request.turns {
+        let mut text = String::new();
+        let mut others = Vec::new();
+        for block in &turn.blocks {
+            match &block.content {
+                Content::Text(piece) => text.push_str(&piece.text),
+                Content::ToolResult(result) => {
+                    let parts: Vec<String> =
+                        result.content.iter().map(|block| format!("{:?}", block.content)).collect();
+                    others.push(format!("{} {}", result.call_id, parts.join("\n")));
+                }
+                Content::ToolCall(call) => {
+                    let arguments = if call.arguments.as_str().is_empty() { "{}" } else { call.arguments.as_str() };
+                    let id = if call.is_id_synthetic { "?" } else { &*call.call_id };
+                    others.push(format!("{id} {} {arguments}", call.name));
+                }
+                Content::Document(document) => {
+                    // The format demands a name where the client gave none.
+                    let name = document.filename.as_deref().unwrap_or("document.pdf");
+                    others.push(format!("{name} {:?}", document.source));
+                }
+                other => others.push(format!("{other:?}")),
+            }
+        }
+        if text.is_empty() && others.is_empty() {
+            continue;
+        }
+        lines.push(format!("{:?} {:?} {text:?} {others:?} {:?}", turn.role, turn.name, turn.ext));
+    }
+    let Request { tools, tool_choice, sampling, output, ext, .. } = request;
+    lines.push(format!("{tools:?}"));
+    lines.push(format!("{tool_choice:?} {sampling:?} {output:?}"));
+    lines.push(format!("{:?} {:?} {:?}", request.cache, request.identity, request.service_tier));
+    lines.push(format!("{:?} {:?} {ext:?}", request.state, request.max_output_tokens));
+    lines
+}
+
+fn context(exchange: &Value) -> UpstreamContext {
+    let mut context = UpstreamContext::new(&Profile::compatible(), "req");
+    context.has_think_tags = exchange["provider"] == "gpustack";
+    context
+}
+
+fn client(response: &Response) -> ClientContext {
+    let mut context = ClientContext::new(&Request::new(Format::Chat, "m"), "req", 1);
+    context.show = Show::Summary(Summary::Auto);
+    context.include_usage = true;
+    // Deprecated calls come from clients that declared them.
+    context.is_legacy_functions = response.candidates.iter().any(|candidate| {
+        matches!(&candidate.stop.native, Some((Format::Chat, word)) if **word == *"function_call")
+    });
+    context
+}
+
+/// What an answer says, in comparable form.
+fn said(response: &Response) -> Value {
+    let candidates: Vec<Value> = response
+        .candidates
+        .iter()
+        .map(|candidate| {
+            let mut text = String::new();
+            let mut reasoning = String::new();
+            let mut refusal = String::new();
+            let mut calls = Vec::new();
+            let mut others = 0;
+            let mut cited = 0;
+            for block in &candidate.blocks {
+                match &block.content {
+                    Content::Text(piece) => {
+                        text.push_str(&piece.text);
+                        cited += piece.annotations.len();
+                    }
+                    Content::Reasoning(piece) => {
+                        reasoning.push_str(&piece.text());
+                    }
+                    Content::Refusal(piece) => refusal.push_str(piece),
+                    Content::ToolCall(call) => {
+                        calls.push(json!([&*call.call_id, &*call.name, call.arguments.as_str()]));
+                    }
+                    _ => others += 1,
+                }
+            }
+            json!({
+                "text": text.replace("\n\n", ""), "reasoning": reasoning.replace("\n\n", ""), "refusal": refusal,
+                "calls": calls, "others": others, "cited": cited, "stop": format!("{:?}", candidate.stop.reason),
+            })
+        })
+        .collect();
+    let usage = response.usage.as_ref().map(|usage| {
+        let usage = usage.clone().clamped();
+        json!([usage.input, usage.cache_read.unwrap_or(0), usage.output, usage.reasoning.unwrap_or(0)])
+    });
+    json!({"candidates": candidates, "usage": usage, "model": response.model.as_deref()})
+}
+
+#[test]
+fn every_recorded_answer_is_read_and_written_again() {
+    let mut count = 0;
+    let mut faults = 0;
+    for (id, exchange) in exchanges() {
+        let body = &exchange["response"]["body"];
+        let is_success = exchange["response"]["status"].as_u64().is_none_or(|status| status < 400);
+        if !is_chat(&exchange) || !body.is_object() || !is_success {
+            continue;
+        }
+        let bytes = serde_json::to_vec(body).unwrap();
+        let response = match chat::decode_response(&bytes, &context(&exchange)) {
+            Ok(response) => response,
+            Err(fault) => {
+                assert!(body.get("error").is_some(), "{id}: {fault:?}");
+                faults += 1;
+                continue;
+            }
+        };
+        compare_with_body(&id, body, &response);
+        let written = chat::encode_response(&response, &client(&response));
+        let mut again = chat::decode_response(&written, &UpstreamContext::new(&Profile::compatible(), "req"))
+            .unwrap_or_else(|fault| panic!("{id}: {fault:?}"));
+        again.model.clone_from(&response.model);
+        assert_same(&id, &response, &again);
+        // A body told as a stream says the same.
+        let mut events = Vec::new();
+        unfold(&response, &mut events);
+        let stream = write(Format::Chat, &client(&response), events);
+        let mut streamed = folded(&id, &events_of(stream.as_bytes(), &[usize::MAX], &UpstreamContext::new(&Profile::compatible(), "req")));
+        streamed.model.clone_from(&response.model);
+        assert_same(&id, &response, &streamed);
+        count += 1;
+    }
+    assert!(count == 0 || (count > 450 && faults > 0), "{count} {faults}");
+}
+
+fn assert_same(id: &str, left: &Response, right: &Response) {
+    let (mut left, mut right) = (said(left), said(right));
+    for side in [&mut left, &mut right] {
+        for candidate in side["candidates"].as_array_mut().unwrap() {
+            // Only the first of several deprecated calls can be said, without its id; empty arguments become an object.
+            for call in candidate["calls"].as_array_mut().unwrap() {
+                if call[2] == "" {
+                    call[2] = "{}".into();
+                }
+                if call[0].as_str().unwrap().len() == 29 {
+                    call[0] = "made".into();
+                }
+            }
+        }
+    }
+    assert_eq!(left, right, "{id}");
+}
+
+/// All that was read: some servers leave cached tokens out of the prompt.
+fn input(usage: &Value) -> u64 {
+    let prompt = usage["prompt_tokens"].as_u64().unwrap();
+    let details = &usage["prompt_tokens_details"];
+    let part = |name: &str| details[name].as_u64().unwrap_or(0);
+    let cached = part("cached_tokens") + part("cache_write_tokens");
+    if cached > prompt { prompt + cached } else { prompt }
+}
+
+/// The plain members of a body against what was understood of it.
+fn compare_with_body(id: &str, body: &Value, response: &Response) {
+    let said = said(response);
+    for choice in body["choices"].as_array().into_iter().flatten() {
+        let message = &choice["message"];
+        let index = choice["index"].as_u64().unwrap_or(0);
+        let candidate = &said["candidates"]
+            [response.candidates.iter().position(|candidate| u64::from(candidate.index) == index).unwrap()];
+        if let Some(content) = message["content"].as_str().filter(|content| !content.contains("<think>")) {
+            assert_eq!(candidate["text"], content.replace("\n\n", ""), "{id}");
+        }
+        let reasoning = message["reasoning_content"].as_str().or_else(|| message["reasoning"].as_str());
+        if let Some(reasoning) = reasoning {
+            assert_eq!(candidate["reasoning"], reasoning.replace("\n\n", ""), "{id}");
+        }
+        let calls = message["tool_calls"].as_array().map_or(0, Vec::len);
+        let legacy = usize::from(message["function_call"]["name"].as_str().is_some_and(|name| !name.is_empty()));
+        assert_eq!(candidate["calls"].as_array().unwrap().len(), calls + legacy, "{id}");
+    }
+    if body["usage"]["prompt_tokens"].is_u64() {
+        assert_eq!(said["usage"][0], input(&body["usage"]), "{id}");
+    }
+}
+
+fn events_of(bytes: &[u8], lengths: &[usize], context: &UpstreamContext) -> Vec<Event> {
+    let mut decoder = chat::Decoder::new(context.clone());
+    let mut frames = sse::Decoder::new(32 << 20);
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    for length in lengths.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (piece, after) = rest.split_at((*length).min(rest.len()));
+        frames.push(piece, &mut |frame| decoder.frame(&frame, &mut out)).unwrap();
+        rest = after;
+    }
+    frames.finish(&mut |frame| decoder.frame(&frame, &mut out)).unwrap();
+    decoder.finish(None, &mut out);
+    out
+}
+
+fn folded(id: &str, events: &[Event]) -> Response {
+    let mut fold = Fold::default();
+    for event in events {
+        fold.event(event.clone());
+    }
+    fold.finish().unwrap_or_else(|| panic!("{id}: no start in {events:?}"))
+}
+
+#[test]
+fn every_recorded_stream_is_read_alike_in_all_pieces_and_written_again() {
+    let mut count = 0;
+    let mut failed = 0;
+    for (id, exchange) in exchanges() {
+        let Some(stream) = exchange["response"]["sse"].as_str() else { continue };
+        let context = context(&exchange);
+        let whole = events_of(stream.as_bytes(), &[usize::MAX], &context);
+        for lengths in [&[1][..], &[7], &[1, 64, 3, 4096, 13]] {
+            assert_eq!(events_of(stream.as_bytes(), lengths, &context), whole, "{id} in pieces of {lengths:?}");
+        }
+        check_contract(&id, &whole);
+        let response = folded(&id, &whole);
+        if let Status::Failed(fault) = &response.status {
+            assert!(stream.contains("\"error\""), "{id}: {fault:?}");
+            failed += 1;
+            continue;
+        }
+        compare_with_stream(&id, stream, &response);
+        let written = write(Format::Chat, &client(&response), whole);
+        let mut again = folded(
+            &id,
+            &events_of(written.as_bytes(), &[usize::MAX], &UpstreamContext::new(&Profile::compatible(), "req")),
+        );
+        again.model.clone_from(&response.model);
+        assert_same(&id, &response, &again);
+        count += 1;
+    }
+    assert!(count == 0 || (count > 140 && failed > 0), "{count} {failed}");
+}
+
+/// What every encoder may rely on.
+fn check_contract(id: &str, events: &[Event]) {
+    let is_end = |event: &Event| matches!(event, Event::End { .. } | Event::Error(_));
+    assert_eq!(events.iter().filter(|event| is_end(event)).count(), 1, "{id}");
+    assert!(events.last().is_some_and(is_end), "{id}");
+    let mut is_started = false;
+    let mut open: Vec<(u32, u32)> = Vec::new();
+    let mut next: std::collections::BTreeMap<u32, u32> = std::collections::BTreeMap::new();
+    for event in events {
+        match event {
+            Event::Start(_) => assert!(!std::mem::replace(&mut is_started, true), "{id}"),
+            Event::BlockStart { candidate, block, .. } => {
+                assert!(is_started, "{id}");
+                let ordinal = next.entry(*candidate).or_default();
+                assert_eq!(ordinal, block, "{id}");
+                *ordinal += 1;
+                open.push((*candidate, *block));
+            }
+            Event::Delta { candidate, block, .. } => assert!(open.contains(&(*candidate, *block)), "{id}"),
+            Event::BlockStop { candidate, block, .. } => {
+                let at = open.iter().position(|known| known == &(*candidate, *block)).unwrap();
+                open.remove(at);
+            }
+            Event::CandidateStop { candidate, .. } => {
+                assert!(open.iter().all(|(known, _)| known != candidate), "{id}");
+            }
+            _ => {}
+        }
+    }
+    assert!(open.is_empty(), "{id}");
+}
+
+/// The joined deltas of a stream against what was understood of it.
+fn compare_with_stream(id: &str, stream: &str, response: &Response) {
+    let mut text = String::new();
+    let mut reasoning = String::new();
+    let mut last_usage = Value::Null;
+    for line in stream.lines() {
+        let Some(data) = line.strip_prefix("data:") else { continue };
+        let Ok(chunk) = serde_json::from_str::<Value>(data) else { continue };
+        if chunk["usage"]["prompt_tokens"].is_u64() {
+            last_usage = chunk["usage"].clone();
+        }
+        for choice in chunk["choices"].as_array().into_iter().flatten() {
+            if choice["index"].as_u64().unwrap_or(0) != 0 {
+                continue;
+            }
+            text.push_str(choice["delta"]["content"].as_str().or(choice["text"].as_str()).unwrap_or_default());
+            let delta = &choice["delta"];
+            let plain = delta["reasoning_content"].as_str().or(delta["reasoning"].as_str());
+            reasoning.push_str(plain.unwrap_or_default());
+        }
+    }
+    let said = said(response);
+    if !text.contains("<think>") && !stream.contains("\"thinking\"") {
+        assert_eq!(said["candidates"][0]["text"], text.replace("\n\n", ""), "{id}");
+        if !stream.contains("reasoning_details") {
+            assert_eq!(said["candidates"][0]["reasoning"], reasoning.replace("\n\n", ""), "{id}");
+        }
+    }
+    if last_usage.is_object() {
+        assert_eq!(said["usage"][0], input(&last_usage), "{id}");
+    }
+}
