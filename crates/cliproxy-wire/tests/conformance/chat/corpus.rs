@@ -139,7 +139,8 @@ fn flat(request: &Request) -> Vec<String> {
                     others.push(format!("{} {}", result.call_id, parts.join("\n")));
                 }
                 Content::ToolCall(call) => {
-                    let arguments = if call.arguments.as_str().is_empty() { "{}" } else { call.arguments.as_str() };
+                    let arguments =
+                        if call.arguments.as_str().is_empty() { "{}" } else { call.arguments.as_str() };
                     let id = if call.is_id_synthetic { "?" } else { &*call.call_id };
                     others.push(format!("{id} {} {arguments}", call.name));
                 }
@@ -251,7 +252,14 @@ fn every_recorded_answer_is_read_and_written_again() {
         let mut events = Vec::new();
         unfold(&response, &mut events);
         let stream = write(Format::Chat, &client(&response), events);
-        let mut streamed = folded(&id, &events_of(stream.as_bytes(), &[usize::MAX], &UpstreamContext::new(&Profile::compatible(), "req")));
+        let mut streamed = folded(
+            &id,
+            &events_of(
+                stream.as_bytes(),
+                &[usize::MAX],
+                &UpstreamContext::new(&Profile::compatible(), "req"),
+            ),
+        );
         streamed.model.clone_from(&response.model);
         assert_same(&id, &response, &streamed);
         count += 1;
@@ -302,7 +310,8 @@ fn compare_with_body(id: &str, body: &Value, response: &Response) {
             assert_eq!(candidate["reasoning"], reasoning.replace("\n\n", ""), "{id}");
         }
         let calls = message["tool_calls"].as_array().map_or(0, Vec::len);
-        let legacy = usize::from(message["function_call"]["name"].as_str().is_some_and(|name| !name.is_empty()));
+        let legacy =
+            usize::from(message["function_call"]["name"].as_str().is_some_and(|name| !name.is_empty()));
         assert_eq!(candidate["calls"].as_array().unwrap().len(), calls + legacy, "{id}");
     }
     if body["usage"]["prompt_tokens"].is_u64() {
@@ -345,7 +354,11 @@ fn every_recorded_stream_is_read_alike_in_all_pieces_and_written_again() {
         let context = context(&exchange);
         let whole = events_of(stream.as_bytes(), &[usize::MAX], &context);
         for lengths in [&[1][..], &[7], &[1, 64, 3, 4096, 13]] {
-            assert_eq!(events_of(stream.as_bytes(), lengths, &context), whole, "{id} in pieces of {lengths:?}");
+            assert_eq!(
+                events_of(stream.as_bytes(), lengths, &context),
+                whole,
+                "{id} in pieces of {lengths:?}"
+            );
         }
         check_contract(&id, &whole);
         let response = folded(&id, &whole);
@@ -358,7 +371,11 @@ fn every_recorded_stream_is_read_alike_in_all_pieces_and_written_again() {
         let written = write(Format::Chat, &client(&response), whole);
         let mut again = folded(
             &id,
-            &events_of(written.as_bytes(), &[usize::MAX], &UpstreamContext::new(&Profile::compatible(), "req")),
+            &events_of(
+                written.as_bytes(),
+                &[usize::MAX],
+                &UpstreamContext::new(&Profile::compatible(), "req"),
+            ),
         );
         again.model.clone_from(&response.model);
         assert_same(&id, &response, &again);
@@ -414,9 +431,11 @@ fn compare_with_stream(id: &str, stream: &str, response: &Response) {
             if choice["index"].as_u64().unwrap_or(0) != 0 {
                 continue;
             }
-            text.push_str(choice["delta"]["content"].as_str().or(choice["text"].as_str()).unwrap_or_default());
+            text.push_str(
+                choice["delta"]["content"].as_str().or_else(|| choice["text"].as_str()).unwrap_or_default(),
+            );
             let delta = &choice["delta"];
-            let plain = delta["reasoning_content"].as_str().or(delta["reasoning"].as_str());
+            let plain = delta["reasoning_content"].as_str().or_else(|| delta["reasoning"].as_str());
             reasoning.push_str(plain.unwrap_or_default());
         }
     }
