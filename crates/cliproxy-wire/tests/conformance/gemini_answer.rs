@@ -671,3 +671,24 @@ fn a_search_is_told_once_to_every_client() {
     let told = translate(&Profile::gemini(), &stream, Format::Gemini, &shown());
     assert_eq!(told.matches("webSearchQueries").count(), 1, "{told}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn j261_no_damage_to_a_body_or_stream_makes_the_codec_panic(
+        damage in proptest::collection::vec((0..2000usize, proptest::prelude::any::<char>()), 1..8),
+        file in proptest::sample::select(vec!["answer.json", "answer.sse", "next_request.json", "error.sse"]),
+    ) {
+        let mut text: Vec<char> = fixture(&["gemini/", file].concat()).chars().collect();
+        for (at, character) in damage {
+            let at = at % text.len();
+            text[at] = character;
+        }
+        let text: String = text.into_iter().collect();
+        let _request = gemini::decode_request(text.as_bytes(), "m", false);
+        let _response = gemini::decode_response(text.as_bytes(), &upstream());
+        let all = events(&Profile::gemini(), &text);
+        let ends = all.iter().filter(|event| matches!(event, Event::End { .. } | Event::Error(_))).count();
+        proptest::prop_assert_eq!(ends, 1);
+        let _written = write(Format::Gemini, &shown(), all);
+    }
+}
