@@ -8,6 +8,7 @@ pub mod config;
 pub mod credential;
 pub mod engine;
 pub mod failure;
+pub mod oauth;
 pub mod provider;
 pub mod route;
 pub mod secret;

@@ -202,6 +202,8 @@ impl Assembly<'_> {
             kind,
             provider: provider.into(),
             key: key.cloned(),
+            account: None,
+            project: None,
             base_url: base_url.into(),
             proxy,
             headers,

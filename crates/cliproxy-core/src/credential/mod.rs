@@ -1,9 +1,13 @@
 //! Credentials: what they are ([`Credential`], immutable, from configuration) and what happens to them at run time
 //! ([`Pool`]: resting times, requests in flight), which survives a reload of the configuration.
 
+mod account;
 mod pool;
+pub mod record;
 
+pub use account::{Account, Condition};
 pub use pool::{Block, Cooling, Lease, Pool, Why};
+pub use record::Record;
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,8 +62,12 @@ pub struct Credential {
     pub kind: Kind,
     /// The provider's name: routing, statistics, model ownership.
     pub provider: Arc<str>,
-    /// The key; `None` for upstreams without.
+    /// The key; `None` for upstreams without, and for accounts.
     pub key: Option<Secret>,
+    /// The account whose token is used; `None` for keys.
+    pub account: Option<Arc<Account>>,
+    /// The one project, of the several that the account's file names, that this credential stands for.
+    pub project: Option<Arc<str>>,
     /// Address without trailing slash.
     pub base_url: Arc<str>,
     /// The way out, with the global setting already applied.

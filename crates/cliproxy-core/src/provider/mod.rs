@@ -12,16 +12,19 @@ mod openai;
 mod vertex;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind as FaultKind};
+use cliproxy_wire::profile::Profile;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::credential::{Credential, Header};
+use crate::credential::{Credential, Header, Record};
 use crate::failure::{Failure, Rest, Retry};
+use crate::oauth::{Changes, Flow, Identity};
 use crate::upstream::Outgoing;
 
 /// The kinds of provider.
@@ -102,6 +105,48 @@ pub trait Provider: Sync + fmt::Debug {
     fn judge(&self, fault: &Fault) -> Retry {
         judge(fault)
     }
+
+    /// Addresses and client ids of the provider's own logins; configuration overrides single members.
+    fn identity(&self) -> Identity {
+        Identity::default()
+    }
+
+    /// What an auth file of this provider offers; `None` for providers that have keys only.
+    fn adopt(&self, record: &Record, identity: &Identity) -> Option<Adopted> {
+        let (_, _) = (record, identity);
+        None
+    }
+
+    /// The conversation that renews an account's token; `None` when there is nothing to renew it with.
+    fn renew(&self, record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {
+        let (_, _, _) = (record, identity, now);
+        None
+    }
+
+    /// How long before its end a token is renewed in the background; `None` when tokens are made on demand.
+    fn lead(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// The conversation that renews a token.
+pub type Renewal = Box<dyn Flow<Output = Changes>>;
+
+/// What an auth file offers: everything that a [`Credential`] needs and a key entry configures by hand.
+#[derive(Clone, Debug)]
+pub struct Adopted {
+    /// The upstream's dialect.
+    pub profile: Profile,
+    /// Address of the upstream without trailing slash; the file's own `base_url` is already applied.
+    pub base_url: Arc<str>,
+    /// The name under which the catalog lists its models, and the channel of `oauth-model-alias` and
+    /// `oauth-excluded-models`.
+    pub channel: &'static str,
+    /// The projects among which the account's requests are shared; each becomes a credential of its own when there
+    /// are several.
+    pub projects: Vec<Arc<str>>,
+    /// Withheld models of the catalog, by what the file says of the account's plan.
+    pub withheld: Vec<&'static str>,
 }
 
 /// The provider of a kind.

@@ -65,6 +65,8 @@ pub fn credential() -> Credential {
         kind: Kind::Demo,
         provider: "demo".into(),
         key: None,
+        account: None,
+        project: None,
         base_url: "demo:".into(),
         proxy: Proxy::Direct,
         headers: Vec::new(),

@@ -1,0 +1,174 @@
+//! A conversation with an identity provider, without I/O.
+//!
+//! The driver calls [`Flow::step`] with what happened and does what the returned [`Step`] says. It owns sockets, time,
+//! the terminal and the journal; the flow owns the protocol. Steps that spend something that works only once are
+//! marked ([`Step::Redeem`]), because around these the driver writes its journal: the intent before, the answer
+//! before anybody uses it.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use serde_json::Value;
+
+/// A conversation; ends with an `Output` or a [`Refusal`].
+pub trait Flow: Send + fmt::Debug {
+    /// What a successful conversation yields.
+    type Output;
+
+    /// Takes what happened and says what to do next. The first input is [`Input::Start`]; nothing is asked after
+    /// [`Step::Done`] or [`Step::Refused`].
+    fn step(&mut self, input: Input) -> Step<Self::Output>;
+}
+
+/// What happened since the last step.
+#[derive(Debug)]
+pub enum Input {
+    /// Nothing yet.
+    Start,
+    /// An answer to [`Step::Send`] or [`Step::Redeem`], whatever its status.
+    Answer(Answer),
+    /// No answer came; the text says why. The request may or may not have been performed.
+    Lost(String),
+    /// The time of [`Step::Wait`] is over.
+    Elapsed,
+    /// A person's words, in answer to [`Step::Ask`].
+    Said(String),
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step<T> {
+    /// Send a request that may be repeated.
+    Send(Request),
+    /// Send a request that spends an authorization code or a refresh token.
+    Redeem(Request),
+    /// Let time pass.
+    Wait(Duration),
+    /// Ask the person who logs in. Renewals never ask.
+    Ask(Question),
+    /// The end.
+    Done(T),
+    /// The end, without success.
+    Refused(Refusal),
+}
+
+/// A request to an identity provider.
+pub struct Request {
+    /// Method.
+    pub method: Method,
+    /// Absolute address.
+    pub uri: Uri,
+    /// Headers; credentials marked sensitive.
+    pub headers: HeaderMap,
+    /// Body; may hold secrets.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Query and body hold codes and tokens.
+        write!(f, "Request({} {}{})", self.method, self.uri.host().unwrap_or_default(), self.uri.path())
+    }
+}
+
+/// An answer of an identity provider.
+pub struct Answer {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+/// A question to the person who logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The prompt, as wrappers expect it.
+    pub prompt: String,
+    /// What an empty line means; `None` when an answer is required.
+    pub default: Option<String>,
+}
+
+/// Members of an auth file to write or remove, in order. Names are paths, outermost first (`["token", "expiry"]`).
+#[derive(Clone, Default, PartialEq)]
+pub struct Changes(Vec<(Vec<String>, Option<Value>)>);
+
+impl Changes {
+    /// Writes a member of the top level.
+    #[must_use]
+    pub fn set(self, name: &str, value: impl Into<Value>) -> Self {
+        self.set_at(&[name], value)
+    }
+
+    /// Writes a member at a path.
+    #[must_use]
+    pub fn set_at(mut self, path: &[&str], value: impl Into<Value>) -> Self {
+        self.0.push((path.iter().map(|&name| name.to_owned()).collect(), Some(value.into())));
+        self
+    }
+
+    /// Writes a member unless the answer left it out: what an identity provider does not mention stays as it is.
+    #[must_use]
+    pub fn set_if_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self,
+        }
+    }
+
+    /// Removes a member of the top level.
+    #[must_use]
+    pub fn remove(mut self, name: &str) -> Self {
+        self.0.push((vec![name.to_owned()], None));
+        self
+    }
+
+    /// What is written or removed, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[String], Option<&Value>)> {
+        self.0.iter().map(|(path, value)| (path.as_slice(), value.as_ref()))
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values are tokens; names are enough.
+        f.debug_list().entries(self.0.iter().map(|(path, _)| path.join("."))).finish()
+    }
+}
+
+/// Why a conversation ended without success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it means for the account.
+    pub kind: RefusalKind,
+    /// What happened, for people; without secrets.
+    pub message: String,
+    /// What to do about it, such as the command that logs in again.
+    pub remedy: String,
+}
+
+/// What a refusal means for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The grant is dead (`invalid_grant` and its relatives): a person has to log in again. Final until the file
+    /// changes.
+    Dead,
+    /// The provider forbids this use. Final, and shown as what it is.
+    Forbidden,
+    /// It may pass: try again, not before this time when one was named.
+    Passing(Option<Duration>),
+}

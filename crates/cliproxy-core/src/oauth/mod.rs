@@ -1,0 +1,12 @@
+//! Logins and renewals: what is said to identity providers.
+//!
+//! A conversation is a [`Flow`]: a state machine without I/O that a provider's folder makes and a driver performs, so
+//! that the command line, the management interface and an embedding program log in by the same code, and a test needs
+//! no network. Addresses and client ids are data ([`Identity`]) that configuration can override. Where the tokens
+//! live is the business of [`crate::credential`].
+
+pub mod flow;
+pub mod identity;
+
+pub use flow::{Answer, Changes, Flow, Input, Refusal, RefusalKind, Request, Step};
+pub use identity::Identity;
