@@ -90,7 +90,11 @@ impl Error {
                     }
                     path.push_str(key);
                 }
-                Segment::Index(index) => path.push_str(&format!("[{index}]")),
+                Segment::Index(index) => {
+                    path.push('[');
+                    path.push_str(&index.to_string());
+                    path.push(']');
+                }
             }
         }
         Some(path)

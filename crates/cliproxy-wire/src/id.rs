@@ -32,7 +32,9 @@ pub fn hex(prefix: &str, length: usize, parts: &[&str]) -> String {
     let mut id = String::with_capacity(prefix.len() + length);
     id.push_str(prefix);
     for byte in digest(parts) {
-        id.push_str(&format!("{byte:02x}"));
+        for nibble in [byte >> 4, byte & 0xF] {
+            id.extend(char::from_digit(u32::from(nibble), 16));
+        }
     }
     id.truncate(prefix.len() + length);
     id

@@ -1,13 +1,6 @@
 //! Laws of the layers below the codecs, for any input: framing does not depend on how bytes arrive, edits leave every
 //! other byte alone, and nothing panics.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "helpers of tests may fail")]
 
 use cliproxy_wire::Format;
 use cliproxy_wire::codec::UpstreamContext;

@@ -366,7 +366,7 @@ impl<'a> Reader<'a> {
                             match (unit, high.take()) {
                                 (0xDC00..=0xDFFF, Some(first)) => text.push(join(first, unit)),
                                 (0xDC00..=0xDFFF, None) if text.is_empty() && low.is_none() => {
-                                    low = Some(unit)
+                                    low = Some(unit);
                                 }
                                 (0xDC00..=0xDFFF, None) => text.push('\u{FFFD}'),
                                 (_, Some(_)) => {

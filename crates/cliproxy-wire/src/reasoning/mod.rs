@@ -113,26 +113,6 @@ pub fn plan(request: &Request, target: &Target<'_>, notes: &mut Notes) -> Result
     Ok(plan)
 }
 
-impl Plan {
-    /// Takes manual thinking back where the history forbids it, with the token limit that the client set.
-    pub(crate) fn switch_off(&mut self, request: &Request, target: &Target<'_>) {
-        if let Members::Claude { thinking, .. } = &mut self.members {
-            *thinking = claude::off(&target.caps.reasoning);
-            if thinking.is_none() {
-                self.members = Members::None;
-            }
-            self.is_on = false;
-            self.needs_interleaved_beta = false;
-            self.max_output_tokens = request.max_output_tokens;
-        }
-    }
-
-    /// Thinking with a budget is asked for.
-    pub(crate) fn is_manual(&self) -> bool {
-        matches!(self.members, Members::Claude { thinking: Some(Thinking::Enabled { .. }), .. })
-    }
-}
-
 /// What is wanted, from whichever place says it.
 #[derive(Debug)]
 struct Wish {

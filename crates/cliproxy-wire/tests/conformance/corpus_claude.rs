@@ -1,5 +1,5 @@
 //! Recorded Claude traffic through the codec: nothing that was said may get lost.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
     reason = "finds the recordings, says when they are missing"

@@ -1,5 +1,5 @@
 //! Recorded traffic of all formats through the passthrough lanes: bytes survive, and the tap understands the rest.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
     reason = "finds the recordings, says when they are missing"

@@ -1,5 +1,5 @@
 //! Every recorded request, made to fit every upstream: no panic, and what came out keeps the promises of `Prepared`.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
     reason = "finds the recordings, says when they are missing"

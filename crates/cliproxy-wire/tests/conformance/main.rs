@@ -1,6 +1,6 @@
 //! The numbered statements of the conformance list, one module per area. A test that proves statement N is named
 //! `jNNN_…`.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

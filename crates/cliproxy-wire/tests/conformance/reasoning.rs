@@ -102,8 +102,8 @@ fn render(members: &Members) -> Value {
     }
 }
 
-fn claude(thinking: Value, effort: Option<&str>) -> Value {
-    json!({"thinking": thinking, "effort": effort})
+fn claude(thinking: impl Into<Value>, effort: Option<&str>) -> Value {
+    json!({"thinking": thinking.into(), "effort": effort})
 }
 
 fn gemini(budget: Option<i64>, level: Option<&str>, include: bool) -> Value {
@@ -148,14 +148,14 @@ fn j243_claude_families_are_asked_as_their_row_says() {
     for name in ["claude-sonnet-4-5", "claude-opus-4-1", "claude-haiku-4-5", "claude-sonnet-4-0"] {
         for (mode, expected) in [
             (Off, json!({})),
-            (level(Minimal), claude(json!(1024), None)),
-            (level(Low), claude(json!(1024), None)),
-            (level(Medium), claude(json!(8192), None)),
-            (level(High), claude(json!(24576), None)),
-            (Budget(5000), claude(json!(5000), None)),
-            (Budget(100), claude(json!(1024), None)),
-            (Auto, claude(json!(8192), None)),
-            (On, claude(json!(8192), None)),
+            (level(Minimal), claude(1024, None)),
+            (level(Low), claude(1024, None)),
+            (level(Medium), claude(8192, None)),
+            (level(High), claude(24576, None)),
+            (Budget(5000), claude(5000, None)),
+            (Budget(100), claude(1024, None)),
+            (Auto, claude(8192, None)),
+            (On, claude(8192, None)),
         ] {
             assert_eq!(model(name, mode), expected, "{name} {mode:?}");
         }
@@ -163,34 +163,34 @@ fn j243_claude_families_are_asked_as_their_row_says() {
     for name in ["claude-opus-4-6", "claude-sonnet-4-6"] {
         for (mode, expected) in [
             (Off, json!({})),
-            (level(Minimal), claude(json!("adaptive"), Some("low"))),
-            (level(Medium), claude(json!("adaptive"), Some("medium"))),
-            (level(XHigh), claude(json!("adaptive"), Some("max"))),
-            (level(Max), claude(json!("adaptive"), Some("max"))),
-            (Budget(5000), claude(json!(5000), None)),
-            (Auto, claude(json!("adaptive"), None)),
-            (On, claude(json!("adaptive"), None)),
+            (level(Minimal), claude("adaptive", Some("low"))),
+            (level(Medium), claude("adaptive", Some("medium"))),
+            (level(XHigh), claude("adaptive", Some("max"))),
+            (level(Max), claude("adaptive", Some("max"))),
+            (Budget(5000), claude(5000, None)),
+            (Auto, claude("adaptive", None)),
+            (On, claude("adaptive", None)),
         ] {
             assert_eq!(model(name, mode), expected, "{name} {mode:?}");
         }
     }
     for name in ["claude-opus-4-7", "claude-opus-4-8", "claude-sonnet-5", "claude-opus-5"] {
         for (mode, expected) in [
-            (Off, claude(json!("disabled"), None)),
-            (level(Minimal), claude(json!("adaptive, summarized"), Some("low"))),
-            (level(XHigh), claude(json!("adaptive, summarized"), Some("xhigh"))),
-            (level(Max), claude(json!("adaptive, summarized"), Some("max"))),
-            (Budget(5000), claude(json!("adaptive, summarized"), Some("medium"))),
-            (Budget(900_000), claude(json!("adaptive, summarized"), Some("max"))),
-            (Auto, claude(json!("adaptive, summarized"), None)),
+            (Off, claude("disabled", None)),
+            (level(Minimal), claude("adaptive, summarized", Some("low"))),
+            (level(XHigh), claude("adaptive, summarized", Some("xhigh"))),
+            (level(Max), claude("adaptive, summarized", Some("max"))),
+            (Budget(5000), claude("adaptive, summarized", Some("medium"))),
+            (Budget(900_000), claude("adaptive, summarized", Some("max"))),
+            (Auto, claude("adaptive, summarized", None)),
         ] {
             assert_eq!(model(name, mode), expected, "{name} {mode:?}");
         }
     }
     for name in ["claude-fable-5", "claude-mythos-5"] {
         assert_eq!(model(name, Off), claude(Value::Null, Some("low")));
-        assert_eq!(model(name, level(High)), claude(json!("adaptive, summarized"), Some("high")));
-        assert_eq!(model(name, Budget(1000)), claude(json!("adaptive, summarized"), Some("low")));
+        assert_eq!(model(name, level(High)), claude("adaptive, summarized", Some("high")));
+        assert_eq!(model(name, Budget(1000)), claude("adaptive, summarized", Some("low")));
     }
 }
 
@@ -212,10 +212,10 @@ fn j062_adaptive_models_never_get_a_budget() {
 #[test]
 fn j063_off_is_said_where_thinking_is_the_default() {
     let door = Door::new(Profile::claude(), "claude-sonnet-5");
-    assert_eq!(door.members(&wishing(Format::Chat, Off)), claude(json!("disabled"), None));
+    assert_eq!(door.members(&wishing(Format::Chat, Off)), claude("disabled", None));
     // Without a wish the model's own habit stays; what it thinks is shown to those who see it.
     let mut chat = user(Format::Chat);
-    assert_eq!(door.members(&chat), claude(json!("adaptive, summarized"), None));
+    assert_eq!(door.members(&chat), claude("adaptive, summarized", None));
     chat.origin = Format::Claude;
     assert_eq!(door.members(&chat), json!({}));
 }
@@ -469,17 +469,17 @@ fn j245_the_suffix_wins_over_the_body() {
     door.suffix = Some(Off);
     assert_eq!(door.members(&wishing(Format::Claude, Budget(5000))), json!({}));
     door.suffix = Some(Budget(2048));
-    assert_eq!(door.members(&wishing(Format::Claude, Off)), claude(json!(2048), None));
+    assert_eq!(door.members(&wishing(Format::Claude, Off)), claude(2048, None));
     door.suffix = None;
-    assert_eq!(door.members(&wishing(Format::Claude, Budget(5000))), claude(json!(5000), None));
+    assert_eq!(door.members(&wishing(Format::Claude, Budget(5000))), claude(5000, None));
 }
 
 #[test]
 fn j246_unknown_models_are_not_clamped() {
     for (profile, mode, expected) in [
-        (Profile::claude(), Budget(900_000), claude(json!(900_000), None)),
-        (Profile::claude(), level(Medium), claude(json!(8192), None)),
-        (Profile::claude(), Off, claude(json!("disabled"), None)),
+        (Profile::claude(), Budget(900_000), claude(900_000, None)),
+        (Profile::claude(), level(Medium), claude(8192, None)),
+        (Profile::claude(), Off, claude("disabled", None)),
         (Profile::gemini(), Budget(900_000), gemini(Some(900_000), None, true)),
         (Profile::gemini(), level(Medium), gemini(None, Some("medium"), true)),
         (Profile::gemini(), level(Max), gemini(None, Some("max"), true)),
@@ -490,8 +490,8 @@ fn j246_unknown_models_are_not_clamped() {
         assert_eq!(Door::new(profile, "my-model").members(&wishing(Format::Chat, mode)), expected);
     }
     let own = Door::new(Profile::claude(), "my-model");
-    assert_eq!(own.members(&wishing(Format::Claude, level(Max))), claude(json!("adaptive"), Some("max")));
-    assert_eq!(own.members(&wishing(Format::Claude, Budget(7))), claude(json!(7), None));
+    assert_eq!(own.members(&wishing(Format::Claude, level(Max))), claude("adaptive", Some("max")));
+    assert_eq!(own.members(&wishing(Format::Claude, Budget(7))), claude(7, None));
     for profile in [Profile::claude(), Profile::gemini(), Profile::openai_responses(), Profile::compatible()]
     {
         assert_eq!(Door::new(profile, "my-model").members(&user(Format::Chat)), json!({}));
@@ -557,7 +557,7 @@ fn j248_out_of_range_is_refused_in_the_own_format_and_clamped_from_others() {
         assert_eq!((error.path().as_deref(), error.message()), (Some(path), message));
     }
     let mut door = Door::new(Profile::claude(), "claude-sonnet-4-5");
-    assert_eq!(door.members(&wishing(Format::Gemini, Budget(200_000))), claude(json!(64_000 - 1024), None));
+    assert_eq!(door.members(&wishing(Format::Gemini, Budget(200_000))), claude(64_000 - 1024, None));
     door.suffix = Some(Budget(200_000));
     assert!(door.plan(&wishing(Format::Claude, Off)).is_ok());
     let mut door = Door::new(Profile::gemini(), "gemini-3-pro-preview");
@@ -581,7 +581,7 @@ fn j060_manual_thinking_gives_way_to_a_forced_call() {
         assert_eq!(notes.paths(), ["reasoning_effort"]);
     }
     request.tool_choice = Some(ToolChoice::Auto);
-    assert_eq!(door.members(&request), claude(json!(24576), None));
+    assert_eq!(door.members(&request), claude(24576, None));
 }
 
 #[test]
@@ -604,7 +604,7 @@ fn j061_the_token_limit_leaves_room_for_budget_and_answer() {
         let mut request = wishing(Format::Chat, mode);
         request.max_output_tokens = client;
         let plan = Door::new(Profile::claude(), name).plan(&request).unwrap();
-        assert_eq!(render(&plan.members), claude(json!(budget), None), "{name}");
+        assert_eq!(render(&plan.members), claude(budget, None), "{name}");
         assert_eq!(plan.max_output_tokens, Some(max), "{name}");
     }
     // A Claude client's own pair of numbers is its own business.
@@ -670,7 +670,7 @@ fn an_effort_without_thinking_stays_one_for_claude_and_asks_others_to_think() {
         gemini(Some(24576), None, false)
     );
     request.reasoning.as_mut().unwrap().ext.set("display", Raw::string("omitted"));
-    assert_eq!(claude_door.members(&request), claude(json!("adaptive"), Some("high")));
+    assert_eq!(claude_door.members(&request), claude("adaptive", Some("high")));
 }
 
 #[test]
