@@ -11,6 +11,7 @@
 )]
 
 mod gateway;
+pub mod sdk;
 mod upstream;
 
 pub use gateway::Gateway;
