@@ -115,9 +115,9 @@ fn environment(
             fs::read(Path::new(LOCKS).join(lock)).map_err(|error| format!("cannot read {lock}: {error}"))?,
         );
     }
-    let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let key = hash.finalize().first_chunk().map(|head| u64::from_be_bytes(*head)).unwrap_or_default();
     let folder = target()?.join("sdk");
-    let root = folder.join(format!("{name}-{hash}"));
+    let root = folder.join(format!("{name}-{key:016x}"));
     let failed = |error: std::io::Error| format!("cannot use {}: {error}", folder.display());
     fs::create_dir_all(&folder).map_err(failed)?;
     let lock = fs::File::create(folder.join(format!("{name}.lock"))).map_err(failed)?;

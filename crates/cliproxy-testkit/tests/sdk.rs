@@ -1,4 +1,5 @@
 //! The environments of the official SDKs hold what the lock files name.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::process::Command;
 
