@@ -57,6 +57,14 @@ pub(super) struct Attempt<'a> {
     pub(super) number: u32,
 }
 
+/// A request that the upstream began to answer.
+struct Accepted {
+    reply: Reply,
+    /// What the client will see of the answer's headers.
+    headers: HeaderMap,
+    closing: Closing,
+}
+
 impl Engine {
     pub(super) async fn attempt_all(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
         let snapshot = Arc::clone(&job.snapshot);
@@ -149,9 +157,9 @@ impl Engine {
             headers.insert(HeaderName::from_static("x-gateway-dropped"), dropped);
         }
         if wants_stream {
-            self.stream_answer(job, offer, outbound.way, reply, headers, closing).await
+            self.stream_answer(job, offer, outbound.way, Accepted { reply, headers, closing }).await
         } else {
-            self.whole_answer(job, offer, outbound.way, reply, headers, closing).await
+            self.whole_answer(job, offer, outbound.way, Accepted { reply, headers, closing }).await
         }
     }
 
@@ -269,10 +277,9 @@ impl Engine {
         job: &mut Job,
         offer: &Offer,
         way: Way,
-        reply: Reply,
-        mut headers: HeaderMap,
-        closing: Closing,
+        accepted: Accepted,
     ) -> Result<Answer, Failure> {
+        let Accepted { reply, mut headers, closing } = accepted;
         let is_json = content_type(&reply.headers).starts_with("application/json");
         let (pipe, bridge) = match way {
             // A whole body in answer to a stream request is unfolded, whatever its format.
@@ -325,10 +332,9 @@ impl Engine {
         job: &mut Job,
         offer: &Offer,
         way: Way,
-        reply: Reply,
-        mut headers: HeaderMap,
-        mut closing: Closing,
+        accepted: Accepted,
     ) -> Result<Answer, Failure> {
+        let Accepted { reply, mut headers, mut closing } = accepted;
         let gathered = match way {
             Way::Relay(plan) => {
                 closing.set_lane(plan.lane());

@@ -275,7 +275,14 @@ fn path_segment(model: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b'@' | b':' => {
                 path.push(char::from(byte));
             }
-            _ => path.push_str(&format!("%{byte:02X}")),
+            _ => {
+                path.push('%');
+                for nibble in [byte >> 4, byte & 0xF] {
+                    path.extend(
+                        char::from_digit(u32::from(nibble), 16).map(|digit| digit.to_ascii_uppercase()),
+                    );
+                }
+            }
         }
     }
     path

@@ -79,16 +79,16 @@ impl Builder {
             let offer = Offer { credential: Arc::clone(credential), upstream, caps, forces_name };
             if let Some(prefix) = &credential.prefix {
                 let id: Arc<str> = format!("{prefix}/{}", listed.id).into();
-                self.offer(Listed { id, ..listed.clone() }, offer.clone());
+                self.offer(&Listed { id, ..listed.clone() }, offer.clone());
                 if only_prefixed && **prefix != *listed.id {
                     continue;
                 }
             }
-            self.offer(listed, offer);
+            self.offer(&listed, offer);
         }
     }
 
-    fn offer(&mut self, listed: Listed, offer: Offer) {
+    fn offer(&mut self, listed: &Listed, offer: Offer) {
         let table = &mut self.table;
         if !table.models.contains_key(&listed.id) {
             table.folded.entry(listed.id.to_lowercase()).or_insert_with(|| Arc::clone(&listed.id));

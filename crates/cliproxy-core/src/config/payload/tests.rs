@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
 use http::{HeaderMap, HeaderValue};
 
 use super::{Protocol, Rules, Subject, compile};
