@@ -432,22 +432,13 @@ fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {
     let models = [&*offer.upstream, &*job.model, &*job.requested];
     let profile = &offer.credential.profile;
     let subject = payload::Subject {
-        protocol: protocol(profile.format),
-        client_protocol: protocol(job.call.format),
+        protocol: payload::Protocol::of(profile.format),
+        client_protocol: payload::Protocol::of(job.call.format),
         models: &models,
         headers: &job.call.headers,
         root: profile.is_enveloped.then_some("request"),
     };
     if rules.concern(&subject) { rules.apply(&subject, body.to_vec()).into() } else { body }
-}
-
-fn protocol(format: Format) -> payload::Protocol {
-    match format {
-        Format::Chat => payload::Protocol::OpenAi,
-        Format::Responses => payload::Protocol::Responses,
-        Format::Claude => payload::Protocol::Claude,
-        Format::Gemini => payload::Protocol::Gemini,
-    }
 }
 
 pub(super) fn decode(job: &Job, offer: &Offer, status: StatusCode, bridge: Bridge) -> Decode {
