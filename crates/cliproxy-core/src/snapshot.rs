@@ -13,7 +13,7 @@ use cliproxy_wire::reasoning;
 
 use crate::access::Access;
 use crate::config::Settings;
-use crate::config::settings::{self, Common, Compatible, ErrorRule, HeaderSource, KeyEntry, Proxy};
+use crate::config::settings::{self, Entry, Compatible, ErrorRule, HeaderSource, KeyEntry, Proxy};
 use crate::credential::{Cooling, Credential, CredentialId, Header, Pool};
 use crate::provider::{Kind, demo};
 use crate::route::{Builder, Listed, Strategy, Table};
@@ -157,7 +157,7 @@ impl Assembly<'_> {
         &mut self,
         credential: &Arc<Credential>,
         mut models: Vec<(Listed, Arc<str>, Arc<Caps>, bool)>,
-        common: &Common,
+        common: &Entry,
     ) {
         models.retain(|(listed, upstream, _, _)| {
             !common
@@ -224,7 +224,7 @@ struct Identity<'a> {
     key: Option<&'a Secret>,
     proxy: &'a Proxy,
     weight: u32,
-    common: &'a Common,
+    common: &'a Entry,
     profile: Profile,
 }
 

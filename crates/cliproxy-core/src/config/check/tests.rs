@@ -1,3 +1,4 @@
+//! The report of `check`, against whole configurations.
 #![expect(clippy::disallowed_methods, reason = "a test's own files need no atomic writer")]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Reading `config.yaml` as written: tolerance, positions, suggestions.
+
 use proptest::strategy::Strategy;
 
 use super::{Config, ImageGeneration};

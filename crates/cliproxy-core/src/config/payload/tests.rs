@@ -1,3 +1,5 @@
+//! Payload rules against bodies.
+
 use http::{HeaderMap, HeaderValue};
 
 use super::{Protocol, Rules, Subject, compile};

@@ -1,3 +1,5 @@
+//! From the file as written to checked settings.
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

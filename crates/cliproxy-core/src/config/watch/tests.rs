@@ -1,3 +1,4 @@
+//! Reload against real files that are edited, replaced and removed.
 #![expect(clippy::disallowed_methods, reason = "a test's own files need no atomic writer")]
 
 use std::fs;
