@@ -13,7 +13,7 @@ use cliproxy_wire::reasoning;
 
 use crate::access::Access;
 use crate::config::Settings;
-use crate::config::settings::{self, Entry, Compatible, ErrorRule, HeaderSource, KeyEntry, Proxy};
+use crate::config::settings::{self, Compatible, Entry, ErrorRule, HeaderSource, KeyEntry, Proxy};
 use crate::credential::{Cooling, Credential, CredentialId, Header, Pool};
 use crate::provider::{Kind, demo};
 use crate::route::{Builder, Listed, Strategy, Table};

@@ -1,3 +1,5 @@
+//! Who rests for how long, on paused time.
+
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::profile::Profile;
 

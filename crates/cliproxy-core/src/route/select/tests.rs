@@ -1,3 +1,5 @@
+//! The choice among candidates.
+
 use std::time::Duration;
 
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
