@@ -39,10 +39,8 @@ pub enum Origin {
 pub enum Retry {
     /// No: every upstream would refuse this request, or the request is not repeatable.
     Never,
-    /// With another credential, and this one rests for a while, for the model that was asked.
+    /// With another credential, and this one rests for a while.
     Next(Rest),
-    /// With another credential, and this one rests for a while, for every model.
-    Leave(Rest),
 }
 
 /// How long a credential rests for a model after a failure.

@@ -216,6 +216,7 @@ fn tool_call(members: &mut Members<'_>) -> Result<Content, Error> {
             Some(input) => input.into(),
         }),
         native: None,
+        caller: members.ext.take("caller").map(|value| Native { format: Format::Claude, value }),
         opaque: None,
     }))
 }

@@ -291,6 +291,8 @@ pub struct ToolCall {
     pub arguments: Arguments,
     /// The source format's own item where it is a typed one (`local_shell_call` …).
     pub native: Option<Native>,
+    /// The provider-executed program that made the call, where the source says it.
+    pub caller: Option<Native>,
     /// A signature that came on this part (Gemini).
     pub opaque: Option<Opaque>,
 }

@@ -112,10 +112,12 @@ pub enum BlockKind {
         kind: CallKind,
         /// The typed item of the source format.
         native: Option<Native>,
+        /// The provider-executed program that made the call.
+        caller: Option<Native>,
         /// A signature on this call.
         opaque: Option<Opaque>,
     },
-    /// A hosted tool at work. What follows are progress and, at the stop, the full block.
+    /// A hosted tool at work. What follows are progress and, where the end knows more than the start, the full block.
     Hosted(Box<Hosted>),
     /// An image, whole.
     Image(Box<Image>),

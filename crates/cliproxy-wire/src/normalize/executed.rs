@@ -199,6 +199,7 @@ fn remote(hosted: &Hosted, pairs: &mut Pairs) -> Replaced {
         kind: CallKind::Function,
         arguments: Arguments::Json(arguments.into()),
         native: None,
+        caller: None,
         opaque: None,
     };
     let result = ToolResult {

@@ -336,6 +336,7 @@ mod tests {
             kind: CallKind::Function,
             arguments: Arguments::Json("{}".into()),
             native: None,
+            caller: None,
             opaque: None,
         }))
     }

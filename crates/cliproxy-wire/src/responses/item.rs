@@ -232,6 +232,7 @@ impl<'a> Item<'a> {
             kind,
             arguments,
             native,
+            caller: self.ext.take("caller").map(own),
             opaque: None,
         }))
     }
@@ -343,6 +344,11 @@ fn encrypted(data: Str, source: Source<'_>) -> (Opaque, Option<Str>) {
         Owner::Other => OpaqueKind::Other,
     };
     (Opaque { owner, kind, scope: None, model: None, data, anchor: Anchor::This }, None)
+}
+
+/// A value that only this format understands.
+pub(super) fn own(value: Raw) -> Native {
+    Native { format: Format::Responses, value }
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The report of `check`, against whole configurations.
-#![expect(clippy::disallowed_methods, reason = "a test's own files need no atomic writer")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
 use super::*;
 use crate::config::env::Fixed;

@@ -1,4 +1,4 @@
-//! Reading `config.yaml` as written: tolerance, positions, suggestions.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use proptest::strategy::Strategy;
 

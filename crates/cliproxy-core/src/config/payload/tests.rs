@@ -1,4 +1,4 @@
-//! Payload rules against bodies.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use http::{HeaderMap, HeaderValue};
 

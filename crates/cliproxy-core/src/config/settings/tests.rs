@@ -1,4 +1,4 @@
-//! From the file as written to checked settings.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! Reload against real files that are edited, replaced and removed.
-#![expect(clippy::disallowed_methods, reason = "a test's own files need no atomic writer")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
 use std::fs;
 

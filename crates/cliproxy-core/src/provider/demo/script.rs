@@ -198,6 +198,7 @@ impl Script {
                 namespace: None,
                 kind: CallKind::Function,
                 native: None,
+                caller: None,
                 opaque: None,
             };
             play.words(kind, arguments, None, Delta::Arguments);
@@ -242,11 +243,13 @@ impl Play {
         delta: impl Fn(String) -> Delta,
     ) -> bool {
         self.push(Event::BlockStart { candidate: 0, block: self.block, kind });
-        for (said, word) in (0u64..).zip(text.split_inclusive(char::is_whitespace)) {
+        let mut said = 0u64;
+        for word in text.split_inclusive(char::is_whitespace) {
             if limit.is_some_and(|limit| said >= limit) {
                 return true;
             }
             self.delta(delta(word.to_owned()));
+            said += 1;
             self.words += 1;
         }
         false
@@ -310,10 +313,9 @@ fn echo(request: &Request, said: &str) -> String {
     let images = request.turns.last().map_or(0, |turn| {
         turn.blocks.iter().filter(|block| matches!(block.content, Content::Image(_))).count()
     });
-    let text = if said.is_empty() { "You said nothing.".to_owned() } else { format!("You said: {said}") };
-    match images {
-        0 => text,
-        1 => format!("{text} (and sent 1 image)"),
-        _ => format!("{text} (and sent {images} images)"),
+    let mut text = if said.is_empty() { "You said nothing.".to_owned() } else { format!("You said: {said}") };
+    if images > 0 {
+        text.push_str(&format!(" (and sent {images} image{})", if images == 1 { "" } else { "s" }));
     }
+    text
 }

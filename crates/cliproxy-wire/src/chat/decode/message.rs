@@ -360,6 +360,7 @@ impl<'a> Call<'a> {
                 CallKind::Custom => Arguments::Text((*arguments).into()),
             },
             native: None,
+            caller: None,
             opaque: self.signature.as_deref().map(google),
         })
     }

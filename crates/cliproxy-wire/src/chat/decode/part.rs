@@ -287,6 +287,7 @@ impl<'a> Part<'a> {
             kind: CallKind::Function,
             arguments: Arguments::Json(self.input.unwrap_or("{}").into()),
             native: None,
+            caller: None,
             opaque: None,
         }))
     }

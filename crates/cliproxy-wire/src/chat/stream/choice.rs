@@ -387,6 +387,7 @@ impl Choice {
             namespace: None,
             kind,
             native: None,
+            caller: None,
             opaque,
         };
         let block = self.start(kind, out);

@@ -6,8 +6,8 @@ use crate::codec::ClientContext;
 use crate::format::Format;
 use crate::json::{self, Array, Object, Raw};
 use crate::model::{
-    Arguments, Block, Content, Opaque, OpaqueKind, Reasoning, Response, Status, Stop, StopReason, Text,
-    ToolCall, Usage,
+    Arguments, Block, Content, Native, Opaque, OpaqueKind, Reasoning, Response, Status, Stop, StopReason,
+    Text, ToolCall, Usage,
 };
 use crate::normalize::arguments;
 
@@ -170,7 +170,7 @@ impl<'a> Writer<'a> {
         match &block.content {
             Content::Text(text) => write_text(array, text),
             Content::Refusal(text) => write_plain(array, text),
-            Content::ToolCall(call) => self.tool_call(array, call, block),
+            Content::ToolCall(call) => self.tool_call(array, call),
             Content::Image(image) => write_plain(array, &media_text(&image.source, "image")),
             Content::Audio(audio) => match audio.transcript.as_deref().filter(|text| !text.is_empty()) {
                 Some(transcript) => write_plain(array, transcript),
@@ -196,7 +196,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn tool_call(&self, array: &mut Array<'_>, call: &ToolCall, block: &Block) {
+    fn tool_call(&self, array: &mut Array<'_>, call: &ToolCall) {
         if self.is_cut && Raw::parse(call.arguments.as_str()).is_err() {
             return;
         }
@@ -205,11 +205,14 @@ impl<'a> Writer<'a> {
             object.str("id", &call.call_id);
             object.str("name", &call.name);
             write_call_input(object, &call.arguments);
-            if let Some(caller) = block.ext.get("caller") {
-                object.raw("caller", caller.as_str());
-            }
+            object.opt_raw("caller", own_caller(call.caller.as_ref()));
         });
     }
+}
+
+/// `caller` of a call, where this format said it.
+pub(in crate::claude) fn own_caller(caller: Option<&Native>) -> Option<&Raw> {
+    caller.filter(|caller| caller.format == Format::Claude).map(|caller| &caller.value)
 }
 
 /// Writes `input`.

@@ -12,6 +12,7 @@ use crate::model::{
 
 use crate::normalize::arguments;
 
+use super::super::answer::own_caller;
 use super::super::citation;
 use super::beta::{self, Betas};
 
@@ -180,6 +181,7 @@ impl Writer<'_> {
                 Arguments::Json(text) => object.raw("input", &arguments::object(text)),
                 Arguments::Text(text) => object.raw("input", arguments::wrap(text).as_str()),
             }
+            object.opt_raw("caller", own_caller(call.caller.as_ref()));
             self.close(object, block);
         });
     }

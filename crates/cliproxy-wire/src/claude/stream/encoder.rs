@@ -17,7 +17,7 @@ use crate::normalize::arguments;
 use crate::sse;
 
 use super::super::answer::{
-    grounding_pair, hosted_pair, hosted_text, media_text, message_id, own_block, write_usage,
+    grounding_pair, hosted_pair, hosted_text, media_text, message_id, own_block, own_caller, write_usage,
 };
 use super::super::request::copy_members;
 use super::super::signature::{self, Visibility};
@@ -161,13 +161,14 @@ impl Encoder {
             BlockKind::Text | BlockKind::Refusal => State::Text { is_open: false, text: String::new() },
             BlockKind::Reasoning { .. } if self.visibility == Visibility::Absent => State::Silent,
             BlockKind::Reasoning { .. } => State::Thinking(Thought::default()),
-            BlockKind::ToolCall { call_id, name, kind, .. } => {
+            BlockKind::ToolCall { call_id, name, kind, caller, .. } => {
                 self.calls += 1;
                 self.frames.content_start(out, |object| {
                     object.str("type", "tool_use");
                     object.str("id", &call_id);
                     object.str("name", &name);
                     object.object("input", |_| ());
+                    object.opt_raw("caller", own_caller(caller.as_ref()));
                 });
                 let is_text = kind == crate::model::CallKind::Custom;
                 let input = if is_text { Input::Odd(String::new()) } else { Input::Undecided(String::new()) };

@@ -107,6 +107,7 @@ impl Open {
                         namespace: None,
                         kind: CallKind::Function,
                         native: None,
+                        caller: call.caller,
                         opaque: None,
                     },
                     out,

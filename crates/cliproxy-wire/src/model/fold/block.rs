@@ -94,6 +94,7 @@ impl Builder {
                 namespace,
                 kind,
                 native,
+                caller,
                 opaque,
             } => Content::ToolCall(ToolCall {
                 call_id,
@@ -104,6 +105,7 @@ impl Builder {
                 kind,
                 arguments: arguments(kind, self.text),
                 native,
+                caller,
                 opaque: self.opaque.into_iter().last().or(opaque),
             }),
             BlockKind::Hosted(hosted) => Content::Hosted(*hosted),
@@ -205,6 +207,7 @@ fn overlay(built: Content, full: Content) -> Content {
                 full.arguments
             },
             native: full.native.or(built.native),
+            caller: full.caller.or(built.caller),
             opaque: full.opaque.or(built.opaque),
         }),
         (Content::Hosted(built), Content::Hosted(full)) => Content::Hosted(Hosted {

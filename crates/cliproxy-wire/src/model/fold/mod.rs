@@ -173,7 +173,8 @@ pub fn unfold(response: &Response, out: &mut Vec<Event>) {
     if let Some(usage) = &response.usage {
         out.push(Event::Usage(Box::new(usage.clone())));
     }
-    out.push(Event::End { status: response.status.clone(), ext: Ext::new() });
+    // Which members come with the start and which with the end is each format's own affair.
+    out.push(Event::End { status: response.status.clone(), ext: response.ext.clone() });
 }
 
 fn unfold_candidate(candidate: &Candidate, status: &Status, out: &mut Vec<Event>) {
@@ -245,6 +246,7 @@ fn call_kind(call: &ToolCall) -> BlockKind {
         namespace: call.namespace.clone(),
         kind: call.kind,
         native: call.native.clone(),
+        caller: call.caller.clone(),
         opaque: call.opaque.clone(),
     }
 }

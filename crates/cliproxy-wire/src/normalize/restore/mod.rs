@@ -224,6 +224,7 @@ mod tests {
                 namespace: None,
                 kind: CallKind::Function,
                 native: None,
+                caller: None,
                 opaque: None,
             },
         }

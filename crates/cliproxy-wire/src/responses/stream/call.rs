@@ -13,6 +13,7 @@ pub(super) struct Call {
     pairing_id: Str,
     name: Str,
     namespace: Option<Str>,
+    caller: Option<Native>,
     form: Form,
     arguments: String,
 }
@@ -33,12 +34,15 @@ pub(super) struct Start {
     pub(super) namespace: Option<Str>,
     pub(super) kind: CallKind,
     pub(super) native: Option<Native>,
+    pub(super) caller: Option<Native>,
 }
 
 impl Call {
     pub(super) fn open(outlet: &mut Outlet, out: &mut Vec<u8>, start: Start) -> Self {
-        let Start { item_id, call_id, name, namespace, kind, native } = start;
-        let native = native.filter(|native| native.format == crate::format::Format::Responses);
+        let Start { item_id, call_id, name, namespace, kind, native, caller } = start;
+        let is_own = |native: &Native| native.format == crate::format::Format::Responses;
+        let native = native.filter(is_own);
+        let caller = caller.filter(is_own);
         let typed =
             native.and_then(|native| native.value.get("type")?.to_text()).and_then(|kind| typed::of(&kind));
         let (form, prefix) = match (typed, kind) {
@@ -47,7 +51,8 @@ impl Call {
             (None, CallKind::Function) => (Form::Function, "fc_"),
         };
         let place = outlet.place(prefix, item_id.as_deref());
-        let call = Self { place, pairing_id: call_id, name, namespace, form, arguments: String::new() };
+        let call =
+            Self { place, pairing_id: call_id, name, namespace, caller, form, arguments: String::new() };
         outlet.added(out, &call.place, |item| call.write(item, "in_progress"));
         call
     }
@@ -112,5 +117,6 @@ impl Call {
         item.str("name", &self.name);
         item.str(member, &self.arguments);
         item.opt_str("namespace", self.namespace.as_deref());
+        item.opt_raw("caller", self.caller.as_ref().map(|caller| &caller.value));
     }
 }

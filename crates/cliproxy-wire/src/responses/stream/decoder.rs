@@ -17,7 +17,7 @@ use super::super::annotation;
 use super::super::answer::Answer;
 use super::super::content::{self, Parts};
 use super::super::hosted;
-use super::super::item::{Item, Source};
+use super::super::item::{Item, Source, own};
 use super::frame::Members;
 use super::track::{ItemKind, Part, PartKind, Track, stop};
 
@@ -191,6 +191,7 @@ impl Decoder {
                         namespace: item.namespace.take(),
                         kind,
                         native: None,
+                        caller: item.ext.take("caller").map(own),
                         opaque: None,
                     };
                     let block = self.block(start, out);
@@ -659,6 +660,7 @@ fn call_start(call: &ToolCall) -> BlockKind {
         namespace: call.namespace.clone(),
         kind: call.kind,
         native: call.native.clone(),
+        caller: call.caller.clone(),
         opaque: None,
     }
 }

@@ -138,7 +138,9 @@ impl Encoder {
                 self.close(out, "completed");
                 self.open = Open::Thought(Thought::new(id, self.context.show));
             }
-            BlockKind::ToolCall { call_id, item_id, name, namespace, kind, native, opaque, .. } => {
+            BlockKind::ToolCall {
+                call_id, item_id, name, namespace, kind, native, caller, opaque, ..
+            } => {
                 if let Some(state) = opaque {
                     // The signature of a call travels in the reasoning item before it.
                     match &mut self.open {
@@ -152,7 +154,7 @@ impl Encoder {
                     }
                 }
                 self.close(out, "completed");
-                let start = Start { item_id, call_id, name, namespace, kind, native };
+                let start = Start { item_id, call_id, name, namespace, kind, native, caller };
                 self.open = Open::Call(Call::open(&mut self.outlet, out, start));
             }
             BlockKind::Hosted(hosted) => self.hosted(*hosted, out),
@@ -429,7 +431,7 @@ impl StreamEncoder for Encoder {
     }
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(Format::Responses.sign_of_life());
+        out.extend_from_slice(b": keep-alive\n\n");
     }
 }
 

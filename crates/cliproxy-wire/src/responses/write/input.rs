@@ -360,7 +360,7 @@ fn tool_call(writer: &Writer<'_>, array: &mut Array<'_>, call: &ToolCall, block:
             item.str("name", &call.name);
             item.opt_str("namespace", call.namespace.as_deref());
             item.str("input", call.arguments.as_str());
-            own_call_members(writer, item, block);
+            own_call_members(writer, item, call, block);
         }
         CallKind::Function => {
             let arguments = call.arguments.as_str();
@@ -370,13 +370,14 @@ fn tool_call(writer: &Writer<'_>, array: &mut Array<'_>, call: &ToolCall, block:
             item.opt_str("namespace", call.namespace.as_deref());
             let is_nothing = matches!(arguments.trim(), "" | "null");
             item.str("arguments", if is_nothing { "{}" } else { arguments });
-            own_call_members(writer, item, block);
+            own_call_members(writer, item, call, block);
         }
     });
 }
 
-fn own_call_members(writer: &Writer<'_>, item: &mut Object<'_>, block: &Block) {
+fn own_call_members(writer: &Writer<'_>, item: &mut Object<'_>, call: &ToolCall, block: &Block) {
     if writer.is_own() {
+        item.opt_raw("caller", call.caller.as_ref().map(|caller| &caller.value));
         block.ext.write(item);
     }
 }
