@@ -6,11 +6,10 @@
 use crate::chat::{annotation, detail, head, response, stop};
 use crate::codec::{ClientContext, StreamEncoder};
 use crate::fault;
-use crate::format::Format;
 use crate::json::{self, Object, Raw};
 use crate::model::{
     Anchor, Annotation, Audio, Block, BlockKind, CallKind, CandidateMeta, Channel, Content, Delta, Event,
-    Media, Opaque, Response, Stop, StopReason, Usage,
+    Hosted, Media, Opaque, Response, Stop, StopReason, Usage,
 };
 use crate::sse;
 use crate::usage::write_chat;
@@ -64,9 +63,14 @@ enum Kind {
     Text,
     Refusal,
     Reasoning(Thinking),
-    Call { index: u32, kind: CallKind, is_written: bool },
+    Call {
+        index: u32,
+        kind: CallKind,
+        is_written: bool,
+    },
     Audio,
-    Hosted,
+    /// The block as it began; its end may know more.
+    Hosted(Box<Hosted>),
     Other,
 }
 
@@ -242,7 +246,7 @@ impl Encoder {
                 self.audio(candidate, &audio, out);
                 Kind::Audio
             }
-            BlockKind::Hosted(_) => Kind::Hosted,
+            BlockKind::Hosted(hosted) => Kind::Hosted(hosted),
             BlockKind::Document(_) | BlockKind::Native(_) => Kind::Other,
         };
         let Some(choice) = self.choices.get_mut(at) else { return };
@@ -489,10 +493,12 @@ impl Encoder {
                     }
                 }
             }
-            Kind::Hosted => {
-                if let Some(Content::Hosted(hosted)) = full
-                    && let Some(text) = head::fenced(&hosted)
-                {
+            Kind::Hosted(begun) => {
+                let hosted = match full {
+                    Some(Content::Hosted(hosted)) => hosted,
+                    _ => (**begun).clone(),
+                };
+                if let Some(text) = head::fenced(&hosted) {
                     self.text(at, block, &text, out);
                     if let Some(choice) = self.choices.get_mut(at) {
                         choice.is_after_text = false;
@@ -541,7 +547,7 @@ impl Encoder {
 
     fn end(&mut self, out: &mut Vec<u8>) {
         if !self.is_started {
-            self.start(&Response::new(Format::Chat), out);
+            self.start(&Response::new(crate::format::Format::Chat), out);
         }
         self.choices.sort_by_key(|choice| choice.index);
         for choice in &self.choices {
@@ -653,6 +659,6 @@ impl StreamEncoder for Encoder {
     }
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(Format::Chat.sign_of_life());
+        out.extend_from_slice(b": keep-alive\n\n");
     }
 }
