@@ -148,6 +148,13 @@ impl Parts<'_, '_> {
                 _ => self.other(block),
             }
         }
+        // No text stands behind the thinking.
+        if let Some(signature) = carried.filter(|_| !has_call) {
+            self.part(|part| {
+                part.str("text", "");
+                part.str("thoughtSignature", &signature);
+            });
+        }
     }
 
     fn part(&mut self, write: impl FnOnce(&mut Object<'_>)) {

@@ -247,6 +247,7 @@ impl History {
             kind: CallKind::Function,
             arguments: Arguments::Json(arguments.into()),
             native: None,
+            caller: None,
             opaque,
         })));
     }

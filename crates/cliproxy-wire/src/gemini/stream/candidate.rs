@@ -375,6 +375,7 @@ impl Candidate {
             namespace: None,
             kind: CallKind::Function,
             native: None,
+            caller: None,
             opaque: signature.map(|data| opaque(data, Anchor::ToolCall(ordinal), context)),
         };
         let block = self.begin(kind, out);

@@ -72,6 +72,8 @@ struct Pending {
     part: u32,
     opaque: Option<Opaque>,
     held: Vec<Delta>,
+    /// Citations wait for the text they point into.
+    annotations: Vec<Annotation>,
     full: Option<Box<Block>>,
     is_stopped: bool,
 }
@@ -274,6 +276,7 @@ impl Pending {
             part: 0,
             opaque: None,
             held: Vec::new(),
+            annotations: Vec::new(),
             full: None,
             is_stopped: false,
         }
@@ -319,7 +322,7 @@ impl Line {
                 }
             }
             Delta::Opaque(opaque) => pending.opaque = Some(opaque),
-            Delta::Annotation(annotation) => self.annotate(&annotation),
+            Delta::Annotation(annotation) => pending.annotations.push(annotation),
             Delta::Logprobs(list) => head.chunk(out, |object| {
                 object.array("candidates", |candidates| {
                     candidates.object(|candidate| {
@@ -337,12 +340,6 @@ impl Line {
                 }
             }
             Delta::Transcript(_) | Delta::Progress { .. } => {}
-        }
-    }
-
-    fn annotate(&mut self, annotation: &Annotation) {
-        if let Some(pending) = self.queue.front() {
-            self.gathered.annotation(annotation, &pending.text, 0, self.offset);
         }
     }
 
@@ -369,6 +366,9 @@ impl Line {
     ) {
         match &pending.kind {
             BlockKind::Text | BlockKind::Refusal => {
+                for annotation in &pending.annotations {
+                    self.gathered.annotation(annotation, &pending.text, 0, self.offset);
+                }
                 self.offset += pending.text.len();
                 if let Some(Block { content: Content::Text(text), .. }) = pending.full.as_deref() {
                     pending.opaque = pending.opaque.or_else(|| text.opaque.clone());
