@@ -2,8 +2,9 @@
 //!
 //! An [`Upstream`] is a real HTTP server that answers by script and records what it was asked; it can pause, cut and
 //! refuse, which request-matching mocks cannot. A [`Gateway`] is the real binary on a free port.
-#![expect(
+#![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::missing_panics_doc,
     missing_debug_implementations,
     reason = "a failed test set-up ends the test"

@@ -89,16 +89,12 @@ fn listing(app: &App, shape: Shape, request: &Request) -> Response {
         Shape::OpenAi => {
             root.str("object", "list");
             root.array("data", |data| {
-                for model in listed {
-                    data.object(|object| openai(object, model));
-                }
+                listed.iter().for_each(|model| data.object(|object| openai(object, model)));
             });
         }
         Shape::Claude => {
             root.array("data", |data| {
-                for model in listed {
-                    data.object(|object| claude(object, model));
-                }
+                listed.iter().for_each(|model| data.object(|object| claude(object, model)));
             });
             root.bool("has_more", false);
             root.str("first_id", listed.first().map_or("", |model| &model.id));
@@ -106,9 +102,7 @@ fn listing(app: &App, shape: Shape, request: &Request) -> Response {
         }
         Shape::Gemini => {
             root.array("models", |models| {
-                for model in listed {
-                    models.object(|object| gemini(object, model));
-                }
+                listed.iter().for_each(|model| models.object(|object| gemini(object, model)));
             });
         }
         Shape::Codex => {

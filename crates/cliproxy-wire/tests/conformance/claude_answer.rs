@@ -14,7 +14,8 @@ use cliproxy_wire::model::{
 use cliproxy_wire::profile::Profile;
 use serde_json::{Value, json};
 
-use crate::corpus_claude::accumulate;
+use crate::reader;
+use crate::reader::claude::accumulate;
 use crate::support::{client, decode, events, fixture, frames, translate, write};
 
 fn start(origin: Format) -> Event {
@@ -40,6 +41,7 @@ fn call(block: u32, id: &str, name: &str, opaque: Option<Opaque>) -> Event {
             namespace: None,
             kind: CallKind::Function,
             native: None,
+            caller: None,
             opaque,
         },
     )
@@ -91,45 +93,13 @@ fn answer(context: &ClientContext, events: Vec<Event>) -> (String, Value) {
         fold.event(event.clone());
     }
     let stream = write(Format::Claude, context, events);
-    let message = accumulate(&stream);
-    check_order(&stream);
+    let message = reader::read(Format::Claude, &stream);
     let body = claude::encode_response(&fold.finish().unwrap(), context);
     let body: Value = serde_json::from_slice(&body).unwrap();
     for name in ["id", "model", "content", "stop_reason", "stop_sequence", "usage", "grounding_metadata"] {
         assert_eq!(message[name], body[name], "{name} of stream and body");
     }
     (stream, message)
-}
-
-/// Checks the order of a stream's frames.
-pub(crate) fn check_order(stream: &str) {
-    let frames = frames(stream);
-    assert_eq!(frames.len(), stream.matches("\n\n").count());
-    let kinds: Vec<&str> = frames.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds[0], "message_start");
-    assert_eq!(kinds[1], "ping");
-    assert_eq!(kinds[kinds.len() - 2..], ["message_delta", "message_stop"]);
-    let (mut open, mut next) = (None, 0);
-    for (frame, kind) in frames.iter().zip(&kinds) {
-        match *kind {
-            "content_block_start" => {
-                assert_eq!((open, frame["index"].as_u64()), (None, Some(next)));
-                open = Some(next);
-                next += 1;
-            }
-            "content_block_delta" => assert_eq!(frame["index"].as_u64(), open),
-            "content_block_stop" => {
-                assert_eq!(frame["index"].as_u64(), open);
-                open = None;
-            }
-            _ => {}
-        }
-    }
-    assert_eq!(open, None);
-    for frame in stream.trim_end().split("\n\n") {
-        let name = frame.lines().next().unwrap().strip_prefix("event: ").unwrap();
-        assert!(frame.contains(&format!("data: {{\"type\":\"{name}\"")), "{frame}");
-    }
 }
 
 fn kinds(message: &Value) -> Vec<String> {
@@ -181,7 +151,7 @@ fn j182_events_come_in_order_and_the_message_starts_once() {
     all.extend(stop(StopReason::EndTurn));
     all.insert(1, start(Format::Chat));
     let stream = write(Format::Claude, &shown(), all);
-    check_order(&stream);
+    reader::read(Format::Claude, &stream);
     assert_eq!(stream.matches("event: message_start").count(), 1);
 }
 
@@ -324,8 +294,7 @@ fn responses_call(arguments: &[Value]) -> Value {
     let frame = |data: &Value| ["data: ", &data.to_string(), "\n\n"].concat();
     let stream: String = all.iter().map(frame).collect();
     let written = translate(&Profile::openai_responses(), &stream, Format::Claude, &shown());
-    check_order(&written);
-    accumulate(&written)
+    reader::read(Format::Claude, &written)
 }
 
 #[test]
@@ -373,8 +342,7 @@ fn j194_late_usage_is_in_the_message_delta_and_nothing_follows_the_stop() {
     all.push(Event::Ping);
     all.extend([begin(0, BlockKind::Text), text(0, "late"), end_of(0)]);
     let stream = write(Format::Claude, &shown(), all);
-    check_order(&stream);
-    assert_eq!(accumulate(&stream)["usage"]["input_tokens"], 5);
+    assert_eq!(reader::read(Format::Claude, &stream)["usage"]["input_tokens"], 5);
     assert!(!stream.contains("late"));
 }
 

@@ -91,8 +91,10 @@ fn annotation() -> impl Strategy<Value = Annotation> {
 fn call() -> impl Strategy<Value = Content> {
     let identity = (word(), any::<bool>(), option::of(word()), word(), option::of(word()));
     let kind = prop::sample::select(&[CallKind::Function, CallKind::Custom][..]);
-    (identity, kind, text(), any::<bool>(), option::of(native()), option::of(opaque())).prop_map(
-        |((call_id, is_id_synthetic, item_id, name, namespace), kind, text, is_json, native, opaque)| {
+    let own = (option::of(native()), option::of(native()), option::of(opaque()));
+    (identity, kind, text(), any::<bool>(), own).prop_map(
+        |((call_id, is_id_synthetic, item_id, name, namespace), kind, text, is_json, own)| {
+            let (native, caller, opaque) = own;
             let arguments = if is_json { Arguments::Json(text) } else { Arguments::Text(text) };
             Content::ToolCall(ToolCall {
                 call_id,
@@ -103,6 +105,7 @@ fn call() -> impl Strategy<Value = Content> {
                 kind,
                 arguments,
                 native,
+                caller,
                 opaque,
             })
         },

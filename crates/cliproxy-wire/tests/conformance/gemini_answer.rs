@@ -33,6 +33,7 @@ fn golden_events() -> Vec<Event> {
         namespace: None,
         kind: CallKind::Function,
         native: None,
+        caller: None,
         opaque: None,
     };
     let begin = |block, kind| Event::BlockStart { candidate: 0, block, kind };

@@ -311,6 +311,7 @@ fn image_result() -> Request {
         kind: CallKind::Function,
         arguments: Arguments::Json("{}".into()),
         native: None,
+        caller: None,
         opaque: None,
     };
     let image = Block::new(Content::Image(Image {

@@ -95,18 +95,30 @@ pub(crate) fn client(to: Format) -> ClientContext {
     context
 }
 
-/// The stream that a client gets of an upstream's, which arrives whole, in odd pieces and byte by byte.
+/// The stream that a client gets of an upstream's.
 pub(crate) fn translate(profile: &Profile, stream: &str, to: Format, context: &ClientContext) -> String {
-    let events = events(profile, stream);
-    for lengths in [&[1][..], &[2, 3, 5, 7, 11]] {
-        assert_eq!(events_of_pieces(profile, stream, lengths), events, "pieces of {lengths:?}");
-    }
-    write(to, context, events)
+    write(to, context, events(profile, stream))
 }
 
-/// The events of an upstream's stream.
+/// The events of an upstream's stream, the same whether it arrives whole, byte by byte or split at random.
 pub(crate) fn events(profile: &Profile, stream: &str) -> Vec<Event> {
-    events_of_pieces(profile, stream, &[usize::MAX])
+    let whole = events_of_pieces(profile, stream, &[usize::MAX]);
+    assert_eq!(events_of_pieces(profile, stream, &[1]), whole, "byte by byte");
+    for seed in 1..4 {
+        let lengths = random_lengths(seed);
+        assert_eq!(events_of_pieces(profile, stream, &lengths), whole, "pieces of {lengths:?}");
+    }
+    whole
+}
+
+/// Lengths of pieces, most of them short, from a seed.
+pub(crate) fn random_lengths(seed: u64) -> Vec<usize> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 40).unwrap()
+    };
+    (0..64).map(|_| if next() % 4 == 0 { 1 + next() % 400 } else { 1 + next() % 9 }).collect()
 }
 
 fn events_of_pieces(profile: &Profile, stream: &str, lengths: &[usize]) -> Vec<Event> {
@@ -150,4 +162,31 @@ pub(crate) fn frames(stream: &str) -> Vec<Value> {
         .filter_map(|frame| frame.lines().find_map(|line| line.strip_prefix("data: ")))
         .filter_map(|data| serde_json::from_str(data).ok())
         .collect()
+}
+
+/// Where two values differ, one line per place.
+pub(crate) fn differences(left: &Value, right: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    differ("", left, right, &mut found);
+    found
+}
+
+fn differ(path: &str, left: &Value, right: &Value, found: &mut Vec<String>) {
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            let names = left.keys().chain(right.keys().filter(|name| !left.contains_key(*name)));
+            for name in names {
+                let side =
+                    |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or_default();
+                differ(&format!("{path}.{name}"), &side(left), &side(right), found);
+            }
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (at, (left, right)) in left.iter().zip(right).enumerate() {
+                differ(&format!("{path}[{at}]"), left, right, found);
+            }
+        }
+        _ if left == right => {}
+        _ => found.push(format!("{path}: {left} | {right}")),
+    }
 }

@@ -60,6 +60,7 @@ fn call(block: u32, id: &str, name: &str, opaque: Option<Opaque>) -> Event {
             namespace: None,
             kind: CallKind::Function,
             native: None,
+            caller: None,
             opaque,
         },
     )

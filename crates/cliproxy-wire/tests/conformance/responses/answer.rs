@@ -13,6 +13,7 @@ use cliproxy_wire::profile::Profile;
 use cliproxy_wire::{Format, opaque, responses};
 use serde_json::{Value, json};
 
+use crate::reader::responses::{check_framing, check_items};
 use crate::support;
 
 /// The envelope of the golden signature.
@@ -63,6 +64,7 @@ fn call(id: &str, name: &str, kind: CallKind) -> BlockKind {
         namespace: None,
         kind,
         native: None,
+        caller: None,
         opaque: None,
     }
 }
@@ -135,75 +137,6 @@ fn output(frames: &[Value]) -> &Value {
     &frames.last().unwrap()["response"]["output"]
 }
 
-/// 163 and 164: numbers without gaps, event names as in the data, no mark at the end.
-fn check_framing(stream: &str) {
-    assert!(stream.ends_with("\n\n") && !stream.contains("[DONE]"));
-    for (number, frame) in stream.trim_end().split("\n\n").enumerate() {
-        let (event, data) = frame.split_once('\n').unwrap();
-        let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
-        assert_eq!(event.strip_prefix("event: ").unwrap(), data["type"]);
-        assert_eq!(data["sequence_number"], number);
-    }
-}
-
-/// 165 to 169: what clients check of items.
-fn check_items(frames: &[Value]) {
-    assert_eq!(frames[0]["type"], "response.created");
-    assert_eq!(frames[1]["type"], "response.in_progress");
-    let mut added: Vec<Value> = Vec::new();
-    let mut done: Vec<Value> = Vec::new();
-    let mut texts = std::collections::BTreeMap::<(u64, u64), String>::new();
-    let mut calls = std::collections::BTreeMap::<u64, String>::new();
-    for frame in frames {
-        let place =
-            || (frame["output_index"].as_u64().unwrap(), frame["content_index"].as_u64().unwrap_or(0));
-        match frame["type"].as_str().unwrap() {
-            "response.output_item.added" => {
-                assert_eq!(added.len(), done.len(), "items are serial");
-                assert_eq!(frame["output_index"], added.len());
-                added.push(frame["item"].clone());
-            }
-            "response.output_item.done" => {
-                assert_eq!(frame["output_index"], done.len());
-                for member in ["id", "type", "call_id"] {
-                    assert_eq!(frame["item"][member], added.last().unwrap()[member]);
-                }
-                done.push(frame["item"].clone());
-            }
-            kind if frame["item_id"].is_string() => {
-                assert_eq!(frame["item_id"], added.last().unwrap()["id"]);
-                assert_eq!(added.len(), done.len() + 1, "nothing before added, nothing after done");
-                match kind {
-                    "response.output_text.delta" => {
-                        assert!(frame["logprobs"].is_array() && frame["content_index"].is_u64());
-                        texts.entry(place()).or_default().push_str(frame["delta"].as_str().unwrap());
-                    }
-                    "response.output_text.done" => {
-                        assert_eq!(frame["text"], texts.get(&place()).cloned().unwrap_or_default());
-                    }
-                    "response.content_part.done" if frame["part"]["type"] == "output_text" => {
-                        assert_eq!(frame["part"]["text"], texts.get(&place()).cloned().unwrap_or_default());
-                    }
-                    "response.function_call_arguments.delta" => {
-                        calls.entry(place().0).or_default().push_str(frame["delta"].as_str().unwrap());
-                    }
-                    "response.function_call_arguments.done" => {
-                        assert_eq!(frame["arguments"], calls[&place().0]);
-                        assert!(frame["name"].is_string());
-                    }
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-    }
-    let last = frames.last().unwrap();
-    if last["type"] != "response.failed" {
-        assert_eq!(last["response"]["output"], Value::Array(done), "the last event repeats every item");
-    }
-    assert_eq!(frames[0]["response"]["id"], last["response"]["id"]);
-}
-
 /// 259: the body says what the stream's last event says, ids included.
 fn check_body(context: &ClientContext, events: &[Event], frames: &[Value]) {
     if events.iter().any(|event| matches!(event, Event::Error(_))) {
@@ -231,6 +164,7 @@ fn golden_events(pieces: &[&str]) -> Vec<Event> {
         namespace: None,
         kind: CallKind::Function,
         native: None,
+        caller: None,
         opaque: None,
     };
     events.extend([

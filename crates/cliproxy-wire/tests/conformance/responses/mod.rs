@@ -2,6 +2,5 @@
 //! oddities of upstream streams.
 
 mod answer;
-mod corpus;
 mod request;
-mod upstream;
+pub(crate) mod upstream;

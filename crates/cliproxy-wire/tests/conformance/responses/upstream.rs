@@ -9,12 +9,12 @@ use cliproxy_wire::model::{BlockKind, Content, Delta, Event, Response, Status, S
 use cliproxy_wire::profile::Profile;
 use cliproxy_wire::sse;
 
-pub(super) fn context() -> UpstreamContext {
+pub(crate) fn context() -> UpstreamContext {
     UpstreamContext::new(&Profile::openai_responses(), "req_fx")
 }
 
 /// The events of a stream whose bytes arrive in pieces of `size`.
-pub(super) fn events_at(stream: &[u8], size: usize, broken: Option<Fault>) -> Vec<Event> {
+pub(crate) fn events_at(stream: &[u8], size: usize, broken: Option<Fault>) -> Vec<Event> {
     let mut frames = sse::Decoder::new(usize::MAX);
     let mut decoder = format::stream_decoder(Format::Responses, context());
     let mut events = Vec::new();
@@ -28,7 +28,7 @@ pub(super) fn events_at(stream: &[u8], size: usize, broken: Option<Fault>) -> Ve
 }
 
 /// The events of a stream, checked to be the same whole, byte by byte and in odd pieces.
-pub(super) fn events(stream: &str) -> Vec<Event> {
+pub(crate) fn events(stream: &str) -> Vec<Event> {
     let whole = events_at(stream.as_bytes(), usize::MAX, None);
     for size in [1, 7, 64] {
         assert_eq!(events_at(stream.as_bytes(), size, None), whole, "in pieces of {size}");
@@ -37,7 +37,7 @@ pub(super) fn events(stream: &str) -> Vec<Event> {
 }
 
 /// A stream out of the data of its frames.
-pub(super) fn stream(frames: &[&str]) -> String {
+pub(crate) fn stream(frames: &[&str]) -> String {
     let mut text = String::new();
     for frame in frames {
         text.push_str("data: ");
@@ -47,7 +47,7 @@ pub(super) fn stream(frames: &[&str]) -> String {
     text
 }
 
-pub(super) fn folded(events: Vec<Event>) -> Response {
+pub(crate) fn folded(events: Vec<Event>) -> Response {
     let mut fold = Fold::default();
     for event in events {
         fold.event(event);

@@ -1,12 +1,6 @@
 //! Recorded Claude traffic through the codec: nothing that was said may get lost.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "finds the recordings, says when they are missing"
-)]
 
-use std::path::PathBuf;
-
+use cliproxy_wire::Format;
 use cliproxy_wire::catalog::Caps;
 use cliproxy_wire::claude;
 use cliproxy_wire::codec::{
@@ -20,30 +14,12 @@ use cliproxy_wire::reasoning::{Plan, Table};
 use cliproxy_wire::schema::Cleaned;
 use serde_json::{Value, json};
 
-/// The recorded exchanges of this format.
-fn exchanges() -> Vec<(String, Value)> {
-    exchanges_in("anthropic-messages")
-}
+use super::recorded::exchanges;
+use crate::reader::claude::accumulate;
 
-/// The recorded exchanges in a folder; empty, loudly, when they are not there.
-fn exchanges_in(folder: &str) -> Vec<(String, Value)> {
-    let root = std::env::var("CLIPROXY_CORPUS").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-        PathBuf::from,
-    );
-    let Ok(folder) = std::fs::read_dir(root.join(folder)) else {
-        eprintln!("SKIPPED: no recorded exchanges at {}", root.display());
-        return Vec::new();
-    };
-    let mut all: Vec<(String, Value)> = folder
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            (path.file_stem().unwrap().to_string_lossy().into_owned(), serde_json::from_str(&text).unwrap())
-        })
-        .collect();
-    all.sort_by(|left, right| left.0.cmp(&right.0));
-    all
+/// The recorded exchanges of a format.
+fn all(format: Format) -> impl Iterator<Item = (String, Value)> {
+    exchanges(format).into_iter().map(|exchange| (exchange.id, exchange.value))
 }
 
 /// Encodes without making anything fit: what the decoder understood is what comes out.
@@ -159,7 +135,7 @@ fn plain_content(content: &mut Value) {
 #[test]
 fn recorded_requests_keep_all_they_say() {
     let mut seen = 0;
-    for (id, exchange) in exchanges() {
+    for (id, exchange) in all(Format::Claude) {
         let body = &exchange["request"]["body"];
         if !body.is_object() || exchange["operation"] == "models" {
             continue;
@@ -194,7 +170,7 @@ fn recorded_requests_keep_all_they_say() {
 }
 
 fn shows_everything(id: &str) -> ClientContext {
-    let mut context = ClientContext::new(&Request::new(cliproxy_wire::Format::Claude, "m"), id, 0);
+    let mut context = ClientContext::new(&Request::new(Format::Claude, "m"), id, 0);
     context.show = Show::Summary(Summary::Auto);
     context
 }
@@ -233,7 +209,7 @@ fn plain_answer(body: &Value) -> Value {
 #[test]
 fn recorded_answers_keep_all_they_say() {
     let mut seen = 0;
-    for (id, exchange) in exchanges() {
+    for (id, exchange) in all(Format::Claude) {
         let body = &exchange["response"]["body"];
         if body["type"] != "message" {
             continue;
@@ -275,80 +251,10 @@ fn folded(events: &[Event]) -> Option<cliproxy_wire::model::Response> {
     fold.finish()
 }
 
-/// The message that a client accumulates from a stream, and the order of its frames checked on the way.
-pub(crate) fn accumulate(sse: &str) -> Value {
-    let mut message = Value::Null;
-    let mut inputs: Vec<String> = Vec::new();
-    for chunk in sse.replace("\r\n", "\n").split("\n\n").filter(|chunk| !chunk.trim().is_empty()) {
-        let data: String =
-            chunk.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim).collect();
-        let Ok(data) = serde_json::from_str::<Value>(&data) else { continue };
-        match data["type"].as_str().unwrap() {
-            "message_start" if message.is_null() => message = data["message"].clone(),
-            "content_block_start" => {
-                let content = message["content"].as_array_mut().unwrap();
-                assert_eq!(data["index"].as_u64().unwrap(), content.len() as u64);
-                content.push(data["content_block"].clone());
-                inputs.push(String::new());
-            }
-            "content_block_delta" => {
-                let index = usize::try_from(data["index"].as_u64().unwrap()).unwrap();
-                assert_eq!(index + 1, inputs.len(), "at most one block is open");
-                let block = &mut message["content"][index];
-                let delta = &data["delta"];
-                let append = |block: &mut Value, name: &str| {
-                    let text =
-                        format!("{}{}", block[name].as_str().unwrap_or(""), delta[name].as_str().unwrap());
-                    block[name] = text.into();
-                };
-                match (delta["type"].as_str().unwrap(), block["type"].as_str().unwrap()) {
-                    ("text_delta", "text") => append(block, "text"),
-                    ("thinking_delta", "thinking") => append(block, "thinking"),
-                    ("signature_delta", "thinking") => append(block, "signature"),
-                    ("compaction_delta", "compaction") => append(block, "content"),
-                    ("input_json_delta", _) => {
-                        inputs[index].push_str(delta["partial_json"].as_str().unwrap());
-                    }
-                    ("citations_delta", "text") => {
-                        if !block["citations"].is_array() {
-                            block["citations"] = json!([]);
-                        }
-                        block["citations"].as_array_mut().unwrap().push(delta["citation"].clone());
-                    }
-                    other => panic!("{other:?} do not go together"),
-                }
-            }
-            "content_block_stop" => {
-                let index = usize::try_from(data["index"].as_u64().unwrap()).unwrap();
-                if !inputs[index].is_empty() {
-                    // The service itself leaves arguments cut when the limit is hit.
-                    message["content"][index]["input"] = serde_json::from_str(&inputs[index])
-                        .unwrap_or_else(|_cut| Value::from(inputs[index].clone()));
-                }
-            }
-            "message_delta" => {
-                for (name, value) in data["delta"].as_object().unwrap() {
-                    message[name] = value.clone();
-                }
-                for (name, value) in data["usage"].as_object().unwrap() {
-                    message["usage"][name] = value.clone();
-                }
-                for name in ["context_management", "grounding_metadata"] {
-                    if !data[name].is_null() {
-                        message[name] = data[name].clone();
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    message
-}
-
 #[test]
 fn recorded_streams_read_alike_at_any_chunking_and_keep_all_they_say() {
     let mut seen = 0;
-    for (id, exchange) in exchanges() {
+    for (id, exchange) in all(Format::Claude) {
         let Some(sse) = exchange["response"]["sse"].as_str() else { continue };
         let whole = events(&id, sse, &[usize::MAX]);
         for lengths in [&[1][..], &[2, 3, 5, 7], &[64, 1, 1021], &[4096]] {
@@ -389,20 +295,19 @@ fn recorded_streams_read_alike_at_any_chunking_and_keep_all_they_say() {
 
 #[test]
 fn recorded_streams_of_other_upstreams_are_legal_streams_for_claude_clients() {
-    for (folder, profile) in [
-        ("openai-chat", Profile::compatible()),
-        ("openai-responses", Profile::openai_responses()),
-        ("gemini", Profile::gemini()),
+    for (format, profile) in [
+        (Format::Chat, Profile::compatible()),
+        (Format::Responses, Profile::openai_responses()),
+        (Format::Gemini, Profile::gemini()),
     ] {
         let mut seen = 0;
-        for (id, exchange) in exchanges_in(folder) {
+        for (id, exchange) in all(format) {
             let Some(sse) = exchange["response"]["sse"].as_str() else { continue };
             let events = crate::support::events(&profile, sse);
             let Some(Event::End { .. }) = events.last() else { continue };
             let context = shows_everything(&id);
-            let written = crate::support::write(cliproxy_wire::Format::Claude, &context, events.clone());
-            crate::claude_answer::check_order(&written);
-            let message = accumulate(&written);
+            let written = crate::support::write(Format::Claude, &context, events.clone());
+            let message = crate::reader::read(Format::Claude, &written);
             for block in message["content"].as_array().unwrap() {
                 match block["type"].as_str().unwrap() {
                     "thinking" => assert_ne!(block["signature"], "", "{id}"),
@@ -420,6 +325,6 @@ fn recorded_streams_of_other_upstreams_are_legal_streams_for_claude_clients() {
             }
             seen += 1;
         }
-        eprintln!("{seen} recorded streams of {folder}");
+        eprintln!("{seen} recorded streams of {format:?}");
     }
 }

@@ -1,11 +1,4 @@
 //! Recorded traffic of all formats through the passthrough lanes: bytes survive, and the tap understands the rest.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "finds the recordings, says when they are missing"
-)]
-
-use std::path::PathBuf;
 
 use bytes::Bytes;
 use cliproxy_wire::Format;
@@ -14,42 +7,20 @@ use cliproxy_wire::lane::{self, Changes, Progress, Relay, Rewrite, peek, rewrite
 use cliproxy_wire::sse::{Decoder, Ending, Frame};
 use serde_json::Value;
 
-const FOLDERS: [(Format, &str); 4] = [
-    (Format::Chat, "openai-chat"),
-    (Format::Responses, "openai-responses"),
-    (Format::Claude, "anthropic-messages"),
-    (Format::Gemini, "gemini"),
-];
+use super::recorded::exchanges;
 
-/// The recorded exchanges of an operation; empty, loudly, when they are not there.
-fn exchanges(operation: &str) -> Vec<(Format, String, Value)> {
-    let root = std::env::var("CLIPROXY_CORPUS").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-        PathBuf::from,
-    );
-    let mut all = Vec::new();
-    for (format, folder) in FOLDERS {
-        let Ok(folder) = std::fs::read_dir(root.join(folder)) else {
-            eprintln!("SKIPPED: no recorded exchanges at {}", root.display());
-            continue;
-        };
-        for entry in folder {
-            let path = entry.unwrap().path();
-            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            let exchange: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-            if exchange["operation"] == operation {
-                all.push((format, name, exchange));
-            }
-        }
-    }
-    all.sort_by(|left, right| left.1.cmp(&right.1));
-    all
+/// The recorded exchanges of an operation.
+fn all(operation: &str) -> impl Iterator<Item = (Format, String, Value)> {
+    let of_all = Format::ALL.into_iter().flat_map(exchanges);
+    of_all
+        .filter(move |exchange| exchange.value["operation"] == operation)
+        .map(|exchange| (exchange.format, exchange.id, exchange.value))
 }
 
 #[test]
 fn recorded_requests_pass_untouched_and_an_alias_changes_the_name_alone() {
     for operation in ["generate", "stream"] {
-        for (format, name, exchange) in exchanges(operation) {
+        for (format, name, exchange) in all(operation) {
             let body = &exchange["request"]["body"];
             if !body.is_object() {
                 continue;
@@ -119,7 +90,7 @@ fn renamed(format: Format, frame: &str) -> Option<Value> {
 
 #[test]
 fn recorded_streams_pass_untouched_at_any_chunking_and_an_alias_changes_names_alone() {
-    for (format, name, exchange) in exchanges("stream") {
+    for (format, name, exchange) in all("stream") {
         let Some(text) =
             exchange["response"]["sse"].as_str().or_else(|| exchange["response"]["text"].as_str())
         else {
@@ -160,7 +131,7 @@ fn recorded_streams_pass_untouched_at_any_chunking_and_an_alias_changes_names_al
 #[test]
 fn the_tap_finds_usage_and_ends_of_recorded_streams() {
     let (mut complete, mut cut, mut with_usage) = (0, Vec::new(), 0);
-    for (format, name, exchange) in exchanges("stream") {
+    for (format, name, exchange) in all("stream") {
         let Some(text) = exchange["response"]["sse"].as_str() else { continue };
         let (relay, ..) = relayed(format, &Changes::default(), text.as_bytes(), 4096);
         if relay.is_truncated() {
@@ -195,7 +166,7 @@ fn the_tap_finds_usage_and_ends_of_recorded_streams() {
 
 #[test]
 fn recorded_bodies_pass_untouched_with_their_usage() {
-    for (format, name, exchange) in exchanges("generate") {
+    for (format, name, exchange) in all("generate") {
         let body = &exchange["response"]["body"];
         if !body.is_object() || exchange["response"]["status"] != 200 {
             continue;

@@ -1,11 +1,4 @@
 //! Recorded Chat traffic through the codec: nothing that was said may get lost, however the bytes arrive.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "finds the recordings, says when they are missing"
-)]
-
-use std::path::PathBuf;
 
 use cliproxy_wire::catalog::Caps;
 use cliproxy_wire::codec::{
@@ -21,27 +14,12 @@ use cliproxy_wire::schema::Cleaned;
 use cliproxy_wire::{chat, sse};
 use serde_json::{Value, json};
 
+use super::recorded::exchanges;
 use crate::support::write;
 
-/// The recorded exchanges of this format; empty, loudly, when they are not there.
-fn exchanges() -> Vec<(String, Value)> {
-    let root = std::env::var("CLIPROXY_CORPUS").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-        PathBuf::from,
-    );
-    let Ok(folder) = std::fs::read_dir(root.join("openai-chat")) else {
-        eprintln!("SKIPPED: no recorded exchanges at {}", root.display());
-        return Vec::new();
-    };
-    let mut all: Vec<(String, Value)> = folder
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            (path.file_stem().unwrap().to_string_lossy().into_owned(), serde_json::from_str(&text).unwrap())
-        })
-        .collect();
-    all.sort_by(|left, right| left.0.cmp(&right.0));
-    all
+/// The recorded exchanges of this format.
+fn all() -> impl Iterator<Item = (String, Value)> {
+    exchanges(Format::Chat).into_iter().map(|exchange| (exchange.id, exchange.value))
 }
 
 fn is_chat(exchange: &Value) -> bool {
@@ -82,7 +60,7 @@ fn encode_as_read(request: &Request) -> Value {
 #[test]
 fn every_recorded_request_is_read_and_written_again() {
     let mut count = 0;
-    for (id, exchange) in exchanges() {
+    for (id, exchange) in all() {
         let body = &exchange["request"]["body"];
         if !is_chat(&exchange) || !body.is_object() {
             continue;
@@ -227,7 +205,7 @@ fn said(response: &Response) -> Value {
 fn every_recorded_answer_is_read_and_written_again() {
     let mut count = 0;
     let mut faults = 0;
-    for (id, exchange) in exchanges() {
+    for (id, exchange) in all() {
         let body = &exchange["response"]["body"];
         let is_success = exchange["response"]["status"].as_u64().is_none_or(|status| status < 400);
         if !is_chat(&exchange) || !body.is_object() || !is_success {
@@ -349,7 +327,7 @@ fn folded(id: &str, events: &[Event]) -> Response {
 fn every_recorded_stream_is_read_alike_in_all_pieces_and_written_again() {
     let mut count = 0;
     let mut failed = 0;
-    for (id, exchange) in exchanges() {
+    for (id, exchange) in all() {
         let Some(stream) = exchange["response"]["sse"].as_str() else { continue };
         let context = context(&exchange);
         let whole = events_of(stream.as_bytes(), &[usize::MAX], &context);

@@ -1,12 +1,5 @@
 //! Every recorded request, made to fit every upstream: no panic, and what came out keeps the promises of `Prepared`.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "finds the recordings, says when they are missing"
-)]
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+#![expect(clippy::print_stderr, reason = "says what was refused, and which recording is wrong")]
 
 use cliproxy_wire::catalog;
 use cliproxy_wire::codec::{Strictness, Target};
@@ -17,45 +10,9 @@ use cliproxy_wire::profile::{Profile, SchemaDialect, ToolNameRule};
 use cliproxy_wire::reasoning::Table;
 use cliproxy_wire::schema::Cleaned;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
-const FOLDERS: [(Format, &str); 4] = [
-    (Format::Chat, "openai-chat"),
-    (Format::Responses, "openai-responses"),
-    (Format::Claude, "anthropic-messages"),
-    (Format::Gemini, "gemini"),
-];
-
-/// The recorded bodies of a format, with the name of the recording and the path of the call.
-fn bodies(folder: &str) -> Vec<(String, String, Value)> {
-    let root = std::env::var("CLIPROXY_CORPUS").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-        PathBuf::from,
-    );
-    let Ok(entries) = std::fs::read_dir(root.join(folder)) else {
-        eprintln!("SKIPPED: no recorded exchanges at {}", root.display());
-        return Vec::new();
-    };
-    let mut all = Vec::new();
-    for entry in entries {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let exchange: Value = serde_json::from_str(&text).unwrap();
-        if !matches!(exchange["operation"].as_str(), Some("generate" | "stream")) {
-            continue;
-        }
-        let body = exchange["request"]["body"].clone();
-        if body.is_object() {
-            let call = exchange["request"]["path"].as_str().unwrap_or_default().to_owned();
-            all.push((path.file_stem().unwrap().to_string_lossy().into_owned(), call, body));
-        }
-    }
-    all.sort_by(|left, right| left.0.cmp(&right.0));
-    all
-}
-
-fn model_of(call: &str) -> &str {
-    call.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or("m")
-}
+use super::recorded::exchanges;
 
 /// The upstreams, with a model that has the features and one that lacks them.
 fn upstreams() -> Vec<(Profile, &'static str)> {
@@ -342,10 +299,11 @@ fn every_recorded_request_fits_every_upstream_or_is_refused_with_a_path() {
     let schemas = Cleaned::default();
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
     let mut fitted = 0;
-    for (origin, folder) in FOLDERS {
-        for (name, call, body) in bodies(folder) {
-            let text = serde_json::to_vec(&body).unwrap();
-            let path = PathWish { model: model_of(&call), stream: false };
+    for origin in Format::ALL {
+        for exchange in exchanges(origin).iter().filter(|exchange| exchange.is_generation()) {
+            let (name, Some(body)) = (&exchange.id, exchange.request()) else { continue };
+            let text = serde_json::to_vec(body).unwrap();
+            let path = PathWish { model: exchange.model(), stream: false };
             let Ok(request) = format::decode_request(origin, &text, path) else { continue };
             for (profile, model) in upstreams() {
                 let caps = catalog::caps(model);
@@ -366,7 +324,7 @@ fn every_recorded_request_fits_every_upstream_or_is_refused_with_a_path() {
                     let prepared = match normalize::prepare(&request, &target) {
                         Ok(prepared) => prepared,
                         Err(error) => {
-                            assert!(error.path().is_some(), "{folder}/{name}: {error}");
+                            assert!(error.path().is_some(), "{name}: {error}");
                             if strictness == Strictness::Default {
                                 *refusals
                                     .entry(format!("{}: {}", profile.name, error.message()))
@@ -376,20 +334,15 @@ fn every_recorded_request_fits_every_upstream_or_is_refused_with_a_path() {
                         }
                     };
                     fitted += 1;
-                    eprintln_on_panic(
-                        &format!("{folder}/{name} -> {} {model} {strictness:?}", profile.name),
-                        || {
-                            Checked { prepared: &prepared, target: &target }.all();
-                        },
-                    );
+                    eprintln_on_panic(&format!("{name} -> {} {model} {strictness:?}", profile.name), || {
+                        Checked { prepared: &prepared, target: &target }.all();
+                    });
                 }
             }
         }
     }
-    if std::env::var("CLIPROXY_CORPUS_REFUSALS").is_ok() {
-        for (what, count) in &refusals {
-            eprintln!("{count:5} {what}");
-        }
+    for (what, count) in &refusals {
+        eprintln!("{count:5} {what}");
     }
     eprintln!("{fitted} requests fitted, {} refused", refusals.values().sum::<usize>());
 }

@@ -1,11 +1,4 @@
 //! Recorded Responses traffic through the codec: nothing that was said may get lost.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "finds the recordings, says when they are missing"
-)]
-
-use std::path::PathBuf;
 
 use cliproxy_wire::Format;
 use cliproxy_wire::catalog::Caps;
@@ -19,28 +12,13 @@ use cliproxy_wire::responses;
 use cliproxy_wire::schema::Cleaned;
 use serde_json::{Value, json};
 
-use super::upstream::{context, events_at, folded};
+use super::recorded::exchanges;
+use crate::responses::upstream::{context, events_at, folded};
 use crate::support;
 
-/// The recorded exchanges of this format; empty, loudly, when they are not there.
-fn exchanges() -> Vec<(String, Value)> {
-    let root = std::env::var("CLIPROXY_CORPUS").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-        PathBuf::from,
-    );
-    let Ok(folder) = std::fs::read_dir(root.join("openai-responses")) else {
-        eprintln!("SKIPPED: no recorded exchanges at {}", root.display());
-        return Vec::new();
-    };
-    let mut all: Vec<(String, Value)> = folder
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            (path.file_stem().unwrap().to_string_lossy().into_owned(), serde_json::from_str(&text).unwrap())
-        })
-        .collect();
-    all.sort_by(|left, right| left.0.cmp(&right.0));
-    all
+/// The recorded exchanges of this format.
+fn all() -> impl Iterator<Item = (String, Value)> {
+    exchanges(Format::Responses).into_iter().map(|exchange| (exchange.id, exchange.value))
 }
 
 fn is_generation(exchange: &Value) -> bool {
@@ -153,7 +131,7 @@ fn tools(body: &Value) -> Vec<Value> {
 
 #[test]
 fn every_recorded_request_is_read_and_says_the_same_when_written_again() {
-    for (id, exchange) in exchanges() {
+    for (id, exchange) in all() {
         let body = &exchange["request"]["body"];
         if !body.is_object() || !is_generation(&exchange) {
             continue;
@@ -280,7 +258,7 @@ fn assert_equal(id: &str, left: &Response, right: &Response) {
 fn every_recorded_body_says_the_same_when_written_again() {
     let mut client = support::client(Format::Responses);
     client.show = Show::Raw;
-    for (id, exchange) in exchanges() {
+    for (id, exchange) in all() {
         let body = &exchange["response"]["body"];
         let is_answer = exchange["response"]["status"].as_u64().is_none_or(|status| status < 300);
         if body["object"] != "response" || !is_answer || body["status"] == "queued" {
@@ -313,7 +291,7 @@ fn every_recorded_body_says_the_same_when_written_again() {
 fn every_recorded_stream_says_the_same_at_every_chunking_and_when_written_again() {
     let mut client = support::client(Format::Responses);
     client.show = Show::Raw;
-    for (id, exchange) in exchanges() {
+    for (id, exchange) in all() {
         let Some(stream) = exchange["response"]["sse"].as_str() else { continue };
         let events = events_at(stream.as_bytes(), usize::MAX, None);
         for size in [1, 13] {

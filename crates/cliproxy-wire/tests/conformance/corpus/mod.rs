@@ -1,0 +1,10 @@
+//! Recorded traffic of real services: nothing that was said may get lost, however the bytes arrive and whoever reads it.
+
+mod chat;
+mod claude;
+mod gemini;
+mod lane;
+mod matrix;
+mod normalize;
+mod recorded;
+mod responses;
