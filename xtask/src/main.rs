@@ -1,15 +1,38 @@
-//! Chores of the workspace: `cargo run -p xtask -- conformance` writes docs/CONFORMANCE.md from the tests.
+//! Chores of the workspace.
+//!
+//! `docs` writes the generated documents, `tidy` checks the rules of the house that no compiler knows. Both only read
+//! the sources and the package graph; building, testing and measuring are cargo's business.
 
 mod conformance;
+mod tidy;
+mod tree;
 
-use std::path::Path;
+use std::fs;
 
 use anyhow::Context as _;
 
+use tree::Tree;
+
+const USAGE: &str = "usage: cargo run -p xtask -- docs | tidy";
+
 fn main() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    let tree = Tree::read()?;
     match std::env::args().nth(1).as_deref() {
-        Some("conformance") => conformance::write(root),
-        _ => anyhow::bail!("usage: cargo run -p xtask -- conformance"),
+        Some("docs") => write_documents(&tree),
+        Some("tidy") => tidy::print(&tree),
+        _ => anyhow::bail!(USAGE),
     }
+}
+
+/// The generated documents: where each lies and what it has to say.
+fn documents(tree: &Tree) -> Vec<(&'static str, String)> {
+    vec![("docs/CONFORMANCE.md", conformance::render(tree))]
+}
+
+#[expect(clippy::disallowed_methods, reason = "a generated document needs no atomic writer")]
+fn write_documents(tree: &Tree) -> anyhow::Result<()> {
+    for (path, text) in documents(tree) {
+        fs::write(tree.root.join(path), text).with_context(|| format!("cannot write {path}"))?;
+    }
+    Ok(())
 }

@@ -39,8 +39,10 @@ pub enum Origin {
 pub enum Retry {
     /// No: every upstream would refuse this request, or the request is not repeatable.
     Never,
-    /// With another credential, and this one rests for a while.
+    /// With another credential, and this one rests for a while, for the model that was asked.
     Next(Rest),
+    /// With another credential, and this one rests for a while, for every model.
+    Leave(Rest),
 }
 
 /// How long a credential rests for a model after a failure.

@@ -13,8 +13,8 @@ use cliproxy_wire::reasoning;
 
 use crate::access::Access;
 use crate::config::Settings;
-use crate::config::settings::{self, Common, Compatible, ErrorRule, HeaderSource, KeyEntry, Proxy};
-use crate::credential::{Cooling, Credential, CredentialId, Header};
+use crate::config::settings::{self, Compatible, Entry, ErrorRule, HeaderSource, KeyEntry, Proxy};
+use crate::credential::{Cooling, Credential, CredentialId, Header, Pool};
 use crate::provider::{Kind, demo};
 use crate::route::{Builder, Listed, Strategy, Table};
 use crate::secret::Secret;
@@ -49,11 +49,11 @@ pub struct Extras {
 }
 
 impl Snapshot {
-    /// Derives a snapshot from settings. Pure.
-    pub fn build(settings: Settings, extras: Extras) -> Self {
+    /// Derives a snapshot from settings. Credentials that are new take a seat in `pool`, others find theirs.
+    pub fn build(settings: Settings, extras: Extras, pool: &Pool) -> Self {
         let mut assembly = Assembly {
             settings: &settings,
-            builder: Builder::default(),
+            builder: Builder::new(pool),
             seen: HashMap::new(),
             error_rules: HashMap::new(),
         };
@@ -111,7 +111,7 @@ impl Snapshot {
 
 struct Assembly<'s> {
     settings: &'s Settings,
-    builder: Builder,
+    builder: Builder<'s>,
     seen: HashMap<CredentialId, u32>,
     error_rules: HashMap<CredentialId, Vec<ErrorRule>>,
 }
@@ -157,7 +157,7 @@ impl Assembly<'_> {
         &mut self,
         credential: &Arc<Credential>,
         mut models: Vec<(Listed, Arc<str>, Arc<Caps>, bool)>,
-        common: &Common,
+        common: &Entry,
     ) {
         models.retain(|(listed, upstream, _, _)| {
             !common
@@ -210,6 +210,7 @@ impl Assembly<'_> {
             prefix: common.prefix.as_deref().map(Into::into),
             priority: common.priority,
             weight,
+            concurrency: None,
             never_rests: common.disable_cooling.unwrap_or(false),
             request_retry: common.retry_rounds,
             profile: Arc::new(profile),
@@ -223,7 +224,7 @@ struct Identity<'a> {
     key: Option<&'a Secret>,
     proxy: &'a Proxy,
     weight: u32,
-    common: &'a Common,
+    common: &'a Entry,
     profile: Profile,
 }
 

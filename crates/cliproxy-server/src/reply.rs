@@ -12,10 +12,7 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// The header that carries our request id in a format.
 pub(crate) fn request_id_header(format: Format) -> HeaderName {
-    HeaderName::from_static(match format {
-        Format::Claude => "request-id",
-        Format::Chat | Format::Responses | Format::Gemini => "x-request-id",
-    })
+    HeaderName::from_static(format.request_id_header())
 }
 
 pub(crate) fn set_request_id(headers: &mut HeaderMap, format: Format, request_id: &str) {

@@ -2,9 +2,8 @@
 //!
 //! An [`Upstream`] is a real HTTP server that answers by script and records what it was asked; it can pause, cut and
 //! refuse, which request-matching mocks cannot. A [`Gateway`] is the real binary on a free port.
-#![allow(
+#![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::missing_panics_doc,
     missing_debug_implementations,
     reason = "a failed test set-up ends the test"

@@ -31,6 +31,32 @@ impl Format {
             Self::Gemini => "gemini",
         }
     }
+
+    /// What keeps a silent stream alive between two frames.
+    pub fn sign_of_life(self) -> &'static [u8] {
+        match self {
+            Self::Chat | Self::Responses => b": keep-alive\n\n",
+            Self::Claude => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
+            Self::Gemini => b"\n",
+        }
+    }
+
+    /// What keeps a stream alive before its first frame: Claude's events may not precede the start of the message, and
+    /// blank lines are borne by every client.
+    pub fn early_sign_of_life(self) -> &'static [u8] {
+        match self {
+            Self::Chat | Self::Responses => self.sign_of_life(),
+            Self::Claude | Self::Gemini => b"\n",
+        }
+    }
+
+    /// The response header that carries the id of the request.
+    pub fn request_id_header(self) -> &'static str {
+        match self {
+            Self::Claude => "request-id",
+            Self::Chat | Self::Responses | Self::Gemini => "x-request-id",
+        }
+    }
 }
 
 /// Reads a client's request. `path` carries what the Gemini format says in its path; the others ignore it.

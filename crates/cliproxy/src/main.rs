@@ -14,7 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     println_version();
     let arguments = arguments::Arguments::parse_from(arguments::modernized(std::env::args_os()));
-    match command::run(arguments) {
+    match command::run(&arguments) {
         Ok(code) => code,
         Err(error) => {
             report(&error);

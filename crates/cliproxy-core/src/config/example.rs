@@ -1,7 +1,5 @@
 //! The reference file in the repository root is tested like code: it loads, it changes nothing,
 //! and it names every key.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 use std::collections::BTreeSet;
 
 use super::diagnostic::Report;

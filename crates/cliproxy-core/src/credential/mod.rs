@@ -6,7 +6,7 @@ mod pool;
 pub mod record;
 
 pub use account::{Account, Condition};
-pub use pool::{Block, Cooling, Lease, Pool, Why};
+pub use pool::{Block, Cooling, Lease, Pool, SavedRest, Scope, Seat, Stand, Why};
 pub use record::Record;
 
 use std::fmt;
@@ -80,6 +80,8 @@ pub struct Credential {
     pub priority: i64,
     /// Share under weighted selection; 0 excludes.
     pub weight: u32,
+    /// Most requests at once; `None` without limit.
+    pub concurrency: Option<u32>,
     /// Does not rest after failures.
     pub never_rests: bool,
     /// Extra rounds over all credentials, where this one says otherwise than the global setting.

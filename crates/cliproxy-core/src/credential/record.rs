@@ -1,7 +1,7 @@
 //! An auth file as read: typed access to the members that mean something to us.
 //!
 //! A record is a reading, never the thing that is written back: saving patches single members of the file's own text
-//! ([`crate::store`]), so unknown members, their order and their spelling survive. Times are Unix seconds.
+//! (`crate::store`), so unknown members, their order and their spelling survive. Times are Unix seconds.
 
 use std::fmt;
 

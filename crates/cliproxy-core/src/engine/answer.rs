@@ -16,8 +16,8 @@ use tokio::time::{Instant, Sleep};
 
 use super::pipe::Pipe;
 use super::{Engine, Job};
-use crate::credential::Lease;
-use crate::failure::Rest;
+use crate::credential::{Lease, Scope};
+use crate::failure::{Failure, Rest};
 use crate::route::Offer;
 use crate::upstream::UpstreamBody;
 use crate::usage::{Outcome, Record};
@@ -61,14 +61,14 @@ pub struct AnswerStream {
 /// What is recorded when a stream ends or is dropped.
 pub(super) struct Closing {
     engine: Engine,
-    lease: Option<Lease>,
+    lease: Option<Arc<Lease>>,
     record: Option<Record>,
     cooling: crate::credential::Cooling,
     started: Instant,
 }
 
 impl Closing {
-    pub(super) fn new(engine: &Engine, job: &Job, offer: &Offer, lease: Lease, attempts: u32) -> Self {
+    pub(super) fn new(engine: &Engine, job: &Job, offer: &Offer, lease: Arc<Lease>, attempts: u32) -> Self {
         let mut cooling = job.snapshot.cooling;
         cooling.is_disabled |= offer.credential.never_rests;
         Self {
@@ -100,7 +100,11 @@ impl Closing {
         }
     }
 
+    /// The answer has begun: whatever was held against the credential is over.
     pub(super) fn begun(&mut self) {
+        if let Some(lease) = &self.lease {
+            lease.succeed();
+        }
         if let Some(record) = &mut self.record {
             record.first_byte = Some(self.started.elapsed());
         }
@@ -109,12 +113,8 @@ impl Closing {
     /// The end, good or bad.
     pub(super) fn close(&mut self, outcome: Outcome, usage: cliproxy_wire::model::Usage) {
         let Some(mut record) = self.record.take() else { return };
-        if let Some(lease) = self.lease.take() {
-            match outcome {
-                Outcome::Complete => lease.succeed(),
-                Outcome::Failed => lease.fail(Rest::Transient(None), self.cooling, Instant::now()),
-                Outcome::Cancelled => {}
-            }
+        if let Some(lease) = self.lease.take().filter(|_| outcome == Outcome::Failed) {
+            lease.fail_as(Rest::Transient(None), Scope::Model, self.cooling, Instant::now());
         }
         record.outcome = outcome;
         record.usage = usage;
@@ -134,10 +134,10 @@ impl Closing {
     }
 
     /// The attempt failed before anything was said: no record, the engine goes on.
-    pub(super) fn fail(mut self, rest: Rest) {
+    pub(super) fn fail(mut self, failure: &Failure) {
         self.record = None;
         if let Some(lease) = self.lease.take() {
-            lease.fail(rest, self.cooling, Instant::now());
+            lease.fail(failure, self.cooling, Instant::now());
         }
     }
 }

@@ -18,13 +18,14 @@ use tokio::time::Instant;
 use super::answer::{Answer, AnswerBody, AnswerStream, Closing};
 use super::pipe::{Decode, Gather, Pipe, Translate};
 use super::relay::{self};
-use super::select::{nobody, rounds};
+use super::select::{blocks, choose, nobody, rounds};
 use super::{Engine, Job};
 use crate::config::payload;
 use crate::config::settings::ErrorRule;
+use crate::credential::{Lease, Scope};
 use crate::failure::{Failure, Relay, Rest, Retry};
 use crate::provider::{self, Operation};
-use crate::route::Offer;
+use crate::route::{Offer, Offers};
 use crate::upstream::{Egress, ReadError, Reply, UpstreamBody, read_all};
 use crate::usage::Outcome;
 use cliproxy_wire::Format;
@@ -57,38 +58,42 @@ pub(super) struct Attempt<'a> {
     pub(super) number: u32,
 }
 
+/// A request that the upstream began to answer.
+struct Accepted {
+    reply: Reply,
+    /// What the client will see of the answer's headers.
+    headers: HeaderMap,
+    closing: Closing,
+}
+
 impl Engine {
     pub(super) async fn attempt_all(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
         let snapshot = Arc::clone(&job.snapshot);
-        let offers = snapshot.routes.offers(&job.model);
-        let mut tried = vec![false; offers.len()];
-        let mut turn = self.0.pool.turn(&job.model);
+        let Some(offers) = snapshot.routes.offers(&job.model) else {
+            return Err(Failure::client(super::unknown_model(&job.requested, &snapshot)));
+        };
+        let mut tried = Vec::new();
         let mut last: Option<Failure> = None;
         let mut rounds_left = rounds(&snapshot, offers);
         let most = snapshot.settings.retry.credentials_per_round.map_or(u32::MAX, std::num::NonZeroU32::get);
         let mut in_round = 0;
         loop {
-            let decision = self.choose(job, &tried, turn);
-            let chosen = decision.chosen.filter(|_| in_round < most);
-            let Some((index, offer)) = chosen.and_then(|index| Some((index, offers.get(index)?))) else {
-                let Some(wait) = next_round(self, job, offers, last.as_ref(), rounds_left) else {
-                    return Err(last.unwrap_or_else(|| nobody(job, &decision)));
+            let chosen = if in_round < most { choose(job, offers, &tried) } else { None };
+            let Some((index, offer, lease)) = chosen else {
+                let Some(wait) = next_round(job, offers, last.as_ref(), rounds_left) else {
+                    return Err(last.unwrap_or_else(|| nobody(job, offers)));
                 };
                 tracing::debug!(request_id = %job.call.request_id, ?wait, "waiting for a credential to come back");
                 tokio::time::sleep(wait).await;
                 rounds_left -= 1;
                 in_round = 0;
-                tried.fill(false);
+                tried.clear();
                 continue;
             };
             *attempts += 1;
             in_round += 1;
-            if let Some(slot) = tried.get_mut(index) {
-                *slot = true;
-            }
-            // The others of this round are taken in order from here, not by rotating once more.
-            turn = turn.wrapping_add(u64::from(*attempts > 1));
-            match self.attempt(job, offer, *attempts).await {
+            tried.push(index);
+            match self.attempt(job, offer, lease, *attempts).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) if failure.retry() == Retry::Never => return Err(failure),
                 Err(failure) => {
@@ -106,10 +111,17 @@ impl Engine {
     }
 
     /// One credential: a request, and at most one repeat with a repaired history.
-    async fn attempt(&self, job: &mut Job, offer: &Offer, number: u32) -> Result<Answer, Failure> {
+    async fn attempt(
+        &self,
+        job: &mut Job,
+        offer: &Offer,
+        lease: Lease,
+        number: u32,
+    ) -> Result<Answer, Failure> {
+        let lease = Arc::new(lease);
         let mut repair = None;
         loop {
-            let result = self.attempt_once(job, Attempt { offer, repair, number }).await;
+            let result = self.attempt_once(job, Attempt { offer, repair, number }, &lease).await;
             let Err(failure) = result else { return result };
             let wanted = fault::repair(offer.credential.profile.format, failure.fault());
             match wanted {
@@ -122,7 +134,12 @@ impl Engine {
         }
     }
 
-    async fn attempt_once(&self, job: &mut Job, attempt: Attempt<'_>) -> Result<Answer, Failure> {
+    async fn attempt_once(
+        &self,
+        job: &mut Job,
+        attempt: Attempt<'_>,
+        lease: &Arc<Lease>,
+    ) -> Result<Answer, Failure> {
         let offer = attempt.offer;
         let credential = &offer.credential;
         let wants_stream = job.call.operation == Operation::Stream;
@@ -134,12 +151,11 @@ impl Engine {
             Operation::Generate | Operation::Stream => Operation::Generate,
             other => other,
         };
-        let lease = self.0.pool.lease(&credential.id, &offer.upstream);
-        let closing = Closing::new(self, job, offer, lease, attempt.number);
+        let closing = Closing::new(self, job, offer, Arc::clone(lease), attempt.number);
         let reply = match self.send(job, offer, operation, &outbound).await {
             Ok(reply) => reply,
             Err(failure) => {
-                closing.fail(rest_of(&failure));
+                closing.fail(&failure);
                 return Err(failure);
             }
         };
@@ -149,9 +165,9 @@ impl Engine {
             headers.insert(HeaderName::from_static("x-gateway-dropped"), dropped);
         }
         if wants_stream {
-            self.stream_answer(job, offer, outbound.way, reply, headers, closing).await
+            self.stream_answer(job, offer, outbound.way, Accepted { reply, headers, closing }).await
         } else {
-            self.whole_answer(job, offer, outbound.way, reply, headers, closing).await
+            self.whole_answer(job, offer, outbound.way, Accepted { reply, headers, closing }).await
         }
     }
 
@@ -194,7 +210,7 @@ impl Engine {
             &HeaderHints::from_headers(&headers, (job.call.now)()),
             &body,
         );
-        let mut failure = self.judge(job, offer, fault, &body);
+        let mut failure = Self::judge(job, offer, fault, &body);
         if credential.profile.format == job.call.format {
             failure = failure.with_relay(Relay {
                 status: status.as_u16(),
@@ -206,23 +222,22 @@ impl Engine {
     }
 
     /// What a fault of the upstream means for further attempts.
-    fn judge(&self, job: &Job, offer: &Offer, fault: Fault, body: &[u8]) -> Failure {
+    fn judge(job: &Job, offer: &Offer, fault: Fault, body: &[u8]) -> Failure {
         let credential = &offer.credential;
         let mut retry = provider::of(credential.kind).judge(&fault);
         if let Some(rules) = job.snapshot.error_rules.get(&credential.id) {
             let text = String::from_utf8_lossy(body);
             if let Some(action) = ErrorRule::first(rules, fault.status.unwrap_or_default(), &text) {
                 let rest = match retry {
-                    Retry::Next(rest) if rest != Rest::None => rest,
+                    Retry::Next(rest) | Retry::Leave(rest) if rest != Rest::None => rest,
                     _ => Rest::Transient(fault.retry_after),
                 };
                 retry = match (action.is_continued, action.is_cooling) {
                     (true, true) => Retry::Next(rest),
                     (true, false) => Retry::Next(Rest::None),
                     (false, cools) => {
-                        if cools {
-                            let lease = self.0.pool.lease(&credential.id, &offer.upstream);
-                            lease.fail(rest, job.snapshot.cooling, Instant::now());
+                        if let Some(lease) = offer.seat.lease().filter(|_| cools) {
+                            lease.fail_as(rest, Scope::Model, job.snapshot.cooling, Instant::now());
                         }
                         Retry::Never
                     }
@@ -269,10 +284,9 @@ impl Engine {
         job: &mut Job,
         offer: &Offer,
         way: Way,
-        reply: Reply,
-        mut headers: HeaderMap,
-        closing: Closing,
+        accepted: Accepted,
     ) -> Result<Answer, Failure> {
+        let Accepted { reply, mut headers, closing } = accepted;
         let is_json = content_type(&reply.headers).starts_with("application/json");
         let (pipe, bridge) = match way {
             // A whole body in answer to a stream request is unfolded, whatever its format.
@@ -313,8 +327,8 @@ impl Engine {
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Stream(stream) })
             }
             Err((fault, closing)) => {
-                let failure = self.judge(job, offer, fault, b"");
-                closing.fail(rest_of(&failure));
+                let failure = Self::judge(job, offer, fault, b"");
+                closing.fail(&failure);
                 Err(failure)
             }
         }
@@ -325,10 +339,9 @@ impl Engine {
         job: &mut Job,
         offer: &Offer,
         way: Way,
-        reply: Reply,
-        mut headers: HeaderMap,
-        mut closing: Closing,
+        accepted: Accepted,
     ) -> Result<Answer, Failure> {
+        let Accepted { reply, mut headers, mut closing } = accepted;
         let gathered = match way {
             Way::Relay(plan) => {
                 closing.set_lane(plan.lane());
@@ -358,8 +371,8 @@ impl Engine {
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body) })
             }
             Err(fault) => {
-                let failure = self.judge(job, offer, fault, b"");
-                closing.fail(rest_of(&failure));
+                let failure = Self::judge(job, offer, fault, b"");
+                closing.fail(&failure);
                 Err(failure)
             }
         }
@@ -367,13 +380,7 @@ impl Engine {
 }
 
 /// How long to wait before going through the credentials once more; `None` when that makes no sense.
-fn next_round(
-    engine: &Engine,
-    job: &Job,
-    offers: &[Offer],
-    last: Option<&Failure>,
-    rounds_left: u32,
-) -> Option<Duration> {
+fn next_round(job: &Job, offers: &Offers, last: Option<&Failure>, rounds_left: u32) -> Option<Duration> {
     let longest = job.snapshot.settings.retry.longest_wait;
     if rounds_left == 0 || longest.is_zero() {
         return None;
@@ -393,11 +400,7 @@ fn next_round(
         return None;
     }
     let now = Instant::now();
-    let earliest = offers
-        .iter()
-        .filter_map(|offer| engine.0.pool.block(&offer.credential.id, &offer.upstream, now))
-        .map(|block| block.until.saturating_duration_since(now))
-        .min()?;
+    let earliest = blocks(offers).flatten().map(|block| block.until.saturating_duration_since(now)).min()?;
     (earliest <= longest).then(|| earliest + Duration::from_millis(1))
 }
 
@@ -429,22 +432,13 @@ fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {
     let models = [&*offer.upstream, &*job.model, &*job.requested];
     let profile = &offer.credential.profile;
     let subject = payload::Subject {
-        protocol: protocol(profile.format),
-        client_protocol: protocol(job.call.format),
+        protocol: payload::Protocol::of(profile.format),
+        client_protocol: payload::Protocol::of(job.call.format),
         models: &models,
         headers: &job.call.headers,
         root: profile.is_enveloped.then_some("request"),
     };
     if rules.concern(&subject) { rules.apply(&subject, body.to_vec()).into() } else { body }
-}
-
-fn protocol(format: Format) -> payload::Protocol {
-    match format {
-        Format::Chat => payload::Protocol::OpenAi,
-        Format::Responses => payload::Protocol::Responses,
-        Format::Claude => payload::Protocol::Claude,
-        Format::Gemini => payload::Protocol::Gemini,
-    }
 }
 
 pub(super) fn decode(job: &Job, offer: &Offer, status: StatusCode, bridge: Bridge) -> Decode {
@@ -521,13 +515,6 @@ pub(super) fn read_fault(error: &ReadError) -> Fault {
         ReadError::TooLarge => {
             Fault::new(Kind::BadUpstream, "the upstream's answer is larger than the gateway accepts")
         }
-    }
-}
-
-pub(super) fn rest_of(failure: &Failure) -> Rest {
-    match failure.retry() {
-        Retry::Next(rest) => rest,
-        Retry::Never => Rest::None,
     }
 }
 

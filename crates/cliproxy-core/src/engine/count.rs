@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::answer::{Answer, AnswerBody};
 use super::attempt::{Outbound, Way};
+use super::select::choose;
 use super::{Engine, Job};
 use crate::failure::{Failure, Retry};
 use crate::provider::Operation;
@@ -28,9 +29,8 @@ impl Engine {
         let request = job.request()?;
         let snapshot = Arc::clone(&job.snapshot);
         let offers = snapshot.routes.offers(&job.model);
-        let decision = self.choose(job, &[], self.0.pool.turn(&job.model));
-        let chosen = decision.chosen.and_then(|index| offers.get(index));
-        if let Some(offer) = chosen {
+        let chosen = offers.and_then(|offers| choose(job, offers, &[]));
+        if let Some((_, offer, _lease)) = &chosen {
             *attempts = 1;
             match tokio::time::timeout(LIMIT, self.count_upstream(job, offer)).await {
                 Ok(Ok(tokens)) => return Ok(answer(job.call.format, tokens, false)),
@@ -43,7 +43,7 @@ impl Engine {
                 }
             }
         }
-        let model = chosen.map_or(&*job.model, |offer| &*offer.upstream);
+        let model = chosen.as_ref().map_or(&*job.model, |(_, offer, _)| &*offer.upstream);
         Ok(answer(job.call.format, estimate::request(&request, estimate::Family::of(model)), true))
     }
 

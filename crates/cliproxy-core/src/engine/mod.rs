@@ -114,9 +114,10 @@ impl Builder {
 
     /// The engine.
     pub fn build(self) -> Engine {
+        let pool = Pool::default();
         Engine(Arc::new(Inner {
-            snapshot: ArcSwap::from_pointee(Snapshot::build(self.settings, self.extras)),
-            pool: Pool::default(),
+            snapshot: ArcSwap::from_pointee(Snapshot::build(self.settings, self.extras, &pool)),
+            pool,
             clients: Clients::default(),
             schemas: Cleaned::default(),
             extras: self.extras,
@@ -235,12 +236,12 @@ impl Engine {
     /// Swaps the configuration. Running requests keep the one they began with; what happened to credentials that stay
     /// is remembered.
     pub fn reload(&self, settings: Settings) {
-        let snapshot = Arc::new(Snapshot::build(settings, self.0.extras));
+        let snapshot = Arc::new(Snapshot::build(settings, self.0.extras, &self.0.pool));
         self.0.snapshot.store(Arc::clone(&snapshot));
         let credentials = snapshot.routes.credentials();
         self.0.pool.retain(
             |id| credentials.iter().any(|credential| credential.id == *id),
-            |model| !snapshot.routes.offers(model).is_empty(),
+            |model| snapshot.routes.offers(model).is_some(),
         );
         self.0.clients.retain(|egress| {
             credentials

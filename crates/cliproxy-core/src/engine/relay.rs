@@ -210,11 +210,7 @@ impl RelayPipe {
         if !self.relay.is_between_frames() {
             return;
         }
-        match format {
-            Format::Chat | Format::Responses => out.extend_from_slice(b": keep-alive\n\n"),
-            Format::Claude => out.extend_from_slice(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
-            Format::Gemini => out.extend_from_slice(b"\n"),
-        }
+        out.extend_from_slice(format.sign_of_life());
     }
 
     pub(super) fn has_begun(&self) -> bool {

@@ -1,15 +1,16 @@
 //! Choosing a credential for an attempt, and explaining the choice.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cliproxy_wire::fault::{Fault, Kind};
 use tokio::time::Instant;
 
 use super::{Engine, Job};
-use crate::credential::CredentialId;
+use crate::credential::{Block, Condition, CredentialId, Lease, Why};
 use crate::failure::{Failure, Retry};
-use crate::route::{Candidate, Decision, Offer, Skip, select};
+use crate::route::{Offer, Offers, Skip, State, explain, select};
 use crate::snapshot::Snapshot;
 
 /// Why a credential would be used for a model, and each other one not.
@@ -23,67 +24,105 @@ pub struct Explanation {
     pub skipped: Vec<(CredentialId, Arc<str>, Skip)>,
 }
 
-impl Engine {
-    fn candidates(&self, offers: &[Offer], tried: &[bool], now: Instant) -> Vec<Candidate> {
-        offers
-            .iter()
-            .enumerate()
-            .map(|(index, offer)| Candidate {
-                id: offer.credential.id.clone(),
-                priority: offer.credential.priority,
-                weight: offer.credential.weight,
-                block: self.0.pool.block(&offer.credential.id, &offer.upstream, now),
-                was_tried: tried.get(index).copied().unwrap_or(false),
-            })
-            .collect()
+/// How one offer stands for a request that has `tried` some already.
+fn state(offers: &Offers, index: usize, tried: &[usize], now: Instant) -> State {
+    let Some(offer) = offers.members().get(index) else { return State::Out(Skip::NotItsTurn) };
+    if tried.contains(&index) {
+        return State::Out(Skip::Tried);
     }
+    let account = offer.credential.account.as_ref();
+    if account.is_some_and(|account| !matches!(*account.condition(), Condition::Well)) {
+        return State::Out(Skip::NeedsAttention);
+    }
+    State::of(offer.seat.stand(now))
+}
 
-    pub(super) fn choose(&self, job: &Job, tried: &[bool], turn: u64) -> Decision {
-        let now = Instant::now();
-        let offers = job.snapshot.routes.offers(&job.model);
-        // One key for a model is the common case and needs no rotation.
-        let candidates = self.candidates(offers, tried, now);
-        let decision = select(&candidates, job.snapshot.strategy, turn, now);
+/// Chooses among the offers and takes the chosen one.
+pub(super) fn choose<'o>(
+    job: &Job,
+    offers: &'o Offers,
+    tried: &[usize],
+) -> Option<(usize, &'o Offer, Lease)> {
+    let now = Instant::now();
+    let strategy = job.snapshot.strategy;
+    loop {
+        let turn = offers.turn().load(Ordering::Relaxed);
+        let choice = select(offers.ranks(), strategy, turn, None, |index| state(offers, index, tried, now))?;
+        let takes_turn = choice.next_turn != turn;
+        let (relaxed, next) = (Ordering::Relaxed, choice.next_turn);
+        if takes_turn && offers.turn().compare_exchange(turn, next, relaxed, relaxed).is_err() {
+            continue;
+        }
+        let offer = offers.members().get(choice.index)?;
+        // Another request may have taken the last place meanwhile.
+        let Some(lease) = offer.seat.lease() else { continue };
         if tracing::enabled!(tracing::Level::DEBUG) {
+            let (_, skipped) =
+                explain(offers.ranks(), strategy, turn, None, |index| state(offers, index, tried, now));
             tracing::debug!(
                 request_id = %job.call.request_id,
                 model = %job.model,
-                chosen = decision.chosen.and_then(|index| candidates.get(index)).map(|candidate| candidate.id.as_str()),
-                skipped = ?decision.skipped.iter().filter_map(|(index, skip)| Some((candidates.get(*index)?.id.as_str(), skip))).collect::<Vec<_>>(),
+                chosen = %offer.credential.id,
+                skipped = ?named(offers, &skipped).map(|(id, _, skip)| (id, skip.text())).collect::<Vec<_>>(),
                 "credential chosen"
             );
         }
-        decision
+        return Some((choice.index, offer, lease));
     }
+}
 
+impl Engine {
     /// Says which credential a request for `model` would use now, and why not each other one. Decides by the same
     /// function as a real request, without taking a turn.
     pub fn explain(&self, model: &str) -> Option<Explanation> {
         let snapshot = self.snapshot();
         let resolved = snapshot.routes.resolve(model)?;
-        let now = Instant::now();
-        let candidates = self.candidates(resolved.offers, &[], now);
-        let decision = select(&candidates, snapshot.strategy, 0, now);
-        let named = |index: usize| {
-            let offer = resolved.offers.get(index)?;
-            Some((offer.credential.id.clone(), Arc::clone(&offer.upstream)))
-        };
+        let (offers, now) = (resolved.offers, Instant::now());
+        let turn = offers.turn().load(Ordering::Relaxed);
+        let (choice, skipped) =
+            explain(offers.ranks(), snapshot.strategy, turn, None, |index| state(offers, index, &[], now));
+        let chosen = choice.and_then(|choice| offers.members().get(choice.index));
         Some(Explanation {
-            chosen: decision.chosen.and_then(named),
-            skipped: decision
-                .skipped
-                .iter()
-                .filter_map(|(index, skip)| named(*index).map(|(id, upstream)| (id, upstream, *skip)))
-                .collect(),
+            chosen: chosen.map(|offer| (offer.credential.id.clone(), Arc::clone(&offer.upstream))),
+            skipped: named(offers, &skipped).collect(),
             model: resolved.model,
         })
     }
 }
 
+fn named<'o>(
+    offers: &'o Offers,
+    skipped: &'o [(usize, Skip)],
+) -> impl Iterator<Item = (CredentialId, Arc<str>, Skip)> + 'o {
+    skipped.iter().filter_map(|(index, skip)| {
+        let offer = offers.members().get(*index)?;
+        Some((offer.credential.id.clone(), Arc::clone(&offer.upstream), *skip))
+    })
+}
+
+/// The rests of those who offer a model.
+pub(super) fn blocks(offers: &Offers) -> impl Iterator<Item = Option<Block>> {
+    let now = Instant::now();
+    offers.members().iter().map(move |offer| offer.seat.block(now))
+}
+
 /// The failure when nobody can be chosen and nobody was tried.
-pub(super) fn nobody(job: &Job, decision: &Decision) -> Failure {
-    let wait = decision.earliest.map(|at| at.saturating_duration_since(Instant::now()));
-    if decision.is_quota {
+pub(super) fn nobody(job: &Job, offers: &Offers) -> Failure {
+    let now = Instant::now();
+    let (_, skipped) =
+        explain(offers.ranks(), job.snapshot.strategy, 0, None, |index| state(offers, index, &[], now));
+    let rests = skipped.iter().filter_map(|(_, skip)| match skip {
+        Skip::Resting(block) | Skip::OnTrial(block) => Some(block.until),
+        _ => None,
+    });
+    let wait = rests.min().map(|at| at.saturating_duration_since(now));
+    let is_quota = !skipped.is_empty()
+        && skipped.iter().all(|(_, skip)| match skip {
+            Skip::Resting(block) | Skip::OnTrial(block) => block.why == Why::Quota,
+            Skip::Busy => true,
+            _ => false,
+        });
+    if is_quota {
         let wait = wait.unwrap_or(Duration::from_secs(1));
         let message = format!(
             "all credentials for model {} are cooling down, try again in {} s",
@@ -103,7 +142,7 @@ pub(super) fn nobody(job: &Job, decision: &Decision) -> Failure {
 }
 
 /// How often all credentials are gone through again after the first round.
-pub(super) fn rounds(snapshot: &Snapshot, offers: &[Offer]) -> u32 {
-    let own = offers.iter().filter_map(|offer| offer.credential.request_retry).max();
+pub(super) fn rounds(snapshot: &Snapshot, offers: &Offers) -> u32 {
+    let own = offers.members().iter().filter_map(|offer| offer.credential.request_retry).max();
     own.unwrap_or(snapshot.settings.retry.rounds)
 }

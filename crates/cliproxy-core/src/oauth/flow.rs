@@ -12,6 +12,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 
+use crate::secret::Secret;
+
 /// A conversation; ends with an `Output` or a [`Refusal`].
 pub trait Flow: Send + fmt::Debug {
     /// What a successful conversation yields.
@@ -35,6 +37,11 @@ pub enum Input {
     Elapsed,
     /// A person's words, in answer to [`Step::Ask`].
     Said(String),
+    /// The authorization code with which the browser came back from [`Step::Visit`]. Whoever carried it has checked
+    /// the state.
+    Returned(Secret),
+    /// [`Step::Show`] is done.
+    Shown,
 }
 
 /// What to do next.
@@ -46,8 +53,12 @@ pub enum Step<T> {
     Redeem(Request),
     /// Let time pass.
     Wait(Duration),
-    /// Ask the person who logs in. Renewals never ask.
+    /// Ask the person who logs in. Renewals never ask, visit or show.
     Ask(Question),
+    /// Send the person's browser to this address, which sends it back with an authorization code.
+    Visit(String),
+    /// Tell the person something and go on.
+    Show(Notice),
     /// The end.
     Done(T),
     /// The end, without success.
@@ -89,9 +100,25 @@ impl fmt::Debug for Answer {
     }
 }
 
+/// Something for the person who logs in to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A code to confirm on a page.
+    Code {
+        /// The page; often with the code already in it.
+        url: String,
+        /// The code as the page shows it or asks for it.
+        code: String,
+    },
+    /// How far it is.
+    Progress(String),
+}
+
 /// A question to the person who logs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
+    /// What is asked, for programs: `project`, `alias`, `cookie`.
+    pub name: &'static str,
     /// The prompt, as wrappers expect it.
     pub prompt: String,
     /// What an empty line means; `None` when an answer is required.

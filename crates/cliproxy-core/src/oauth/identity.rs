@@ -18,6 +18,8 @@ pub struct Identity {
     pub user_url: Cow<'static, str>,
     /// Base of the calls that set an account up (projects, onboarding, API keys).
     pub setup_url: Cow<'static, str>,
+    /// Base of the calls that switch on what a project needs for the upstream.
+    pub check_url: Cow<'static, str>,
     /// Base of the model upstream of an account; an account's own `base_url` wins.
     pub base_url: Cow<'static, str>,
     /// The application's id.

@@ -5,8 +5,18 @@
 //! no network. Addresses and client ids are data ([`Identity`]) that configuration can override. Where the tokens
 //! live is the business of [`crate::credential`].
 
+mod claims;
 pub mod flow;
 pub mod identity;
+pub mod login;
+mod message;
+mod pkce;
+mod state;
 
-pub use flow::{Answer, Changes, Flow, Input, Refusal, RefusalKind, Request, Step};
+pub use claims::claims;
+pub use flow::{Answer, Changes, Flow, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
 pub use identity::Identity;
+pub use login::{Grant, Login};
+pub use message::{Tokens, rfc3339};
+pub use pkce::Pkce;
+pub use state::State;

@@ -4,12 +4,18 @@
 //! sends, the engine retries. Wire formats are the codecs' business; here stand addresses, headers and the meaning of
 //! errors. Adding a provider is one folder and one line in [`of`].
 
+mod antigravity;
 mod claude;
 mod codex;
 pub mod demo;
 mod gemini;
+mod gemini_cli;
+mod iflow;
+mod kimi;
 mod openai;
+mod qwen;
 mod vertex;
+mod xai;
 
 use std::fmt;
 use std::sync::Arc;
@@ -161,6 +167,26 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
     }
 }
 
+/// The providers that have logins, by their names in auth files.
+pub const WITH_LOGINS: [&str; 9] =
+    ["antigravity", "claude", "codex", "gemini-cli", "iflow", "kimi", "qwen", "vertex", "xai"];
+
+/// Addresses and client ids of a provider's logins; `None` for one without logins.
+pub fn identity(provider: &str) -> Option<Identity> {
+    Some(match provider {
+        "antigravity" => antigravity::login::identity(),
+        "claude" => claude::login::identity(),
+        "codex" => codex::login::identity(),
+        "gemini-cli" => gemini_cli::login::identity(),
+        "iflow" => iflow::login::identity(),
+        "kimi" => kimi::login::identity(),
+        "qwen" => qwen::login::identity(),
+        "vertex" => vertex::login::identity(),
+        "xai" => xai::login::identity(),
+        _ => return None,
+    })
+}
+
 /// What most providers mean by an error.
 pub(crate) fn judge(fault: &Fault) -> Retry {
     match fault.kind {
@@ -186,7 +212,7 @@ pub(crate) fn judge(fault: &Fault) -> Retry {
 }
 
 /// Our own name towards upstreams.
-const PRODUCT: &str = concat!("cli-proxy-api/", env!("CARGO_PKG_VERSION"));
+pub(crate) const PRODUCT: &str = concat!("cli-proxy-api/", env!("CARGO_PKG_VERSION"));
 
 /// Headers that every JSON request has.
 fn base_headers(operation: Operation) -> HeaderMap {
@@ -275,7 +301,14 @@ fn path_segment(model: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b'@' | b':' => {
                 path.push(char::from(byte));
             }
-            _ => path.push_str(&format!("%{byte:02X}")),
+            _ => {
+                path.push('%');
+                for nibble in [byte >> 4, byte & 0xF] {
+                    path.extend(
+                        char::from_digit(u32::from(nibble), 16).map(|digit| digit.to_ascii_uppercase()),
+                    );
+                }
+            }
         }
     }
     path

@@ -6,5 +6,5 @@
 mod select;
 mod table;
 
-pub use select::{Candidate, Decision, Skip, Strategy, select};
-pub use table::{Builder, Listed, Offer, Resolved, Table};
+pub use select::{Choice, Rank, Skip, State, Strategy, explain, select};
+pub use table::{Builder, Listed, Offer, Offers, Resolved, Table};

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use cliproxy_wire::catalog::Caps;
 use cliproxy_wire::model::Mode;
 use cliproxy_wire::reasoning::suffix;
 
-use crate::credential::Credential;
+use super::Rank;
+use crate::credential::{Credential, Pool, Seat};
 
 /// A credential's offer of a model.
 #[derive(Clone, Debug)]
@@ -20,6 +22,49 @@ pub struct Offer {
     pub caps: Arc<Caps>,
     /// Answers carry the client's name for the model even where the upstream reports another.
     pub forces_name: bool,
+    /// How the credential stands with this model.
+    pub seat: Seat,
+}
+
+/// Everybody who offers a model, highest priority first, then in the order of credential ids.
+#[derive(Clone, Debug)]
+pub struct Offers {
+    members: Vec<Offer>,
+    ranks: Vec<Rank>,
+    /// Where the last choice left off; shared with the tables before and after this one.
+    turn: Arc<AtomicU64>,
+}
+
+impl Offers {
+    fn new(turn: Arc<AtomicU64>) -> Self {
+        Self { members: Vec::new(), ranks: Vec::new(), turn }
+    }
+
+    /// Each offer.
+    pub fn members(&self) -> &[Offer] {
+        &self.members
+    }
+
+    /// The offers by priority.
+    pub fn ranks(&self) -> &[Rank] {
+        &self.ranks
+    }
+
+    /// The counter of turns.
+    pub fn turn(&self) -> &AtomicU64 {
+        &self.turn
+    }
+
+    fn finish(&mut self) {
+        let key = |offer: &Offer| (std::cmp::Reverse(offer.credential.priority), offer.credential.id.clone());
+        self.members.sort_by_cached_key(key);
+        let mut start = 0;
+        for rank in self.members.chunk_by(|a, b| a.credential.priority == b.credential.priority) {
+            let weights = rank.iter().map(|offer| offer.credential.weight);
+            self.ranks.push(Rank::new(start..start + rank.len(), weights));
+            start += rank.len();
+        }
+    }
 }
 
 /// A model as it is listed to clients.
@@ -42,7 +87,7 @@ pub struct Listed {
 /// All models of a configuration.
 #[derive(Debug, Default)]
 pub struct Table {
-    models: HashMap<Arc<str>, Vec<Offer>>,
+    models: HashMap<Arc<str>, Offers>,
     folded: HashMap<String, Arc<str>>,
     listed: Vec<Listed>,
     credentials: Vec<Arc<Credential>>,
@@ -56,16 +101,22 @@ pub struct Resolved<'t> {
     /// Reasoning wish of the suffix.
     pub suffix: Option<Mode>,
     /// Who offers it.
-    pub offers: &'t [Offer],
+    pub offers: &'t Offers,
 }
 
 /// Builds a [`Table`].
-#[derive(Debug, Default)]
-pub struct Builder {
+#[derive(Debug)]
+pub struct Builder<'p> {
     table: Table,
+    pool: &'p Pool,
 }
 
-impl Builder {
+impl<'p> Builder<'p> {
+    /// An empty table whose credentials take their seats in `pool`.
+    pub fn new(pool: &'p Pool) -> Self {
+        Self { table: Table::default(), pool }
+    }
+
     /// Adds a credential with its models: `(what is listed, name at the upstream, what it can do, forces the name)`.
     /// The prefix of the credential is applied here; with `only_prefixed` the bare name of prefixed ones is not offered.
     pub fn add(
@@ -76,34 +127,35 @@ impl Builder {
     ) {
         self.table.credentials.push(Arc::clone(credential));
         for (listed, upstream, caps, forces_name) in models {
-            let offer = Offer { credential: Arc::clone(credential), upstream, caps, forces_name };
+            let seat = self.pool.seat(credential, &upstream);
+            let offer = Offer { credential: Arc::clone(credential), upstream, caps, forces_name, seat };
             if let Some(prefix) = &credential.prefix {
                 let id: Arc<str> = format!("{prefix}/{}", listed.id).into();
-                self.offer(Listed { id, ..listed.clone() }, offer.clone());
+                self.offer(&Listed { id, ..listed.clone() }, offer.clone());
                 if only_prefixed && **prefix != *listed.id {
                     continue;
                 }
             }
-            self.offer(listed, offer);
+            self.offer(&listed, offer);
         }
     }
 
-    fn offer(&mut self, listed: Listed, offer: Offer) {
+    fn offer(&mut self, listed: &Listed, offer: Offer) {
         let table = &mut self.table;
         if !table.models.contains_key(&listed.id) {
             table.folded.entry(listed.id.to_lowercase()).or_insert_with(|| Arc::clone(&listed.id));
-            table.models.insert(Arc::clone(&listed.id), Vec::new());
+            table.models.insert(Arc::clone(&listed.id), Offers::new(self.pool.cursor(&listed.id)));
             table.listed.push(listed.clone());
         }
         if let Some(offers) = table.models.get_mut(&listed.id) {
-            offers.push(offer);
+            offers.members.push(offer);
         }
     }
 
-    /// The finished table: offers in the order of credential ids, the list in the order of names.
+    /// The finished table: offers by priority, the list in the order of names.
     pub fn finish(mut self) -> Table {
         for offers in self.table.models.values_mut() {
-            offers.sort_by(|a, b| a.credential.id.cmp(&b.credential.id));
+            offers.finish();
         }
         self.table.listed.sort_by(|a, b| a.id.cmp(&b.id));
         self.table
@@ -151,8 +203,8 @@ impl Table {
     }
 
     /// Who offers the listed model `id`.
-    pub fn offers(&self, id: &str) -> &[Offer] {
-        self.models.get(id).map_or(&[], Vec::as_slice)
+    pub fn offers(&self, id: &str) -> Option<&Offers> {
+        self.models.get(id)
     }
 
     /// All credentials.

@@ -149,12 +149,10 @@ impl Style {
         Self { format: opened.format(), is_stream: opened.is_stream(), is_array: opened.is_array() }
     }
 
-    /// Blank lines are borne by every client before the first event; white space is legal before JSON.
     fn beat(self) -> Bytes {
-        match (self.is_stream, self.format) {
-            (true, Format::Chat | Format::Responses) => Bytes::from_static(b": keep-alive\n\n"),
-            (true | false, _) => Bytes::from_static(b"\n"),
-        }
+        // White space is legal before JSON.
+        let is_events = self.is_stream && !self.is_array;
+        Bytes::from_static(if is_events { self.format.early_sign_of_life() } else { b"\n" })
     }
 
     fn failure(self, failure: &Failure, id: &str) -> Bytes {

@@ -89,12 +89,16 @@ fn listing(app: &App, shape: Shape, request: &Request) -> Response {
         Shape::OpenAi => {
             root.str("object", "list");
             root.array("data", |data| {
-                listed.iter().for_each(|model| data.object(|object| openai(object, model)));
+                for model in listed {
+                    data.object(|object| openai(object, model));
+                }
             });
         }
         Shape::Claude => {
             root.array("data", |data| {
-                listed.iter().for_each(|model| data.object(|object| claude(object, model)));
+                for model in listed {
+                    data.object(|object| claude(object, model));
+                }
             });
             root.bool("has_more", false);
             root.str("first_id", listed.first().map_or("", |model| &model.id));
@@ -102,7 +106,9 @@ fn listing(app: &App, shape: Shape, request: &Request) -> Response {
         }
         Shape::Gemini => {
             root.array("models", |models| {
-                listed.iter().for_each(|model| models.object(|object| gemini(object, model)));
+                for model in listed {
+                    models.object(|object| gemini(object, model));
+                }
             });
         }
         Shape::Codex => {

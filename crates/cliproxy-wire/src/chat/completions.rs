@@ -224,6 +224,6 @@ impl StreamEncoder for Encoder {
     }
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b": keep-alive\n\n");
+        out.extend_from_slice(Format::Chat.sign_of_life());
     }
 }

@@ -12,14 +12,14 @@ pub(super) fn invite(address: SocketAddr, is_open: bool) {
 fn text(address: SocketAddr, is_open: bool) -> String {
     let base = format!("http://{address}");
     let key = if is_open { "demo" } else { "YOUR-CLIENT-KEY" };
-    let mut models = String::new();
-    for model in MODELS {
-        models.push_str(&format!("  {:<13} {}\n", model.name, model.about));
-    }
+    let models: Vec<String> =
+        MODELS.iter().map(|model| format!("  {:<13} {}", model.name, model.about)).collect();
+    let models = models.join("\n");
     format!(
         r#"
 The demo provider is on. Its models:
 {models}
+
 OpenAI Chat:
   curl -N {base}/v1/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
     -d '{{"model":"demo-echo","stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'

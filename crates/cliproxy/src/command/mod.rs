@@ -11,10 +11,10 @@ use cliproxy_core::config::{Overrides, Source};
 use crate::arguments::{Arguments, Command};
 
 /// Runs what the command line asks.
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        Some(Command::Check) => Ok(check::run(&source(&arguments))),
-        Some(Command::Serve) | None => serve::run(&arguments),
+        Some(Command::Check) => Ok(check::run(&source(arguments))),
+        Some(Command::Serve) | None => serve::run(arguments),
     }
 }
 

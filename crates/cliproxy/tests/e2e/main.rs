@@ -1,5 +1,5 @@
 //! The real binary on loopback against scripted upstreams.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod combination;
 mod demo;

@@ -6,15 +6,15 @@ use bytes::Bytes;
 use cliproxy_testkit::{Gateway, Received, Script, Upstream};
 use serde_json::{Value, json};
 
-pub const FORMATS: [&str; 4] = ["chat", "responses", "claude", "gemini"];
-pub const TEXT: &str = "Grüße 🌤";
+pub(crate) const FORMATS: [&str; 4] = ["chat", "responses", "claude", "gemini"];
+pub(crate) const TEXT: &str = "Grüße 🌤";
 
-pub fn start(config: &str, arguments: &[&str]) -> Gateway {
+pub(crate) fn start(config: &str, arguments: &[&str]) -> Gateway {
     Gateway::start(Path::new(env!("CARGO_BIN_EXE_cli-proxy-api")), config, arguments)
 }
 
 /// A configuration that offers the model `up` at `upstream`, which speaks `format`.
-pub fn config(format: &str, upstream: &Upstream) -> String {
+pub(crate) fn config(format: &str, upstream: &Upstream) -> String {
     let url = upstream.url();
     let models = "models: [{name: up, alias: up}]";
     match format {
@@ -31,7 +31,7 @@ pub fn config(format: &str, upstream: &Upstream) -> String {
     }
 }
 
-pub fn request(format: &str, model: &str, is_stream: bool) -> (String, Value) {
+pub(crate) fn request(format: &str, model: &str, is_stream: bool) -> (String, Value) {
     match format {
         "chat" => (
             "/v1/chat/completions".into(),
@@ -52,7 +52,7 @@ pub fn request(format: &str, model: &str, is_stream: bool) -> (String, Value) {
     }
 }
 
-pub async fn post(gateway: &Gateway, path: &str, body: &Value) -> (u16, String) {
+pub(crate) async fn post(gateway: &Gateway, path: &str, body: &Value) -> (u16, String) {
     let answer = reqwest::Client::new()
         .post(format!("{}{path}", gateway.url()))
         .header("content-type", "application/json")
@@ -64,7 +64,7 @@ pub async fn post(gateway: &Gateway, path: &str, body: &Value) -> (u16, String) 
 }
 
 /// Whether a request to a scripted upstream asks for a stream.
-pub fn asks_stream(received: &Received) -> bool {
+pub(crate) fn asks_stream(received: &Received) -> bool {
     if received.path.contains("streamGenerateContent") {
         return true;
     }
@@ -72,7 +72,7 @@ pub fn asks_stream(received: &Received) -> bool {
 }
 
 /// A whole answer with [`TEXT`], ten tokens read and five written.
-pub fn body(format: &str) -> Value {
+pub(crate) fn body(format: &str) -> Value {
     match format {
         "chat" => json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "up",
             "choices": [{"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}],
@@ -94,7 +94,7 @@ pub fn body(format: &str) -> Value {
 }
 
 /// The same as a stream.
-pub fn events(format: &str) -> String {
+pub(crate) fn events(format: &str) -> String {
     let frame = |value: Value| format!("data: {value}\n\n");
     let named = |value: Value| format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap());
     match format {
@@ -167,7 +167,7 @@ pub fn events(format: &str) -> String {
 }
 
 /// Answers in `format`, as asked, with the stream in pieces of seven bytes.
-pub fn answering(format: &'static str) -> impl Fn(&Received) -> Script + Send + Sync {
+pub(crate) fn answering(format: &'static str) -> impl Fn(&Received) -> Script + Send + Sync {
     move |received| {
         if !asks_stream(received) {
             return Script::json(200, body(format).to_string());
@@ -182,7 +182,7 @@ fn data(stream: &str) -> Vec<Value> {
 }
 
 /// The text that a client of `format` reads out of an answer.
-pub fn text_of(format: &str, is_stream: bool, answer: &str) -> String {
+pub(crate) fn text_of(format: &str, is_stream: bool, answer: &str) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if !is_stream {
         let value: Value = serde_json::from_str(answer).unwrap();
@@ -205,7 +205,7 @@ pub fn text_of(format: &str, is_stream: bool, answer: &str) -> String {
 }
 
 /// Whether a stream ends with its format's mark of success.
-pub fn is_complete(format: &str, stream: &str) -> bool {
+pub(crate) fn is_complete(format: &str, stream: &str) -> bool {
     match format {
         "chat" => stream.ends_with("data: [DONE]\n\n"),
         "responses" => stream.contains("event: response.completed\n"),

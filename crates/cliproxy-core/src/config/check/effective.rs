@@ -11,7 +11,7 @@ use super::outline::Outline;
 use crate::config::file::ImageGeneration;
 use crate::config::pattern::Pattern;
 use crate::config::settings::{
-    Alias, BaseUrl, Common, Compatible, ErrorRule, Expression, Header, HeaderSource, KeyEntry, ManagementKey,
+    Alias, BaseUrl, Compatible, Entry, ErrorRule, Expression, Header, HeaderSource, KeyEntry, ManagementKey,
     MappingSource, Model, Proxy, Settings, Thinking,
 };
 use crate::secret::Secret;
@@ -205,7 +205,7 @@ fn compatible(outline: &mut Outline, entry: &Compatible) {
     common(outline, &entry.common, true);
 }
 
-fn common(outline: &mut Outline, common: &Common, is_compatible: bool) {
+fn common(outline: &mut Outline, common: &Entry, is_compatible: bool) {
     outline.plain("priority", common.priority);
     outline.optional("prefix", common.prefix.as_deref());
     outline.section("headers", |outline| {

@@ -1,4 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
+//! The report of `check`, against whole configurations.
+#![expect(clippy::disallowed_methods, reason = "a test's own files need no atomic writer")]
 
 use super::*;
 use crate::config::env::Fixed;

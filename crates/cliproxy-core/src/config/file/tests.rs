@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! Reading `config.yaml` as written: tolerance, positions, suggestions.
 
 use proptest::strategy::Strategy;
 

@@ -1,5 +1,6 @@
 //! When a rule applies.
 
+use cliproxy_wire::Format;
 use cliproxy_wire::json::patch::Path;
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
@@ -25,6 +26,16 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// The name that rules have for a wire format.
+    pub fn of(format: Format) -> Self {
+        match format {
+            Format::Chat => Self::OpenAi,
+            Format::Responses => Self::Responses,
+            Format::Claude => Self::Claude,
+            Format::Gemini => Self::Gemini,
+        }
+    }
+
     fn parse(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "openai" | "chat" | "openai-chat" | "openai-compatibility" => Some(Self::OpenAi),

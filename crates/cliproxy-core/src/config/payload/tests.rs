@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! Payload rules against bodies.
 
 use http::{HeaderMap, HeaderValue};
 

@@ -41,7 +41,7 @@ pub struct Keys {
 
 /// What all kinds of entries have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Common {
+pub struct Entry {
     /// Where the entry was written.
     pub origin: Origin,
     /// Root of the upstream's addresses.
@@ -80,7 +80,7 @@ pub struct KeyEntry {
     /// Move system messages to the top.
     pub rebuild_mid_system_message: bool,
     /// The rest.
-    pub common: Common,
+    pub common: Entry,
 }
 
 /// One OpenAI-compatible upstream.
@@ -95,7 +95,7 @@ pub struct Compatible {
     /// Send a prompt cache key.
     pub support_prompt_cache_key: bool,
     /// The rest.
-    pub common: Common,
+    pub common: Entry,
 }
 
 impl Compatible {
@@ -195,7 +195,7 @@ fn key_list(list: Option<&Placed<List<file::KeyEntry>>>, kind: Kind, report: &mu
 fn key_entry(entry: &Placed<file::KeyEntry>, kind: Kind, report: &mut Report) -> Option<KeyEntry> {
     let key = secret(entry.api_key.as_ref(), report);
     let base_url = base_url(entry.base_url.as_ref(), report);
-    let common = Common {
+    let common = Entry {
         origin: entry.origin.clone(),
         base_url: base_url.unwrap_or_else(|| BaseUrl::known(kind.base_url)),
         priority: entry.priority.as_ref().map_or(0, |member| member.value),
@@ -281,7 +281,7 @@ fn compatible(entry: &Placed<file::CompatibleEntry>, report: &mut Report) -> Opt
         is_disabled,
         keys,
         support_prompt_cache_key: is_on(entry.support_prompt_cache_key.as_ref()),
-        common: Common {
+        common: Entry {
             origin: entry.origin.clone(),
             base_url: base_url?,
             priority: entry.priority.as_ref().map_or(0, |member| member.value),

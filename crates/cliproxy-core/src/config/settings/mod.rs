@@ -26,7 +26,7 @@ use std::path::PathBuf;
 pub use amp::{Amp, Mapping, MappingSource};
 pub use base_url::BaseUrl;
 pub use credential::{
-    Common, Compatible, CompatibleKey, Header, HeaderSource, KeyEntry, Keys, LARGEST_WEIGHT,
+    Compatible, CompatibleKey, Entry, Header, HeaderSource, KeyEntry, Keys, LARGEST_WEIGHT,
 };
 pub use error_rule::{Action, ErrorRule, Expression};
 pub use limits::{Streaming, Timeouts};

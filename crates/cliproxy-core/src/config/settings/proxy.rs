@@ -93,6 +93,15 @@ impl Proxy {
         if *self == Self::Inherit { wider.clone() } else { self.clone() }
     }
 
+    /// A name that tells ways apart and shows nothing of them.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Inherit => "inherit".to_owned(),
+            Self::Direct => "direct".to_owned(),
+            Self::Url(url) => cliproxy_wire::id::hex("proxy-", 16, &[url.expose()]),
+        }
+    }
+
     /// A form that people may see.
     pub fn redacted(&self) -> String {
         match self {

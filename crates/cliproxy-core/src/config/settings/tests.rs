@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! From the file as written to checked settings.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

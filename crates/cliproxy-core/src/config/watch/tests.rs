@@ -1,4 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
+//! Reload against real files that are edited, replaced and removed.
+#![expect(clippy::disallowed_methods, reason = "a test's own files need no atomic writer")]
 
 use std::fs;
 

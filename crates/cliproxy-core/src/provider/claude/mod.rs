@@ -2,6 +2,8 @@
 //!
 //! Anthropic's own host takes the key as `x-api-key`, every other base as a bearer token; never both.
 
+pub(crate) mod login;
+
 use std::collections::BTreeSet;
 
 use cliproxy_wire::Format;

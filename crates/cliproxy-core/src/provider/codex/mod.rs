@@ -1,5 +1,7 @@
 //! Responses-compatible services with a key: `{base}/responses`.
 
+pub(crate) mod login;
+
 use cliproxy_wire::Format;
 
 use super::{Job, Operation, Provider, base_headers, bearer, configured_headers, copy_headers, post};

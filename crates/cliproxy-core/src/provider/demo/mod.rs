@@ -74,6 +74,7 @@ pub fn credential() -> Credential {
         priority: 0,
         weight: 1,
         // A fault model must fail the same way every time.
+        concurrency: None,
         never_rests: true,
         request_retry: Some(0),
         profile: Arc::new(Profile { name: "demo", ..Profile::claude() }),

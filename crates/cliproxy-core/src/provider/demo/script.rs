@@ -198,7 +198,6 @@ impl Script {
                 namespace: None,
                 kind: CallKind::Function,
                 native: None,
-                caller: None,
                 opaque: None,
             };
             play.words(kind, arguments, None, Delta::Arguments);
@@ -243,13 +242,11 @@ impl Play {
         delta: impl Fn(String) -> Delta,
     ) -> bool {
         self.push(Event::BlockStart { candidate: 0, block: self.block, kind });
-        let mut said = 0u64;
-        for word in text.split_inclusive(char::is_whitespace) {
+        for (said, word) in (0u64..).zip(text.split_inclusive(char::is_whitespace)) {
             if limit.is_some_and(|limit| said >= limit) {
                 return true;
             }
             self.delta(delta(word.to_owned()));
-            said += 1;
             self.words += 1;
         }
         false
@@ -313,9 +310,10 @@ fn echo(request: &Request, said: &str) -> String {
     let images = request.turns.last().map_or(0, |turn| {
         turn.blocks.iter().filter(|block| matches!(block.content, Content::Image(_))).count()
     });
-    let mut text = if said.is_empty() { "You said nothing.".to_owned() } else { format!("You said: {said}") };
-    if images > 0 {
-        text.push_str(&format!(" (and sent {images} image{})", if images == 1 { "" } else { "s" }));
+    let text = if said.is_empty() { "You said nothing.".to_owned() } else { format!("You said: {said}") };
+    match images {
+        0 => text,
+        1 => format!("{text} (and sent 1 image)"),
+        _ => format!("{text} (and sent {images} images)"),
     }
-    text
 }

@@ -1,5 +1,7 @@
 //! Vertex-compatible services with a key: `{base}/v1/publishers/google/models/{model}:{method}`.
 
+pub(crate) mod login;
+
 use super::gemini::{is_format_header, method};
 use super::{Job, Provider, base_headers, configured_headers, copy_headers, key_header, path_segment, post};
 use crate::credential::Credential;

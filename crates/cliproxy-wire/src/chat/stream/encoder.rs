@@ -6,6 +6,7 @@
 use crate::chat::{annotation, detail, head, response, stop};
 use crate::codec::{ClientContext, StreamEncoder};
 use crate::fault;
+use crate::format::Format;
 use crate::json::{self, Object, Raw};
 use crate::model::{
     Anchor, Annotation, Audio, Block, BlockKind, CallKind, CandidateMeta, Channel, Content, Delta, Event,
@@ -547,7 +548,7 @@ impl Encoder {
 
     fn end(&mut self, out: &mut Vec<u8>) {
         if !self.is_started {
-            self.start(&Response::new(crate::format::Format::Chat), out);
+            self.start(&Response::new(Format::Chat), out);
         }
         self.choices.sort_by_key(|choice| choice.index);
         for choice in &self.choices {
@@ -659,6 +660,6 @@ impl StreamEncoder for Encoder {
     }
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b": keep-alive\n\n");
+        out.extend_from_slice(Format::Chat.sign_of_life());
     }
 }

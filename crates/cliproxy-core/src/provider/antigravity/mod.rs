@@ -1,0 +1,3 @@
+//! Antigravity: Google's Code Assist by an Antigravity login.
+
+pub(crate) mod login;

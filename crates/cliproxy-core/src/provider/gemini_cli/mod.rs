@@ -1,0 +1,3 @@
+//! Gemini CLI: Google's Code Assist by the login of its command line client.
+
+pub(crate) mod login;

@@ -1,0 +1,3 @@
+//! Kimi Code: Moonshot's coding service by its device login.
+
+pub(crate) mod login;

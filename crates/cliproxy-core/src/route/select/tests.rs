@@ -1,0 +1,169 @@
+//! The choice among candidates.
+
+use std::time::Duration;
+
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+use tokio::time::Instant;
+
+use super::*;
+use crate::credential::Why;
+
+const STRATEGIES: [Strategy; 3] = [Strategy::RoundRobin, Strategy::FillFirst, Strategy::WeightedRoundRobin];
+
+fn block(why: Why) -> Block {
+    Block { until: Instant::now() + Duration::from_secs(9), why, scope: Scope::Model }
+}
+
+fn out(why: Why) -> State {
+    State::of(Stand::Resting(block(why)))
+}
+
+fn one_rank(weights: &[u32]) -> Vec<Rank> {
+    vec![Rank::new(0..weights.len(), weights.iter().copied())]
+}
+
+/// The candidates chosen on `count` turns.
+fn chosen(ranks: &[Rank], strategy: Strategy, count: u64, state: impl Fn(usize) -> State) -> Vec<usize> {
+    let mut turn = 0;
+    (0..count)
+        .map(|_| {
+            let choice = select(ranks, strategy, turn, None, &state).unwrap();
+            turn = choice.next_turn;
+            choice.index
+        })
+        .collect()
+}
+
+#[test]
+fn round_robin_goes_round() {
+    assert_eq!(chosen(&one_rank(&[1; 3]), Strategy::RoundRobin, 6, |_| State::Free), [0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn the_neighbor_of_one_that_rests_does_not_get_its_turns() {
+    let state = |index| if index == 1 { out(Why::Quota) } else { State::Free };
+    assert_eq!(chosen(&one_rank(&[1; 4]), Strategy::RoundRobin, 6, state), [0, 2, 3, 0, 2, 3]);
+}
+
+#[test]
+fn fill_first_stays_until_the_first_rests() {
+    let ranks = one_rank(&[1; 2]);
+    assert_eq!(chosen(&ranks, Strategy::FillFirst, 3, |_| State::Free), [0, 0, 0]);
+    let state = |index| if index == 0 { out(Why::Quota) } else { State::Free };
+    assert_eq!(chosen(&ranks, Strategy::FillFirst, 2, state), [1, 1]);
+}
+
+#[test]
+fn a_lower_priority_serves_only_when_the_higher_is_exhausted() {
+    let ranks = [Rank::new(0..1, [1].into_iter()), Rank::new(1..2, [1].into_iter())];
+    let (choice, skipped) = explain(&ranks, Strategy::RoundRobin, 1, None, |_| State::Free);
+    assert_eq!(choice.unwrap().index, 0);
+    assert_eq!(skipped, [(1, Skip::LowerPriority)]);
+    let state = |index| if index == 0 { State::Out(Skip::Tried) } else { State::Free };
+    assert_eq!(select(&ranks, Strategy::RoundRobin, 1, None, state).unwrap().index, 1);
+}
+
+#[test]
+fn a_passing_fault_excludes_only_while_others_are_well() {
+    let ranks = one_rank(&[1; 2]);
+    let state = |index| if index == 0 { out(Why::Transient) } else { State::Free };
+    assert_eq!(chosen(&ranks, Strategy::RoundRobin, 2, state), [1, 1]);
+    assert_eq!(select(&ranks, Strategy::RoundRobin, 0, None, |_| out(Why::Transient)).unwrap().index, 0);
+    assert_eq!(select(&ranks, Strategy::RoundRobin, 0, None, |_| out(Why::Quota)), None);
+}
+
+#[test]
+fn a_conversation_stays_with_its_candidate_and_takes_no_turn() {
+    let ranks = one_rank(&[1; 3]);
+    let choice = select(&ranks, Strategy::RoundRobin, 0, Some(2), |_| State::Free).unwrap();
+    assert_eq!(choice, Choice { index: 2, next_turn: 0 });
+    let (_, skipped) = explain(&ranks, Strategy::RoundRobin, 0, Some(2), |_| State::Free);
+    assert_eq!(skipped, [(0, Skip::Elsewhere), (1, Skip::Elsewhere)]);
+    let state = |index| if index == 2 { out(Why::Quota) } else { State::Free };
+    assert_eq!(select(&ranks, Strategy::RoundRobin, 0, Some(2), state).unwrap().index, 0);
+}
+
+proptest! {
+    #[test]
+    fn weights_are_met_exactly_over_one_cycle(weights in proptest::collection::vec(0u32..9, 1..6)) {
+        let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        let ranks = one_rank(&weights);
+        let mut counts = vec![0u32; weights.len()];
+        for index in chosen(&ranks, Strategy::WeightedRoundRobin, total, |_| State::Free) {
+            counts[index] += 1;
+        }
+        prop_assert_eq!(counts, weights);
+    }
+
+    #[test]
+    fn round_robin_is_fair_to_those_who_are_free(free in proptest::collection::vec(any::<bool>(), 1..12), cycles in 1u64..5) {
+        let ranks = one_rank(&vec![1; free.len()]);
+        let ready = free.iter().filter(|is_free| **is_free).count();
+        if ready == 0 {
+            return Ok(());
+        }
+        let state = |index: usize| if free[index] { State::Free } else { out(Why::Quota) };
+        let mut counts = vec![0u64; free.len()];
+        for index in chosen(&ranks, Strategy::RoundRobin, cycles * u64::try_from(ready).unwrap(), state) {
+            counts[index] += 1;
+        }
+        for (index, is_free) in free.iter().enumerate() {
+            prop_assert_eq!(counts[index], if *is_free { cycles } else { 0 });
+        }
+    }
+
+    #[test]
+    fn by_weight_nobody_starves_while_others_rest(
+        members in proptest::collection::vec((1u32..9, any::<bool>()), 1..8),
+    ) {
+        let weights: Vec<u32> = members.iter().map(|(weight, _)| *weight).collect();
+        let state = |index: usize| if members[index].1 { State::Free } else { out(Why::Quota) };
+        if !members.iter().any(|(_, is_free)| *is_free) {
+            return Ok(());
+        }
+        let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        let seen = chosen(&one_rank(&weights), Strategy::WeightedRoundRobin, total, state);
+        for (index, (_, is_free)) in members.iter().enumerate() {
+            prop_assert_eq!(seen.contains(&index), *is_free);
+        }
+    }
+
+    #[test]
+    fn every_candidate_is_either_chosen_or_explained(
+        ranks in proptest::collection::vec(proptest::collection::vec((0u32..3, 0u8..8), 1..5), 0..4),
+        turn in any::<u64>(),
+        bound in proptest::option::of(0usize..12),
+    ) {
+        let mut start = 0;
+        let built: Vec<Rank> = ranks
+            .iter()
+            .map(|members| {
+                let range = start..start + members.len();
+                start = range.end;
+                Rank::new(range, members.iter().map(|(weight, _)| *weight))
+            })
+            .collect();
+        let flat: Vec<(u32, u8)> = ranks.concat();
+        let state = |index: usize| match flat[index].1 {
+            0 => out(Why::Unauthorized),
+            1 => out(Why::Quota),
+            2 => out(Why::Transient),
+            3 => State::Out(Skip::Tried),
+            4 => State::of(Stand::Busy),
+            5 => State::of(Stand::OnTrial(block(Why::Quota))),
+            _ => State::Free,
+        };
+        let bound = bound.filter(|&index| index < flat.len());
+        for strategy in STRATEGIES {
+            let (choice, skipped) = explain(&built, strategy, turn, bound, state);
+            prop_assert_eq!(choice, select(&built, strategy, turn, bound, state));
+            let mut seen: Vec<_> = skipped.iter().map(|(index, _)| *index).collect();
+            seen.extend(choice.map(|choice| choice.index));
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..flat.len()).collect::<Vec<_>>());
+            if let Some(choice) = choice {
+                prop_assert!(!matches!(state(choice.index), State::Out(_)));
+            }
+        }
+    }
+}
