@@ -198,6 +198,7 @@ impl Script {
                 namespace: None,
                 kind: CallKind::Function,
                 native: None,
+                caller: None,
                 opaque: None,
             };
             play.words(kind, arguments, None, Delta::Arguments);
