@@ -100,7 +100,8 @@ pub fn relay(data: &[u8]) {
         let plain = run(format, &Changes::default(), &[]);
         assert_eq!(run(format, &Changes::default(), &[at]), plain);
         if plain.1 == Some(Ending::Stream) && !plain.0.is_empty() {
-            assert_eq!(plain.0, data);
+            // Only a frame that was cut may be missing.
+            assert!(data.starts_with(&plain.0) && (plain.3 || plain.0 == data));
         }
         let changes = Changes {
             model: Some("alias".to_owned()),

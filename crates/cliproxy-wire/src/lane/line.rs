@@ -77,13 +77,13 @@ impl Lines {
         self.held.extend_from_slice(chunk.get(at..).unwrap_or_default());
     }
 
-    /// The rest, when the stream ended as it should; a cut line would only break the client's parser.
-    pub(super) fn finish(&mut self, is_complete: bool, out: &mut Vec<Bytes>) {
+    /// The rest, when the stream ended as it should.
+    pub(super) fn finish(&mut self, out: &mut Vec<Bytes>) {
         let line = std::mem::take(&mut self.held);
-        if is_complete && !line.is_empty() {
+        if !line.is_empty() {
             self.whole(line, out);
         }
-        if is_complete && let Some(data) = self.gathered.take() {
+        if let Some(data) = self.gathered.take() {
             emit(out, self.joined(&data).into());
         }
     }

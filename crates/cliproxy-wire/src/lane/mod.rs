@@ -6,6 +6,7 @@
 //! [`Relay`] and [`body`] pass the answer on and read along. What to choose, and where to send, is for the engine.
 
 mod edit;
+mod gate;
 mod history;
 mod line;
 mod peek;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::edit::Changes;
+use super::gate::Gate;
 use super::line::{Lines, emit};
 use super::tap::{Progress, Tap};
 use crate::fault::{self, Fault};
@@ -23,8 +24,6 @@ pub struct Relay {
     reader: StreamReader,
     tap: Tap,
     output: Output,
-    /// The last bytes that came out, to know whether a line is open.
-    tail: [u8; 2],
     is_array_open: bool,
 }
 
@@ -32,10 +31,12 @@ pub struct Relay {
 enum Output {
     /// White space that came before anything that says what the body is.
     Undecided(Vec<Bytes>),
-    /// Lane 1.
-    Untouched { is_sse: bool },
+    /// Lane 1, events.
+    Events(Gate),
+    /// Lane 1, a JSON array.
+    Array,
     /// Lane 2, event stream in and out.
-    Lines(Lines),
+    Lines(Gate, Lines),
     /// Lane 2, element by element, written as events or as an array.
     Elements { is_sse: bool },
     /// No stream.
@@ -51,7 +52,6 @@ impl Relay {
             reader: StreamReader::new(limit),
             tap: Tap::new(format),
             output: Output::Undecided(Vec::new()),
-            tail: *b"\n\n",
             is_array_open: false,
         }
     }
@@ -74,7 +74,7 @@ impl Relay {
 
     /// Whether what came out so far ends with a whole frame, so that a sign of life may follow.
     pub fn is_between_frames(&self) -> bool {
-        matches!(self.tail, [b'\n' | b'\r', b'\n'] | [b'\r', b'\r'])
+        !matches!(self.output, Output::Array)
     }
 
     /// Takes the next chunk; what is to be sent comes to `out`.
@@ -82,15 +82,15 @@ impl Relay {
     /// # Errors
     /// When a frame is too large; nothing more comes out.
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), Fault> {
-        let first = out.len();
         let mut elements = Vec::new();
         self.read(&chunk, &mut elements)?;
         let waiting = self.decide();
         for chunk in waiting.into_iter().flatten().chain(Some(chunk)) {
             match &mut self.output {
                 Output::Undecided(waiting) => waiting.push(chunk),
-                Output::Untouched { .. } => emit(out, chunk),
-                Output::Lines(lines) => lines.push(&chunk, out),
+                Output::Events(gate) => emit(out, gate.push(chunk)),
+                Output::Array => emit(out, chunk),
+                Output::Lines(gate, lines) => lines.push(&gate.push(chunk), out),
                 Output::Elements { .. } | Output::Nothing => {}
             }
         }
@@ -98,7 +98,6 @@ impl Relay {
             let bytes = self.elements(elements, is_sse);
             emit(out, bytes);
         }
-        self.remember(out.get(first..).unwrap_or_default());
         Ok(())
     }
 
@@ -126,13 +125,11 @@ impl Relay {
         let waiting = std::mem::take(waiting);
         let wants_sse = self.changes.is_sse.unwrap_or(shape == Shape::Events);
         self.output = match shape {
-            Shape::Events if wants_sse && !self.changes.has_edits() => {
-                Output::Untouched { is_sse: wants_sse }
+            Shape::Events if wants_sse && !self.changes.has_edits() => Output::Events(Gate::new()),
+            Shape::Events if wants_sse => {
+                Output::Lines(Gate::new(), Lines::new(self.format, self.changes.clone()))
             }
-            Shape::Events if wants_sse => Output::Lines(Lines::new(self.format, self.changes.clone())),
-            Shape::Array if !wants_sse && !self.changes.has_edits() => {
-                Output::Untouched { is_sse: wants_sse }
-            }
+            Shape::Array if !wants_sse && !self.changes.has_edits() => Output::Array,
             Shape::Events | Shape::Array => Output::Elements { is_sse: wants_sse },
             Shape::Object | Shape::Markup => Output::Nothing,
         };
@@ -160,21 +157,11 @@ impl Relay {
         bytes.extend_from_slice(if is_first { b"[" } else { b",\n" });
     }
 
-    fn remember(&mut self, sent: &[Bytes]) {
-        for bytes in sent {
-            for byte in bytes.iter().skip(bytes.len().saturating_sub(2)) {
-                let [_, last] = self.tail;
-                self.tail = [last, *byte];
-            }
-        }
-    }
-
     /// The upstream's stream is over; what is left comes to `out`.
     ///
     /// # Errors
     /// When the body was no stream but a page.
     pub fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<Ending, Fault> {
-        let first = out.len();
         let mut elements = Vec::new();
         let tap = &mut self.tap;
         let is_undecided = matches!(self.output, Output::Undecided(_));
@@ -189,19 +176,24 @@ impl Relay {
         if matches!(self.output, Output::Nothing) && ending == Ending::Stream {
             self.output = Output::Elements { is_sse: self.changes.is_sse.unwrap_or(true) };
         }
+        // A frame that was cut would only break the client's parser.
+        let is_complete = self.tap.is_complete();
         match &mut self.output {
-            Output::Lines(lines) => lines.finish(self.tap.is_complete(), out),
+            Output::Events(gate) if is_complete => emit(out, gate.finish()),
+            Output::Lines(gate, lines) if is_complete => {
+                lines.push(&gate.finish(), out);
+                lines.finish(out);
+            }
             Output::Elements { is_sse } => {
                 let is_sse = *is_sse;
                 let mut bytes = Vec::from(self.elements(elements, is_sse));
-                if !is_sse && self.tap.is_complete() {
+                if !is_sse && is_complete {
                     self.close(&mut bytes);
                 }
                 emit(out, bytes.into());
             }
-            Output::Undecided(_) | Output::Untouched { .. } | Output::Nothing => {}
+            _ => {}
         }
-        self.remember(out.get(first..).unwrap_or_default());
         Ok(ending)
     }
 
@@ -216,11 +208,12 @@ impl Relay {
     pub fn fail(&mut self, fault: &Fault, request_id: &str) -> Bytes {
         let mut out = Vec::new();
         let is_array = match self.output {
-            Output::Elements { is_sse } | Output::Untouched { is_sse } => !is_sse,
+            Output::Elements { is_sse } => !is_sse,
+            Output::Array => true,
             _ => self.changes.is_sse == Some(false),
         };
         if is_array {
-            if matches!(self.output, Output::Untouched { .. }) {
+            if matches!(self.output, Output::Array) {
                 out.extend_from_slice(b",\n");
             } else {
                 self.separate(&mut out);
@@ -229,12 +222,6 @@ impl Relay {
             out.push(b']');
             return out.into();
         }
-        // A frame that was cut is ended, so that it does not swallow the error.
-        out.extend_from_slice(match self.tail {
-            [b'\n' | b'\r', b'\n'] | [b'\r', b'\r'] => b"",
-            [_, b'\n'] => b"\n",
-            _ => b"\n\n",
-        });
         match self.format {
             Format::Chat => sse::data(&mut out, |out| fault::write_chat_error(out, fault)),
             Format::Gemini => sse::data(&mut out, |out| fault::write_gemini_error(out, fault)),
@@ -431,8 +418,8 @@ mod tests {
                 "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n",
                 "data: {\"error\":{\"message\":",
             ),
-            (Format::Claude, "event: ping\ndata: {}\n", "\nevent: error\ndata: {\"type\":\"error\""),
-            (Format::Gemini, "data: {\"cand", "\n\ndata: {\"error\":{\"code\":502"),
+            (Format::Claude, "event: ping\ndata: {}\n", "event: error\ndata: {\"type\":\"error\""),
+            (Format::Gemini, "data: {\"cand", "data: {\"error\":{\"code\":502"),
             (Format::Gemini, "[{\"candidates\":[]}", ",\n{\"error\":{\"code\":502"),
             (
                 Format::Responses,

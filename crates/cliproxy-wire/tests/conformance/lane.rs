@@ -414,7 +414,11 @@ proptest! {
                 relay.push(Bytes::copy_from_slice(piece), &mut out).unwrap();
             }
             if matches!(relay.finish(&mut out), Ok(Ending::Stream)) && !out.is_empty() {
-                prop_assert_eq!(out.concat(), text.as_bytes());
+                // Only a frame that was cut may be missing.
+                let passed = String::from_utf8(out.concat()).unwrap();
+                prop_assert!(text.starts_with(&passed), "{:?}", passed);
+                let rest = text[passed.len()..].replace("\r\n", "\n").replace('\r', "\n");
+                prop_assert!(rest.is_empty() || (relay.is_truncated() && !rest.contains("\n\n")), "{:?}", rest);
             }
             let changes = Changes { model: Some("m".to_owned()), hides_usage: true, envelope: AnswerEnvelope::Wrap, is_sse: None };
             let mut relay = Relay::new(format, changes, LIMIT);
