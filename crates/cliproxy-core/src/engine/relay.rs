@@ -96,6 +96,7 @@ impl Plan {
             })),
             held: Vec::new(),
             fault: None,
+            has_failed: false,
             usage: None,
         }
     }
@@ -139,6 +140,8 @@ pub(super) struct RelayPipe {
     /// Bytes before the answer has begun: an error among them may still be another credential's chance.
     held: Vec<Bytes>,
     fault: Option<Fault>,
+    /// The gateway has said the fault: nothing may follow.
+    has_failed: bool,
     usage: Option<Usage>,
 }
 
@@ -183,6 +186,7 @@ impl RelayPipe {
             out.push(self.relay.fail(&fault, &self.request_id));
         }
         self.fault.get_or_insert(fault);
+        self.has_failed = true;
     }
 
     /// A whole body in answer to a stream request.
@@ -219,8 +223,9 @@ impl RelayPipe {
             || self.usage.is_some()
     }
 
+    /// An error that the upstream says in its stream passes with what the upstream has to say after it.
     pub(super) fn is_over(&self) -> bool {
-        self.fault.is_some()
+        self.has_failed || (self.fault.is_some() && !self.has_begun())
     }
 
     pub(super) fn fault(&self) -> Option<&Fault> {
