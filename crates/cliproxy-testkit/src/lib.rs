@@ -10,6 +10,7 @@
 )]
 
 mod gateway;
+pub mod provider;
 pub mod sdk;
 mod upstream;
 

@@ -148,6 +148,7 @@ async fn answer(request: Request, script: &Answers, log: Arc<Log>) -> Response {
         pause: None,
         is_cut: script.is_cut,
         stalls: script.stalls,
+        is_flushed: false,
         is_done: false,
         log,
     });
@@ -159,6 +160,7 @@ struct Scripted {
     pause: Option<(Pin<Box<tokio::time::Sleep>>, Bytes)>,
     is_cut: bool,
     stalls: bool,
+    is_flushed: bool,
     is_done: bool,
     log: Arc<Log>,
 }
@@ -176,6 +178,12 @@ impl http_body::Body for Scripted {
                 Some((pause, bytes)) if pause.is_zero() => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Some((pause, bytes)) => self.pause = Some((Box::pin(tokio::time::sleep(pause)), bytes)),
                 None if self.stalls => return Poll::Pending,
+                // The server writes out what was said when the body has nothing to say for a moment.
+                None if self.is_cut && !self.is_done && !self.is_flushed => {
+                    self.is_flushed = true;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 None if self.is_cut && !self.is_done => {
                     self.is_done = true;
                     return Poll::Ready(Some(Err(std::io::Error::other("cut by script"))));
