@@ -90,7 +90,23 @@ pub(super) fn check(tree: &Tree, report: &mut Report) -> anyhow::Result<()> {
             Rules { file, report, aliases: kind_aliases(&syntax), is_test: is_test_file(&file.path) };
         rules.visit_file(&syntax);
     }
+    providers(tree, report);
     Ok(())
+}
+
+/// A provider proves itself: what it sends, and what it makes of refusals.
+fn providers(tree: &Tree, report: &mut Report) {
+    const FOLDER: &str = "crates/cliproxy-core/src/provider/";
+    let folders = |mark: &str| -> BTreeSet<String> {
+        tree.files
+            .iter()
+            .filter(|file| file.text.contains(mark))
+            .filter_map(|file| Some(file.path.strip_prefix(FOLDER)?.split_once('/')?.0.to_owned()))
+            .collect()
+    };
+    for name in folders("impl Provider for").difference(&folders("#[test]")) {
+        report.refuse(&format!("{FOLDER}{name}"), 0, "a provider without tests of its own");
+    }
 }
 
 struct Rules<'a> {

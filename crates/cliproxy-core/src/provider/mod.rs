@@ -14,6 +14,8 @@ mod iflow;
 mod kimi;
 mod openai;
 mod qwen;
+#[cfg(test)]
+mod trial;
 mod vertex;
 mod xai;
 

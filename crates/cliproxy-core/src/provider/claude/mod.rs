@@ -75,3 +75,6 @@ impl Provider for Claude {
         judge(fault)
     }
 }
+
+#[cfg(test)]
+mod tests;

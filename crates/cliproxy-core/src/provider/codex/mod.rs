@@ -39,3 +39,6 @@ impl Provider for Codex {
         post(&address, headers, job.body)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,3 +44,6 @@ impl Provider for Gemini {
         post(&address, headers, job.body)
     }
 }
+
+#[cfg(test)]
+mod tests;

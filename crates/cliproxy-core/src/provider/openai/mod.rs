@@ -29,3 +29,6 @@ impl Provider for OpenAi {
         post(&address, headers, job.body)
     }
 }
+
+#[cfg(test)]
+mod tests;

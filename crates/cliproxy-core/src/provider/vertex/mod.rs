@@ -27,3 +27,6 @@ impl Provider for Vertex {
         post(&address, headers, job.body)
     }
 }
+
+#[cfg(test)]
+mod tests;
