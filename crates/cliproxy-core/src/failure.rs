@@ -135,6 +135,17 @@ impl Failure {
         self.0.retry
     }
 
+    /// Whether another model may be able to do what this one cannot at the moment. A wrong request is wrong for all.
+    pub fn may_fall_back(&self) -> bool {
+        match self.0.retry {
+            Retry::Next(_) | Retry::Leave(_) => true,
+            Retry::Never => {
+                self.0.origin == Origin::Gateway
+                    && matches!(self.0.fault.kind, Kind::RateLimit | Kind::Unavailable)
+            }
+        }
+    }
+
     /// The upstream's own error body, to be relayed to a client of the same format.
     pub fn relay(&self) -> Option<&Relay> {
         self.0.relay.as_ref()

@@ -210,7 +210,7 @@ impl Assembly<'_> {
             prefix: common.prefix.as_deref().map(Into::into),
             priority: common.priority,
             weight,
-            concurrency: None,
+            concurrency: self.settings.routing.concurrency.map(std::num::NonZeroU32::get),
             never_rests: common.disable_cooling.unwrap_or(false),
             request_retry: common.retry_rounds,
             profile: Arc::new(profile),

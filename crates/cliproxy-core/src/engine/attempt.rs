@@ -18,13 +18,14 @@ use tokio::time::Instant;
 use super::answer::{Answer, AnswerBody, AnswerStream, Closing};
 use super::pipe::{Decode, Gather, Pipe, Translate};
 use super::relay::{self};
-use super::select::{blocks, choose, nobody, rounds};
+use super::select::{blocks, choose, is_busy, nobody, rounds};
 use super::{Engine, Job};
 use crate::config::payload;
 use crate::config::settings::ErrorRule;
 use crate::credential::{Lease, Scope};
 use crate::failure::{Failure, Relay, Rest, Retry};
 use crate::provider::{self, Operation};
+use crate::route::affinity::DEFAULT_TTL;
 use crate::route::{Offer, Offers};
 use crate::upstream::{Egress, ReadError, Reply, UpstreamBody, read_all};
 use crate::usage::Outcome;
@@ -67,6 +68,38 @@ struct Accepted {
 }
 
 impl Engine {
+    /// The model that was asked for and, when it cannot be served, those that configuration names instead.
+    pub(super) async fn attempt_models(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
+        let snapshot = Arc::clone(&job.snapshot);
+        let mut failure = match self.attempt_all(job, attempts).await {
+            Err(failure) if failure.may_fall_back() => failure,
+            result => return result,
+        };
+        let names = snapshot.settings.routing.fallback.get(&*job.model);
+        for name in names.into_iter().flatten() {
+            let Some(resolved) = snapshot.routes.resolve(name) else { continue };
+            tracing::info!(
+                request_id = %job.call.request_id,
+                model = %job.model,
+                fallback = %name,
+                "going on with another model: {failure}"
+            );
+            job.model = resolved.model;
+            job.suffix = resolved.suffix.or(job.suffix);
+            match self.attempt_all(job, attempts).await {
+                Ok(mut answer) => {
+                    if let Ok(served) = HeaderValue::from_str(&job.model) {
+                        answer.headers.insert(HeaderName::from_static("x-gateway-model"), served);
+                    }
+                    return Ok(answer);
+                }
+                Err(next) if next.may_fall_back() => failure = next,
+                Err(next) => return Err(next),
+            }
+        }
+        Err(failure)
+    }
+
     pub(super) async fn attempt_all(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
         let snapshot = Arc::clone(&job.snapshot);
         let Some(offers) = snapshot.routes.offers(&job.model) else {
@@ -77,8 +110,15 @@ impl Engine {
         let mut rounds_left = rounds(&snapshot, offers);
         let most = snapshot.settings.retry.credentials_per_round.map_or(u32::MAX, std::num::NonZeroU32::get);
         let mut in_round = 0;
+        let patience = Instant::now() + snapshot.settings.retry.longest_wait;
         loop {
-            let chosen = if in_round < most { choose(job, offers, &tried) } else { None };
+            let mut chosen = None;
+            if in_round < most {
+                chosen = choose(&self.0.pool, job, offers, &tried);
+                if chosen.is_none() && is_busy(offers, &tried) {
+                    chosen = self.wait_for_place(job, offers, &tried, patience).await;
+                }
+            }
             let Some((index, offer, lease)) = chosen else {
                 let Some(wait) = next_round(job, offers, last.as_ref(), rounds_left) else {
                     return Err(last.unwrap_or_else(|| nobody(job, offers)));
@@ -94,7 +134,13 @@ impl Engine {
             in_round += 1;
             tried.push(index);
             match self.attempt(job, offer, lease, *attempts).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if let Some(session) = job.session {
+                        let ttl = snapshot.settings.routing.session_affinity.unwrap_or(DEFAULT_TTL);
+                        self.0.pool.affinity().bind(session, &job.model, &offer.credential.id, ttl);
+                    }
+                    return Ok(answer);
+                }
                 Err(failure) if failure.retry() == Retry::Never => return Err(failure),
                 Err(failure) => {
                     tracing::info!(
@@ -107,6 +153,26 @@ impl Engine {
                     last = Some(failure);
                 }
             }
+        }
+    }
+
+    /// Waits until a credential that serves as many requests as it may has a place; `None` when that takes too long.
+    async fn wait_for_place<'o>(
+        &self,
+        job: &Job,
+        offers: &'o Offers,
+        tried: &[usize],
+        patience: Instant,
+    ) -> Option<(usize, &'o Offer, Lease)> {
+        let ended = self.0.pool.ended();
+        loop {
+            let mut ending = std::pin::pin!(ended.notified());
+            // From here on an end is noticed, also one that comes while the choice is made.
+            ending.as_mut().enable();
+            if let Some(chosen) = choose(&self.0.pool, job, offers, tried) {
+                return Some(chosen);
+            }
+            tokio::time::timeout_at(patience, ending).await.ok()?;
         }
     }
 

@@ -29,7 +29,7 @@ impl Engine {
         let request = job.request()?;
         let snapshot = Arc::clone(&job.snapshot);
         let offers = snapshot.routes.offers(&job.model);
-        let chosen = offers.and_then(|offers| choose(job, offers, &[]));
+        let chosen = offers.and_then(|offers| choose(&self.0.pool, job, offers, &[]));
         if let Some((_, offer, _lease)) = &chosen {
             *attempts = 1;
             match tokio::time::timeout(LIMIT, self.count_upstream(job, offer)).await {

@@ -35,6 +35,7 @@ use crate::config::Settings;
 use crate::credential::Pool;
 use crate::failure::Failure;
 use crate::provider::Operation;
+use crate::route::affinity::{self, Session};
 use crate::snapshot::{Extras, Snapshot};
 use crate::upstream::Clients;
 use crate::usage::{LogSink, Outcome, Record, Sink};
@@ -136,6 +137,8 @@ struct Job {
     requested: Arc<str>,
     model: Arc<str>,
     suffix: Option<cliproxy_wire::model::Mode>,
+    /// The conversation, where it matters with whom it is.
+    session: Option<Session>,
     /// Decoded at most once, and only when an attempt needs it.
     request: Option<Arc<Request>>,
     started: Instant,
@@ -291,12 +294,7 @@ impl Engine {
         if call.operation == Operation::Generate && peek.is_stream && call.format != Format::Gemini {
             call.operation = Operation::Stream;
         }
-        let peeked = Peeked {
-            has_envelope: peek.has_envelope,
-            is_responses_shape: peek.is_responses_shape,
-            model: peek.model,
-        };
-        let named = call.path_model.as_deref().or(peeked.model.as_deref()).map(str::trim).unwrap_or_default();
+        let named = call.path_model.as_deref().or(peek.model.as_deref()).map(str::trim).unwrap_or_default();
         if named.is_empty() {
             return Err(Failure::client(cliproxy_wire::Error::missing("model")));
         }
@@ -305,8 +303,25 @@ impl Engine {
             return Err(Failure::client(unknown_model(&requested, &snapshot)));
         };
         let (model, suffix) = (resolved.model, resolved.suffix);
-        let started = Instant::now();
-        Ok(Opened(Box::new(Job { call, peeked, requested, model, suffix, request: None, started, snapshot })))
+        let is_sticky =
+            snapshot.settings.routing.session_affinity.is_some() || resolved.offers.keeps_conversations();
+        let session = if is_sticky { affinity::session(&call.headers, &peek) } else { None };
+        let peeked = Peeked {
+            has_envelope: peek.has_envelope,
+            is_responses_shape: peek.is_responses_shape,
+            model: peek.model,
+        };
+        Ok(Opened(Box::new(Job {
+            call,
+            peeked,
+            requested,
+            model,
+            suffix,
+            session,
+            request: None,
+            started: Instant::now(),
+            snapshot,
+        })))
     }
 
     /// Serves an opened call.
@@ -318,7 +333,7 @@ impl Engine {
         let mut attempts = 0;
         let result = match job.call.operation {
             Operation::CountTokens => self.count(&mut job, &mut attempts).await,
-            _ => self.attempt_all(&mut job, &mut attempts).await,
+            _ => self.attempt_models(&mut job, &mut attempts).await,
         };
         result.map_err(|failure| {
             let failure = failure.for_client();

@@ -8,7 +8,7 @@ use cliproxy_wire::fault::{Fault, Kind};
 use tokio::time::Instant;
 
 use super::{Engine, Job};
-use crate::credential::{Block, Condition, CredentialId, Lease, Why};
+use crate::credential::{Block, Condition, CredentialId, Lease, Pool, Why};
 use crate::failure::{Failure, Retry};
 use crate::route::{Offer, Offers, Skip, State, explain, select};
 use crate::snapshot::Snapshot;
@@ -39,15 +39,18 @@ fn state(offers: &Offers, index: usize, tried: &[usize], now: Instant) -> State 
 
 /// Chooses among the offers and takes the chosen one.
 pub(super) fn choose<'o>(
+    pool: &Pool,
     job: &Job,
     offers: &'o Offers,
     tried: &[usize],
 ) -> Option<(usize, &'o Offer, Lease)> {
     let now = Instant::now();
     let strategy = job.snapshot.strategy;
+    let bound = job.session.and_then(|session| pool.affinity().bound(session, &job.model, now));
+    let bound = bound.and_then(|credential| offers.position(&credential));
     loop {
         let turn = offers.turn().load(Ordering::Relaxed);
-        let choice = select(offers.ranks(), strategy, turn, None, |index| state(offers, index, tried, now))?;
+        let choice = select(offers.ranks(), strategy, turn, bound, |index| state(offers, index, tried, now))?;
         let takes_turn = choice.next_turn != turn;
         let (relaxed, next) = (Ordering::Relaxed, choice.next_turn);
         if takes_turn && offers.turn().compare_exchange(turn, next, relaxed, relaxed).is_err() {
@@ -58,7 +61,7 @@ pub(super) fn choose<'o>(
         let Some(lease) = offer.seat.lease() else { continue };
         if tracing::enabled!(tracing::Level::DEBUG) {
             let (_, skipped) =
-                explain(offers.ranks(), strategy, turn, None, |index| state(offers, index, tried, now));
+                explain(offers.ranks(), strategy, turn, bound, |index| state(offers, index, tried, now));
             tracing::debug!(
                 request_id = %job.call.request_id,
                 model = %job.model,
@@ -98,6 +101,12 @@ fn named<'o>(
         let offer = offers.members().get(*index)?;
         Some((offer.credential.id.clone(), Arc::clone(&offer.upstream), *skip))
     })
+}
+
+/// Whether somebody would be free if it did not serve as many requests as it may.
+pub(super) fn is_busy(offers: &Offers, tried: &[usize]) -> bool {
+    let now = Instant::now();
+    (0..offers.members().len()).any(|index| state(offers, index, tried, now) == State::Out(Skip::Busy))
 }
 
 /// The rests of those who offer a model.

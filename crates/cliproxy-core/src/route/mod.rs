@@ -3,6 +3,7 @@
 //! [`Table`] is built once per configuration and immutable; [`select`] is a pure function of the candidates' state.
 //! The same function decides in production and explains.
 
+pub mod affinity;
 mod select;
 mod table;
 

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use cliproxy_wire::Format;
 use cliproxy_wire::catalog::Caps;
 use cliproxy_wire::model::Mode;
 use cliproxy_wire::reasoning::suffix;
 
 use super::Rank;
-use crate::credential::{Credential, Pool, Seat};
+use crate::credential::{Credential, CredentialId, Pool, Seat};
 
 /// A credential's offer of a model.
 #[derive(Clone, Debug)]
@@ -33,11 +34,14 @@ pub struct Offers {
     ranks: Vec<Rank>,
     /// Where the last choice left off; shared with the tables before and after this one.
     turn: Arc<AtomicU64>,
+    /// Conversations stay with their account whatever configuration says, because it alone can read the reasoning that
+    /// it encrypted.
+    keeps_conversations: bool,
 }
 
 impl Offers {
     fn new(turn: Arc<AtomicU64>) -> Self {
-        Self { members: Vec::new(), ranks: Vec::new(), turn }
+        Self { members: Vec::new(), ranks: Vec::new(), turn, keeps_conversations: false }
     }
 
     /// Each offer.
@@ -55,7 +59,21 @@ impl Offers {
         &self.turn
     }
 
+    /// Whether a conversation loses something when it moves from one account to another.
+    pub fn keeps_conversations(&self) -> bool {
+        self.keeps_conversations
+    }
+
+    /// The offer of a credential, by index.
+    pub fn position(&self, id: &CredentialId) -> Option<usize> {
+        self.members.iter().position(|offer| offer.credential.id == *id)
+    }
+
     fn finish(&mut self) {
+        self.keeps_conversations = self.members.len() > 1
+            && self.members.iter().any(|offer| {
+                offer.credential.account.is_some() && offer.credential.profile.format == Format::Responses
+            });
         let key = |offer: &Offer| (std::cmp::Reverse(offer.credential.priority), offer.credential.id.clone());
         self.members.sort_by_cached_key(key);
         let mut start = 0;

@@ -33,6 +33,8 @@ pub struct Peek<'b> {
     pub user_id: Option<String>,
     /// `request.session_id` of a Code Assist envelope.
     pub session_id: Option<String>,
+    /// What the conversation opened with, as written: the first element of `messages`, `input` or `contents`.
+    pub opening: Option<&'b str>,
 }
 
 /// Looks at a body.
@@ -56,6 +58,7 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
         previous_response_id: None,
         user_id: None,
         session_id: None,
+        opening: None,
     };
     let (mut has_messages, mut has_input) = (false, false);
     let mut user = None;
@@ -71,8 +74,16 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
                     Format::Gemini => false,
                 };
             }
-            "messages" => has_messages = true,
-            "input" | "instructions" => has_input = true,
+            "messages" => {
+                has_messages = true;
+                peek.opening = opening(value)?;
+            }
+            "input" => {
+                has_input = true;
+                peek.opening = opening(value)?;
+            }
+            "contents" => peek.opening = opening(value)?,
+            "instructions" => has_input = true,
             "stream_options" if value.kind() == Kind::Object => value.object(|key, value| {
                 if key == "include_usage" {
                     peek.includes_usage = value.raw()? == "true";
@@ -105,6 +116,21 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
     peek.user_id = peek.user_id.or(user);
     peek.is_responses_shape = format == Format::Chat && !has_messages && has_input;
     Ok(peek)
+}
+
+/// The first element of a conversation; a conversation that is a single text is its own opening.
+fn opening<'b>(value: &mut Reader<'b>) -> Result<Option<&'b str>, Error> {
+    if value.kind() != Kind::Array {
+        return value.raw().map(Some);
+    }
+    let mut first = None;
+    value.array(|index, element| {
+        if index == 0 {
+            first = Some(element.raw()?);
+        }
+        Ok(())
+    })?;
+    Ok(first)
 }
 
 /// A string that says something; anything else is passed over.

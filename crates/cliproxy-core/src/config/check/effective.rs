@@ -101,6 +101,14 @@ fn choosing(outline: &mut Outline, settings: &Settings) {
         if let Some(ttl) = routing.session_affinity {
             outline.text("session-affinity-ttl", &duration(ttl));
         }
+        outline.plain("max-concurrent-requests", routing.concurrency.map_or(0, std::num::NonZeroU32::get));
+        if !routing.fallback.is_empty() {
+            outline.section("fallback", |outline| {
+                for (model, names) in &routing.fallback {
+                    outline.text(model, &names.join(", "));
+                }
+            });
+        }
     });
     outline.plain("force-model-prefix", routing.force_model_prefix);
     outline.section("quota-exceeded", |outline| {

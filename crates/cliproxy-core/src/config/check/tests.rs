@@ -125,6 +125,7 @@ fn defaults_are_shown_in_full() {
     routing:
       strategy: "round-robin"
       session-affinity: false
+      max-concurrent-requests: 0
     force-model-prefix: false
     quota-exceeded:
       switch-project: true

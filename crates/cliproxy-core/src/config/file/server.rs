@@ -1,6 +1,6 @@
 //! Sections about listening, choosing credentials and streaming.
 
-use super::decode::section;
+use super::decode::{List, Map, section};
 
 section! {
     /// `tls`: HTTPS instead of HTTP.
@@ -45,6 +45,10 @@ section! {
         session_affinity: bool,
         /// How long a conversation stays bound, as a duration such as `1h`.
         session_affinity_ttl: String,
+        /// Most requests at once of one credential; 0 is no limit.
+        max_concurrent_requests: i64,
+        /// Models to go on with when a model cannot be served, by model.
+        fallback: Map<List<String>>,
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a credential is chosen, how long it rests after a failure, how often is tried again.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -14,6 +15,10 @@ pub struct Routing {
     pub strategy: Strategy,
     /// How long a conversation stays on its credential; absent when it does not.
     pub session_affinity: Option<Duration>,
+    /// Most requests at once of one credential; absent for no limit.
+    pub concurrency: Option<NonZeroU32>,
+    /// Models to go on with, in order, when a model cannot be served.
+    pub fallback: BTreeMap<String, Vec<String>>,
     /// Credentials with a prefix answer to prefixed model names only.
     pub force_model_prefix: bool,
     /// On an exhausted quota: continue with another project of the account.
@@ -98,11 +103,37 @@ pub(super) fn routing(config: &file::Config, report: &mut Report) -> Routing {
     Routing {
         strategy,
         session_affinity: is_sticky.then_some(ttl),
+        concurrency: NonZeroU32::new(count(
+            section.and_then(|section| section.max_concurrent_requests.as_ref()),
+            0,
+        )),
+        fallback: fallback(section, report),
         force_model_prefix: is_on(config.force_model_prefix.as_ref()),
         switch_project: unless_off(quota.and_then(|quota| quota.switch_project.as_ref())),
         switch_preview_model: unless_off(quota.and_then(|quota| quota.switch_preview_model.as_ref())),
         antigravity_credits: is_on(quota.and_then(|quota| quota.antigravity_credits.as_ref())),
     }
+}
+
+fn fallback(section: Option<&file::Routing>, report: &mut Report) -> BTreeMap<String, Vec<String>> {
+    let mut chains = BTreeMap::new();
+    for (model, list) in
+        section.and_then(|section| section.fallback.as_ref()).into_iter().flat_map(|map| &map.value)
+    {
+        let mut names: Vec<String> = Vec::new();
+        for name in &list.value {
+            let text = name.value.trim();
+            if text.is_empty() || text == model || names.iter().any(|known| known == text) {
+                report.warning(&name.origin, "the model itself, or one that is named before; ignored");
+            } else {
+                names.push(text.to_owned());
+            }
+        }
+        if !names.is_empty() {
+            chains.insert(model.trim().to_owned(), names);
+        }
+    }
+    chains
 }
 
 pub(super) fn retry(config: &file::Config) -> Retry {

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::{Credential, CredentialId};
 use crate::failure::{Failure, Origin, Rest, Retry};
+use crate::route::affinity::Affinity;
 use rest::{Cell, Clock, Health};
 
 const UNAUTHORIZED: Duration = Duration::from_mins(30);
@@ -152,6 +153,7 @@ pub struct Pool {
     ended: Arc<Notify>,
     /// Rests of before a restart whose credentials have not been seen yet.
     restored: Mutex<HashMap<CredentialId, Vec<Restored>>>,
+    affinity: Affinity,
 }
 
 /// A host or a proxy, by name.
@@ -175,6 +177,7 @@ impl Default for Pool {
             cursors: Mutex::default(),
             ended: Arc::default(),
             restored: Mutex::default(),
+            affinity: Affinity::default(),
         }
     }
 }
@@ -241,6 +244,11 @@ impl Pool {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|_, cell| Arc::strong_count(cell) > 1);
+    }
+
+    /// Which conversation is with which credential.
+    pub fn affinity(&self) -> &Affinity {
+        &self.affinity
     }
 
     /// Resolves when a request ends somewhere.
