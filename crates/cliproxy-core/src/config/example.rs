@@ -113,6 +113,7 @@ fn known() -> Vec<String> {
         ("openai-compatibility.", file::CompatibleEntry::keys()),
         ("openai-compatibility.api-key-entries.", file::CompatibleKey::keys()),
         ("openai-compatibility.models.", file::CompatibleModel::keys()),
+        ("oauth-endpoints.antigravity.", file::Endpoint::keys()),
         ("oauth-model-alias.codex.", file::ModelAlias::keys()),
         ("payload.", file::Payload::keys()),
         ("payload.default.models.", file::PayloadModel::keys()),

@@ -14,6 +14,8 @@ pub struct Login {
     pub provider: &'static str,
     /// The provider's name for people.
     pub title: &'static str,
+    /// What it does, for the list of flags.
+    pub about: &'static str,
     /// What a person should know before: what the provider's terms say, or that the service has closed.
     pub notice: Option<&'static str>,
     /// Addresses and ids, before configuration.
@@ -88,6 +90,20 @@ impl Setup {
     }
 }
 
+/// A text of a provider as part of a file name: letters, digits and `@._+-`, the rest replaced.
+pub(crate) fn file_part(text: &str) -> String {
+    let part: String = text
+        .chars()
+        .map(|character| match character {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '@' | '.' | '_' | '+' | '-' => character,
+            _ => '_',
+        })
+        .take(120)
+        .collect();
+    // Neither hidden nor a way out of the directory.
+    part.trim_start_matches('.').to_owned()
+}
+
 /// What a login yields: an auth file to write.
 #[derive(Clone, PartialEq)]
 pub struct Grant {
@@ -97,6 +113,8 @@ pub struct Grant {
     pub account: Vec<(&'static str, String)>,
     /// Members to write.
     pub changes: Changes,
+    /// Members to write besides when the account has no file yet.
+    pub defaults: Changes,
     /// The account's name for people.
     pub label: String,
 }
@@ -104,5 +122,18 @@ pub struct Grant {
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Grant({}, {:?})", self.file, self.changes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_never_leaves_its_directory() {
+        assert_eq!(file_part("a.b+c@d-e.f"), "a.b+c@d-e.f");
+        assert_eq!(file_part("../../etc/passwd"), "_.._etc_passwd");
+        assert_eq!(file_part("a\\b:c d\u{0}"), "a_b_c_d_");
+        assert_eq!(file_part(&"x".repeat(500)).len(), 120);
     }
 }

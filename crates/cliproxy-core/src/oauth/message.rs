@@ -45,11 +45,7 @@ impl Request {
 
     fn new(method: Method, address: &str, kind: Option<&'static str>, body: Bytes) -> Result<Self, Refusal> {
         let Some(uri) = Uri::try_from(address).ok().filter(|uri| uri.scheme().is_some()) else {
-            return Err(Refusal {
-                kind: RefusalKind::Dead,
-                message: "an address of the identity provider is missing or cannot be used".to_owned(),
-                remedy: "check `oauth-endpoints` in config.yaml".to_owned(),
-            });
+            return Err(Refusal::unusable_address());
         };
         let mut headers = HeaderMap::new();
         if let Some(kind) = kind {
@@ -74,6 +70,16 @@ impl Request {
             self.headers.insert(name, value);
         }
         self
+    }
+}
+
+impl Refusal {
+    pub(crate) fn unusable_address() -> Self {
+        Self {
+            kind: RefusalKind::Dead,
+            message: "an address of the identity provider is missing or cannot be used".to_owned(),
+            remedy: "check `oauth-endpoints` in config.yaml".to_owned(),
+        }
     }
 }
 

@@ -5,18 +5,29 @@
 //! no network. Addresses and client ids are data ([`Identity`]) that configuration can override. Where the tokens
 //! live is the business of [`crate::credential`].
 
+pub mod assertion;
+pub mod callback;
+pub(crate) mod chain;
 mod claims;
+pub(crate) mod code;
+pub(crate) mod device;
+mod driver;
 pub mod flow;
 pub mod identity;
 pub mod login;
-mod message;
+pub(crate) mod message;
 mod pkce;
+mod save;
+pub mod session;
 mod state;
+pub mod talk;
 
 pub use claims::claims;
+pub use driver::Line;
 pub use flow::{Answer, Changes, Flow, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
 pub use identity::Identity;
 pub use login::{Grant, Login};
 pub use message::{Tokens, rfc3339};
 pub use pkce::Pkce;
+pub use save::{Saved, save};
 pub use state::State;

@@ -19,6 +19,8 @@ mod trial;
 mod vertex;
 mod xai;
 
+pub use vertex::login::import as import_service_account;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +34,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::credential::{Credential, Header, Record};
 use crate::failure::{Failure, Rest, Retry};
-use crate::oauth::{Changes, Flow, Identity};
+use crate::oauth::{Changes, Flow, Identity, Login};
 use crate::upstream::Outgoing;
 
 /// The kinds of provider.
@@ -188,6 +190,20 @@ pub fn identity(provider: &str) -> Option<Identity> {
         _ => return None,
     })
 }
+
+/// Every way to log in, in the order in which the command line looks for them.
+pub const LOGINS: [&Login; 10] = [
+    &gemini_cli::login::BROWSER,
+    &antigravity::login::BROWSER,
+    &codex::login::BROWSER,
+    &codex::login::DEVICE,
+    &claude::login::BROWSER,
+    &qwen::login::DEVICE,
+    &iflow::login::BROWSER,
+    &iflow::login::WITH_COOKIE,
+    &kimi::login::DEVICE,
+    &xai::login::DEVICE,
+];
 
 /// What most providers mean by an error.
 pub(crate) fn judge(fault: &Fault) -> Retry {

@@ -269,6 +269,19 @@ fn error_rule(outline: &mut Outline, rule: &ErrorRule) {
 
 fn oauth(outline: &mut Outline, settings: &Settings) {
     let oauth = &settings.oauth;
+    outline.section("oauth-endpoints", |outline| {
+        for (provider, endpoint) in &oauth.endpoints {
+            outline.section(provider, |outline| {
+                for (name, address) in &endpoint.addresses {
+                    outline.text(name, &address.redacted());
+                }
+                outline.optional("client-id", endpoint.client_id.as_deref());
+                let secret = endpoint.client_secret.as_ref().map(Secret::masked);
+                outline.optional("client-secret", secret.as_deref());
+                outline.optional("scope", endpoint.scope.as_deref());
+            });
+        }
+    });
     outline.section("oauth-excluded-models", |outline| {
         for (provider, patterns) in &oauth.excluded_models {
             outline.texts(provider, patterns.iter().map(Pattern::as_str));

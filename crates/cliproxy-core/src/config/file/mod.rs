@@ -27,7 +27,7 @@ pub use decode::{Free, List, Map, Placed};
 pub use image::ImageGeneration;
 pub use legacy::{Auth, AuthProvider};
 pub use management::RemoteManagement;
-pub use oauth::ModelAlias;
+pub use oauth::{Endpoint, ModelAlias};
 pub use payload::{Payload, PayloadFilter, PayloadModel, PayloadRule};
 pub use plugin::Plugins;
 pub use provider::{Antigravity, ClaudeCode, Codex, IceServer, LiveMediaRelay, Xai};
@@ -137,6 +137,8 @@ section! {
         vertex_api_key: List<KeyEntry>,
         /// Other upstreams with the Chat interface.
         openai_compatibility: List<CompatibleEntry>,
+        /// Where logins happen, per provider.
+        oauth_endpoints: Map<Endpoint>,
         /// Models withheld, per provider of credential files.
         oauth_excluded_models: Map<List<String>>,
         /// Models renamed, per channel of credential files.

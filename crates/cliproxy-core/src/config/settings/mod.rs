@@ -7,6 +7,7 @@
 mod amp;
 mod base_url;
 mod credential;
+mod endpoint;
 mod error_rule;
 mod limits;
 mod listen;
@@ -28,6 +29,7 @@ pub use base_url::BaseUrl;
 pub use credential::{
     Compatible, CompatibleKey, Entry, Header, HeaderSource, KeyEntry, Keys, LARGEST_WEIGHT,
 };
+pub use endpoint::Endpoint;
 pub use error_rule::{Action, ErrorRule, Expression};
 pub use limits::{Streaming, Timeouts};
 pub use listen::{Access, DEFAULT_PORT, Host, Listen, Tls};

@@ -1,17 +1,21 @@
-//! Model rules of credential files, by provider or channel.
+//! Credential files: where their logins happen, and rules on their models, by provider or channel.
 
 use std::collections::BTreeMap;
 
+use super::endpoint::{Endpoint, endpoints};
 use super::error_rule::{ErrorRule, error_rules};
 use super::model::excluded;
 use super::value::{is_on, text};
 use crate::config::diagnostic::Report;
 use crate::config::file::{self, List, Placed};
 use crate::config::pattern::Pattern;
+use crate::oauth::Identity;
 
 /// Rules for credential files. Keys of the maps are lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Oauth {
+    /// Where logins and renewals go, by provider.
+    pub endpoints: BTreeMap<String, Endpoint>,
     /// Models withheld, by provider.
     pub excluded_models: BTreeMap<String, Vec<Pattern>>,
     /// Models renamed, by channel.
@@ -35,8 +39,18 @@ pub struct Alias {
     pub force_mapping: bool,
 }
 
+impl Oauth {
+    /// The identity of a provider with what the configuration says.
+    pub fn identity(&self, provider: &str, identity: Identity) -> Identity {
+        match self.endpoints.get(provider) {
+            Some(endpoint) => endpoint.applied(identity),
+            None => identity,
+        }
+    }
+}
+
 pub(super) fn oauth(config: &file::Config, report: &mut Report) -> Oauth {
-    let mut oauth = Oauth::default();
+    let mut oauth = Oauth { endpoints: endpoints(config, report), ..Oauth::default() };
     for (provider, list) in config.oauth_excluded_models.iter().flat_map(|map| &map.value) {
         let patterns = excluded(Some(list));
         if !patterns.is_empty() {

@@ -1,0 +1,258 @@
+//! Performs conversations: the only place where logins touch sockets, time and people.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::State;
+use super::callback::{Arrival, Callback, Listener, Unacceptable};
+use super::flow::{Answer, Flow, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
+use super::talk::{Event, Talk, Tunnel};
+use crate::upstream::{Clients, Egress, Limits, Outgoing, read_all};
+
+/// How long a browser may take to come back, and a person to answer.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// When to ask for the address instead.
+const PASTE_AFTER: Duration = Duration::from_secs(15);
+/// Pauses before a request that may be repeated is repeated.
+const REPEATS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+/// Things that do not count and are told all the same.
+const MOST_IGNORED: u32 = 20;
+/// Longest answer of an identity provider.
+const LONGEST_ANSWER: usize = 4 << 20;
+
+/// A way to an identity provider.
+#[derive(Debug)]
+pub struct Line<'a> {
+    /// The process's clients.
+    pub clients: &'a Clients,
+    /// Who goes out, and which way.
+    pub egress: Egress,
+    /// How long to wait.
+    pub limits: Limits,
+}
+
+impl Line<'_> {
+    /// Sends one request and reads the whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// Why no answer came. The request may have been performed all the same.
+    pub async fn send(&self, request: Request) -> Result<Answer, String> {
+        let Request { method, uri, headers, body } = request;
+        let host = uri.host().unwrap_or_default().to_owned();
+        let outgoing = Outgoing::Http { method, uri, headers, body };
+        let reply = match self.clients.send(&self.egress, outgoing, &self.limits).await {
+            Ok(reply) => reply,
+            Err(failure) => return Err(format!("{host}: {}", failure.fault().message)),
+        };
+        let read = read_all(reply.body, self.limits.idle, LONGEST_ANSWER).await;
+        let body = read.map_err(|_broken_idle_or_too_large| format!("{host}: the answer broke off"))?;
+        let body = match reply.headers.get(CONTENT_ENCODING) {
+            Some(coding) if coding == "gzip" => {
+                unpacked(&body).ok_or_else(|| format!("{host}: the answer is damaged"))?
+            }
+            _ => body,
+        };
+        Ok(Answer { status: reply.status, headers: reply.headers, body })
+    }
+}
+
+/// Some services compress although they are asked not to.
+fn unpacked(body: &[u8]) -> Option<Bytes> {
+    use std::io::Read as _;
+    let limit = u64::try_from(LONGEST_ANSWER).unwrap_or(u64::MAX);
+    let mut whole = Vec::new();
+    flate2::read::GzDecoder::new(body).take(limit).read_to_end(&mut whole).ok()?;
+    Some(whole.into())
+}
+
+/// Where a browser comes back to.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// What it has to bring.
+    pub(crate) state: State,
+    /// Who waits; `None` when the address is not on this machine.
+    pub(crate) listener: Option<Listener>,
+    /// How the browser gets there.
+    pub(crate) tunnel: Option<Tunnel>,
+}
+
+/// Performs a conversation to its end.
+///
+/// # Errors
+/// The conversation's own refusal, or nobody came back or answered in time.
+pub(crate) async fn perform<T>(
+    flow: &mut dyn Flow<Output = T>,
+    line: &Line<'_>,
+    door: Door,
+    talk: &mut Talk,
+) -> Result<T, Refusal> {
+    let (report, arrivals) = mpsc::channel(8);
+    let stop = CancellationToken::new();
+    let (state, tunnel) = (door.state.clone(), door.tunnel);
+    let mut conversation = Performance { line, state, tunnel, arrivals, talk, n_ignored: 0 };
+    let talking = async {
+        let result = conversation.run(flow).await;
+        stop.cancel();
+        result
+    };
+    let serving = async {
+        match door.listener {
+            Some(listener) => listener.serve(door.state, report, stop.clone()).await,
+            None => stop.cancelled().await,
+        }
+    };
+    let (result, ()) = tokio::join!(talking, serving);
+    result
+}
+
+struct Performance<'a> {
+    line: &'a Line<'a>,
+    state: State,
+    tunnel: Option<Tunnel>,
+    arrivals: mpsc::Receiver<Arrival>,
+    talk: &'a mut Talk,
+    n_ignored: u32,
+}
+
+impl Performance<'_> {
+    async fn run<T>(&mut self, flow: &mut dyn Flow<Output = T>) -> Result<T, Refusal> {
+        let mut input = Input::Start;
+        loop {
+            input = match flow.step(input) {
+                Step::Done(output) => return Ok(output),
+                Step::Refused(refusal) => return Err(refusal),
+                Step::Send(request) => self.send_repeatedly(request).await,
+                Step::Redeem(request) => into_input(self.line.send(request).await),
+                Step::Wait(pause) => {
+                    self.wait(pause).await;
+                    Input::Elapsed
+                }
+                Step::Ask(question) => Input::Said(self.ask(question).await?),
+                Step::Visit(url) => Input::Returned(self.visit(url).await?),
+                Step::Show(notice) => {
+                    self.talk.say(match notice {
+                        Notice::Code { url, code } => Event::Code { url, code },
+                        Notice::Progress(text) => Event::Progress(text),
+                    });
+                    Input::Shown
+                }
+            };
+        }
+    }
+
+    async fn send_repeatedly(&mut self, request: Request) -> Input {
+        for pause in REPEATS {
+            match self.line.send(request.clone()).await {
+                Ok(answer) if answer.status.is_server_error() => {}
+                Ok(answer) => return Input::Answer(answer),
+                Err(_another_try_may_say_more) => {}
+            }
+            self.wait(pause).await;
+        }
+        into_input(self.line.send(request).await)
+    }
+
+    /// Lets time pass. What is said meanwhile is kept for the next question.
+    async fn wait(&mut self, pause: Duration) {
+        let end = Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return,
+                line = self.talk.line() => self.talk.keep(line),
+            }
+        }
+    }
+
+    async fn ask(&mut self, question: Question) -> Result<String, Refusal> {
+        let default = question.default.clone();
+        self.talk.say(Event::Asked(question));
+        let answer = tokio::time::timeout(PATIENCE, self.talk.answer()).await.ok().flatten();
+        let answer = answer.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
+        answer.or(default).ok_or_else(|| Refusal {
+            kind: RefusalKind::Passing(None),
+            message: "the question was not answered".to_owned(),
+            remedy: "log in again and answer it".to_owned(),
+        })
+    }
+
+    async fn visit(&mut self, url: String) -> Result<crate::secret::Secret, Refusal> {
+        self.talk.say(Event::Visit { url, tunnel: self.tunnel });
+        let end = Instant::now() + PATIENCE;
+        let prompt_at = Instant::now() + PASTE_AFTER;
+        let mut was_prompted = false;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => {
+                    return Err(Refusal {
+                        kind: RefusalKind::Passing(None),
+                        message: format!("the browser did not come back within {} minutes", PATIENCE.as_secs() / 60),
+                        remedy: "log in again".to_owned(),
+                    });
+                }
+                () = tokio::time::sleep_until(prompt_at), if !was_prompted => {
+                    self.talk.say(Event::PasteExpected);
+                    was_prompted = true;
+                }
+                Some(arrival) = self.arrivals.recv() => match arrival {
+                    Arrival::Code(code) => {
+                        self.talk.say(Event::Returned);
+                        return Ok(code);
+                    }
+                    Arrival::Refused(text) => return Err(refused(&text)),
+                    Arrival::Ignored(why) => self.ignored(why),
+                },
+                line = self.talk.line() => {
+                    if line.trim().is_empty() {
+                        // Nobody was asked yet: it is meant for a later question.
+                        if !was_prompted {
+                            self.talk.keep(line);
+                        }
+                        continue;
+                    }
+                    let Some(callback) = Callback::parse(&line) else {
+                        self.ignored("this is not a callback URL; paste the whole address of the page where the browser ended".to_owned());
+                        continue;
+                    };
+                    match callback.check(&self.state) {
+                        Ok(code) => {
+                            self.talk.say(Event::Returned);
+                            return Ok(code);
+                        }
+                        Err(Unacceptable::Refused(text)) => return Err(refused(&text)),
+                        Err(other) => self.ignored(format!("this callback URL does not count: {other}")),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Performance<'_> {
+    /// Says what does not count, until it looks like a flood.
+    fn ignored(&mut self, why: String) {
+        self.n_ignored += 1;
+        if self.n_ignored <= MOST_IGNORED {
+            self.talk.say(Event::Ignored(why));
+        }
+    }
+}
+
+fn into_input(sent: Result<Answer, String>) -> Input {
+    match sent {
+        Ok(answer) => Input::Answer(answer),
+        Err(why) => Input::Lost(why),
+    }
+}
+
+fn refused(text: &str) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Dead,
+        message: format!("the provider refused the login: {text}"),
+        remedy: "log in again and allow the access".to_owned(),
+    }
+}
