@@ -4,6 +4,7 @@
 //! the sources and the package graph; building, testing and measuring are cargo's business.
 
 mod conformance;
+mod errors;
 mod tidy;
 mod tree;
 
@@ -26,7 +27,7 @@ fn main() -> anyhow::Result<()> {
 
 /// The generated documents: where each lies and what it has to say.
 fn documents(tree: &Tree) -> Vec<(&'static str, String)> {
-    vec![("docs/CONFORMANCE.md", conformance::render(tree))]
+    vec![("docs/CONFORMANCE.md", conformance::render(tree)), ("docs/ERRORS.md", errors::render())]
 }
 
 #[expect(clippy::disallowed_methods, reason = "a generated document needs no atomic writer")]

@@ -34,6 +34,7 @@ const CODECS: [&str; 4] = ["chat", "responses", "claude", "gemini"];
 /// Where a `match` over the kind of a fault stands besides the error table.
 const KIND_MATCHES: &[(&str, &str)] = &[
     ("crates/cliproxy-wire/src/fault/", "the table and its neighbors"),
+    ("xtask/src/errors.rs", "the document of the table"),
     ("crates/cliproxy-core/src/provider/", "what a refusal means is the provider's to judge"),
 ];
 

@@ -20,6 +20,9 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
     for file in tree.with_extension(".md") {
         pointers(tree, file, report);
     }
+    for code in crate::errors::unexplained(tree) {
+        report.refuse("xtask/src/errors.rs", 0, format!("the code `{code}` is set or explained, not both"));
+    }
     invariants(tree, report);
 }
 
