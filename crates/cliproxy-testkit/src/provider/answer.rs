@@ -111,7 +111,7 @@ fn sample(schema: &Value, root: &Value) -> Value {
     if let Some(variant) = first("anyOf").or_else(|| first("oneOf")) {
         return sample(variant, root);
     }
-    let kind = first("type").or(schema.get("type")).and_then(Value::as_str).unwrap_or("object");
+    let kind = first("type").or_else(|| schema.get("type")).and_then(Value::as_str).unwrap_or("object");
     match kind.to_lowercase().as_str() {
         "string" => json!("Röme"),
         "integer" => json!(18),

@@ -48,19 +48,19 @@ impl Dialect for Responses {
     }
 
     fn body(&self, ask: &Ask, answer: &Answer) -> Value {
-        whole(ask, "completed", &items(ask, answer), usage(ask))
+        whole(ask, "completed", &items(ask, answer), &usage(ask))
     }
 
     fn frames(&self, ask: &Ask, answer: &Answer) -> Vec<String> {
         let mut stream = Frames::default();
-        let open = whole(ask, "in_progress", &[], Value::Null);
+        let open = whole(ask, "in_progress", &[], &Value::Null);
         stream.push("response.created", json!({"response": open}));
         stream.push("response.in_progress", json!({"response": open}));
         let items = items(ask, answer);
         for (index, item) in items.iter().enumerate() {
             stream.item(index, item);
         }
-        stream.push("response.completed", json!({"response": whole(ask, "completed", &items, usage(ask))}));
+        stream.push("response.completed", json!({"response": whole(ask, "completed", &items, &usage(ask))}));
         stream.frames
     }
 
@@ -97,7 +97,7 @@ fn usage(ask: &Ask) -> Value {
         "total_tokens": USAGE.input + USAGE.output})
 }
 
-fn whole(ask: &Ask, status: &str, output: &[Value], usage: Value) -> Value {
+fn whole(ask: &Ask, status: &str, output: &[Value], usage: &Value) -> Value {
     json!({"id": "resp_simulated", "object": "response", "created_at": 1_785_500_000, "status": status,
         "background": false, "error": null, "incomplete_details": null, "instructions": null,
         "max_output_tokens": null, "model": ask.model, "output": output, "parallel_tool_calls": true,
@@ -227,7 +227,7 @@ fn read_items(items: &[Value], ask: &mut Ask) -> Result<(), String> {
                 let state = required(item, "encrypted_content")?;
                 Issuer::OpenAi
                     .open(&state)
-                    .ok_or(format!("input[{at}]: the encrypted content is not valid"))?;
+                    .ok_or_else(|| format!("input[{at}]: the encrypted content is not valid"))?;
                 let next = items.get(at + 1).map(|next| (text(next, "type"), text(next, "role")));
                 if !next.is_some_and(|(kind, role)| kind == "function_call" || role == "assistant") {
                     return Err(format!("input[{at}] is reasoning without its required following item"));

@@ -22,15 +22,15 @@ impl Gate {
     }
 
     /// Takes the next chunk and gives back what may pass.
-    pub(super) fn push(&mut self, chunk: Bytes) -> Bytes {
+    pub(super) fn push(&mut self, chunk: &Bytes) -> Bytes {
         let passing = if self.held.is_empty() {
-            let end = self.end(&chunk);
+            let end = self.end(chunk);
             self.held.extend_from_slice(chunk.get(end..).unwrap_or_default());
             chunk.slice(..end)
         } else {
             // The end of a frame may lie across the seam, where at most three bytes come before it.
             let searched = self.held.len().saturating_sub(3);
-            self.held.extend_from_slice(&chunk);
+            self.held.extend_from_slice(chunk);
             let mut held = std::mem::take(&mut self.held);
             let found = searched + Self::end_in(held.get(searched..).unwrap_or_default());
             if found > searched {
@@ -97,15 +97,15 @@ mod tests {
         let mut gate = Gate::new();
         let mut passed = Vec::new();
         for chunk in text.as_bytes().chunks(size) {
-            passed.extend_from_slice(&gate.push(Bytes::copy_from_slice(chunk)));
+            passed.extend_from_slice(&gate.push(&Bytes::copy_from_slice(chunk)));
         }
         (String::from_utf8(passed).unwrap(), String::from_utf8(gate.finish().to_vec()).unwrap())
     }
 
     #[test]
     fn whole_frames_pass_and_the_beginning_of_one_waits() {
-        for end in ["\n\n", "\r\n\r\n", "\r\r"] {
-            let line = &end[..end.len() / 2];
+        for line in ["\n", "\r\n", "\r"] {
+            let end = line.repeat(2);
             let whole = format!("event: a{line}data: 1{end}: é{end}{line}data: 2{end}");
             for rest in ["", "event: a", "data: {\"x"] {
                 let text = format!("{whole}{rest}");
@@ -135,6 +135,6 @@ mod tests {
     fn a_chunk_of_whole_frames_passes_as_it_is() {
         let chunk = Bytes::from_static(b"data: 1\n\n");
         let mut gate = Gate::new();
-        assert_eq!(gate.push(chunk.clone()).as_ptr(), chunk.as_ptr());
+        assert_eq!(gate.push(&chunk).as_ptr(), chunk.as_ptr());
     }
 }

@@ -88,9 +88,9 @@ impl Relay {
         for chunk in waiting.into_iter().flatten().chain(Some(chunk)) {
             match &mut self.output {
                 Output::Undecided(waiting) => waiting.push(chunk),
-                Output::Events(gate) => emit(out, gate.push(chunk)),
+                Output::Events(gate) => emit(out, gate.push(&chunk)),
                 Output::Array => emit(out, chunk),
-                Output::Lines(gate, lines) => lines.push(&gate.push(chunk), out),
+                Output::Lines(gate, lines) => lines.push(&gate.push(&chunk), out),
                 Output::Elements { .. } | Output::Nothing => {}
             }
         }
