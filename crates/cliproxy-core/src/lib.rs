@@ -13,6 +13,7 @@ pub mod provider;
 pub mod route;
 pub mod secret;
 pub mod snapshot;
+pub mod store;
 pub mod upstream;
 pub mod usage;
 
