@@ -1,7 +1,10 @@
 //! What browsers may do: cross-origin headers, and protection of a gateway without keys.
 //!
 //! With client keys any page may call, because it must know a key. Without keys a gateway on loopback would be open to
-//! every page its owner visits, so calls that carry the origin of a foreign web site are refused.
+//! every page its owner visits. So calls that carry the origin of a foreign web site are refused, and calls to a name
+//! that is not this machine's: a site can make its own name resolve to this machine, and then its pages are "same origin".
+
+use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -9,11 +12,12 @@ use axum::response::Response;
 use cliproxy_wire::fault::{Fault, Kind};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, HOST, ORIGIN, VARY,
 };
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::App;
+use crate::api::call::request_id;
 use crate::api::format_of;
 
 /// Adds cross-origin headers, answers preflights, refuses foreign pages where no key protects.
@@ -21,6 +25,13 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     let origin = request.headers().get(ORIGIN).cloned();
     let is_open = !app.engine.snapshot().access.is_required();
     let is_foreign = is_open && origin.as_ref().is_some_and(is_foreign_site);
+    let is_for_this_machine = !app.engine.snapshot().settings.access.allow_unauthenticated_remote;
+    if is_open && is_for_this_machine && host(&request).is_some_and(|host| is_foreign_name(&host)) {
+        return refusal(
+            &request,
+            "without client keys the gateway serves this machine only, by the names localhost and 127.0.0.1; add api-keys to config.yaml to use another name",
+        );
+    }
     if request.method() == Method::OPTIONS {
         let mut response = Response::new(axum::body::Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -30,18 +41,36 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
         return response;
     }
     if is_foreign {
-        let format = format_of(request.uri().path());
-        let fault = Fault::new(
-            Kind::Permission,
+        return refusal(
+            &request,
             "web pages may not use a gateway without client keys; add api-keys to config.yaml and send one of them",
         );
-        return crate::reply::fault(format, &fault, "", false);
     }
     let mut response = next.run(request).await;
     if origin.is_some() || !is_open {
         allow(&mut response, origin, is_open);
     }
     response
+}
+
+fn refusal(request: &Request, message: &str) -> Response {
+    let fault = Fault::new(Kind::Permission, message);
+    crate::reply::fault(format_of(request.uri().path()), &fault, &request_id(), false)
+}
+
+/// The name by which the gateway is called, without the port.
+fn host(request: &Request) -> Option<String> {
+    let uri = request.uri().host();
+    let header = || request.headers().get(HOST).map(|host| host.to_str().unwrap_or("?"));
+    uri.or_else(header).map(|host| without_port(host).to_owned())
+}
+
+fn without_port(host: &str) -> &str {
+    let end = match host.strip_prefix('[') {
+        Some(rest) => return rest.split(']').next().unwrap_or_default(),
+        None => host.find(':').unwrap_or(host.len()),
+    };
+    host.get(..end).unwrap_or_default()
 }
 
 fn allow(response: &mut Response, origin: Option<HeaderValue>, is_open: bool) {
@@ -66,15 +95,23 @@ fn allow(response: &mut Response, origin: Option<HeaderValue>, is_open: bool) {
 }
 
 /// A web site that is not on this machine. Extensions and desktop shells have schemes of their own and count as local.
+/// `null` does not: that is how any site's sandboxed frames call.
 fn is_foreign_site(origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return true };
-    let Some(host) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
-        return false;
-    };
-    let host = host.strip_prefix('[').map_or_else(|| host.split(':').next(), |rest| rest.split(']').next());
-    let host = host.unwrap_or_default();
-    let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    !(is_loopback || host == "localhost" || host.ends_with(".localhost"))
+    match origin.split_once("://") {
+        Some(("http" | "https", host)) => {
+            let host = without_port(host);
+            is_foreign_name(host) || host.parse::<IpAddr>().is_ok_and(|address| !address.is_loopback())
+        }
+        Some(_) => false,
+        None => true,
+    }
+}
+
+/// A name that somebody else may have made resolve to this machine. An address is no name.
+fn is_foreign_name(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host.parse::<IpAddr>().is_err() && host != "localhost" && !host.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -92,9 +129,27 @@ mod tests {
             ("http://[::1]:8317", false),
             ("chrome-extension://abcdef", false),
             ("app://obsidian.md", false),
-            ("null", false),
+            ("null", true),
         ] {
             assert_eq!(is_foreign_site(&HeaderValue::from_static(origin)), expected, "{origin}");
+        }
+    }
+
+    #[test]
+    fn names_elsewhere_are_foreign_and_addresses_are_no_names() {
+        for (host, expected) in [
+            ("evil.example:8317", true),
+            ("localhost.evil.example", true),
+            ("?", true),
+            ("", true),
+            ("LocalHost:8317", false),
+            ("api.localhost", false),
+            ("localhost.", false),
+            ("127.0.0.1:8317", false),
+            ("[::1]:8317", false),
+            ("192.168.0.7", false),
+        ] {
+            assert_eq!(is_foreign_name(without_port(host)), expected, "{host}");
         }
     }
 }

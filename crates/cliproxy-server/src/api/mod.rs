@@ -1,6 +1,6 @@
 //! Client routes: which path is which format and operation, and the answers to what is no route.
 
-mod call;
+pub(crate) mod call;
 mod health;
 mod model;
 
