@@ -1,6 +1,4 @@
-//! The gateway engine: configuration, credentials, routing, providers and outbound HTTP.
-//!
-//! No HTTP server lives here; `cliproxy-server` mounts this engine.
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
 pub mod access;

@@ -1,8 +1,4 @@
-//! The gateway's HTTP surface: an axum router over the engine, and the loop that serves it.
-//!
-//! [`router`] mounts into any axum program; [`serve`] runs it on a listener with what a gateway needs of one (header
-//! timeout, `TCP_NODELAY`, TLS, graceful end). Handlers extract, call the engine and render; every decision about
-//! content or credentials is the engine's.
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
 mod api;

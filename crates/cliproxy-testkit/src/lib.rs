@@ -1,7 +1,4 @@
-//! Scripted upstreams and a running gateway, for the tests of the workspace.
-//!
-//! An [`Upstream`] is a real HTTP server that answers by script and records what it was asked; it can pause, cut and
-//! refuse, which request-matching mocks cannot. A [`Gateway`] is the real binary on a free port.
+#![doc = include_str!("../README.md")]
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,

@@ -1,4 +1,4 @@
-//! Translation between the four wire formats of language models, pure: no runtime, no sockets, no clock, no randomness.
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
 pub mod catalog;

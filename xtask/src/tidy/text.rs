@@ -40,7 +40,8 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
     }
     for file in tree.with_extension(".rs") {
         let start = file.text.trim_start();
-        if !start.starts_with("//!") && !start.starts_with("#![no_main]") {
+        let is_readme = start.starts_with("#![doc = include_str!");
+        if !start.starts_with("//!") && !is_readme && !start.starts_with("#![no_main]") {
             report.refuse(&file.path, 1, "starts without saying what it is for (`//!`)");
         }
         let lines = file.text.lines().count();
