@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::logins::LoginArguments;
+
 /// One gateway for every AI client and every account and key you own.
 ///
 /// Without a command it serves. Without a configuration file it serves on 127.0.0.1:8317.
@@ -33,6 +35,9 @@ pub(crate) struct Arguments {
     /// Serve other machines although no client keys are configured
     #[arg(long, global = true)]
     pub(crate) allow_unauthenticated_remote: bool,
+
+    #[command(flatten)]
+    pub(crate) login: LoginArguments,
 
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

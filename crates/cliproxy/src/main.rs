@@ -3,6 +3,7 @@
 mod arguments;
 mod command;
 mod logging;
+mod logins;
 
 use std::process::ExitCode;
 
@@ -12,9 +13,19 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    println_version();
-    let arguments = arguments::Arguments::parse_from(arguments::modernized(std::env::args_os()));
-    match command::run(&arguments) {
+    let parsed = arguments::Arguments::try_parse_from(arguments::modernized(std::env::args_os()));
+    if !parsed.as_ref().is_ok_and(|arguments| arguments.login.json) {
+        println_version();
+    }
+    let result = match parsed {
+        Ok(arguments) => command::run(&arguments),
+        Err(usage) => {
+            // Help and wrong flags alike; a closed terminal reads neither.
+            drop(usage.print());
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    match result {
         Ok(code) => code,
         Err(error) => {
             report(&error);

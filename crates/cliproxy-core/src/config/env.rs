@@ -52,6 +52,8 @@ pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
 pub const NO_PROXY: &str = "NO_PROXY";
 /// Time zone of log lines.
 pub const TZ: &str = "TZ";
+/// Set in sessions of a remote shell: the browser is on another machine.
+pub const SSH_CONNECTION: &str = "SSH_CONNECTION";
 /// The user's home directory, for a leading `~`.
 pub const HOME: &str = "HOME";
 /// The user's home directory on Windows.
@@ -81,6 +83,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     (HTTPS_PROXY, "outbound proxy for HTTPS when none is configured"),
     (NO_PROXY, "hosts reached without these proxies"),
     (TZ, "time zone of log lines"),
+    (SSH_CONNECTION, "the session is remote: logins explain the tunnel that a browser elsewhere needs"),
     (HOME, "home directory, for a leading `~`"),
     (USERPROFILE, "home directory on Windows"),
 ];

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod login;
 mod serve;
 
 use std::process::ExitCode;
@@ -12,6 +13,9 @@ use crate::arguments::{Arguments, Command};
 
 /// Runs what the command line asks.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(result) = login::run(&arguments.login, &source(arguments)) {
+        return result;
+    }
     match arguments.command {
         Some(Command::Check) => Ok(check::run(&source(arguments))),
         Some(Command::Serve) | None => serve::run(arguments),

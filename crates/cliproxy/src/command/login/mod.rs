@@ -1,0 +1,165 @@
+//! Logging in: performs what the engine describes, in words for people or in JSON for programs.
+
+mod json;
+mod terminal;
+mod words;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, anyhow};
+use cliproxy_core::config::{Settings, Source, env};
+use cliproxy_core::oauth::login::Options;
+use cliproxy_core::oauth::session::{LoginError, Session};
+use cliproxy_core::oauth::talk::{Event, Person, Talk};
+use cliproxy_core::oauth::{Grant, Login, Refusal, RefusalKind, Saved, save};
+use cliproxy_core::provider::import_service_account;
+use cliproxy_core::upstream::Clients;
+
+use crate::logins::LoginArguments;
+
+/// Larger files are no keys of service accounts.
+const LARGEST_KEY: u64 = 1 << 20;
+
+/// How a login ended.
+enum Ending {
+    Saved(Grant, Saved),
+    Failed(LoginError),
+}
+
+/// Who hears about a login.
+trait Audience {
+    /// Tells what happens.
+    fn tell(&mut self, event: Event);
+
+    /// Tells how it ended.
+    fn end(&mut self, ending: &Ending);
+}
+
+/// Logs in, or imports a service account, when the command line asks for it.
+pub(super) fn run(arguments: &LoginArguments, source: &Source) -> Option<anyhow::Result<ExitCode>> {
+    if let Some(file) = &arguments.vertex_import {
+        return Some(import(file, arguments, source));
+    }
+    let login = arguments.wanted.0?;
+    Some(log_in(login, arguments, source))
+}
+
+fn settings(source: &Source) -> anyhow::Result<Settings> {
+    let loaded = Settings::load(source, &env::with_dotenv(Path::new(".")))
+        .map_err(|problems| anyhow!("{problems}"))?;
+    Ok(loaded.settings)
+}
+
+fn log_in(login: &'static Login, arguments: &LoginArguments, source: &Source) -> anyhow::Result<ExitCode> {
+    let settings = settings(source)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let session = Session {
+        login,
+        port: Some(arguments.oauth_callback_port).filter(|&port| port != 0),
+        options: Options { project: arguments.project.clone() },
+        now,
+    };
+    let mut audience: Box<dyn Audience> = if arguments.json {
+        Box::new(json::Lines::new(login.provider))
+    } else {
+        Box::new(terminal::Terminal::new(login, !arguments.no_browser))
+    };
+    let result = runtime.block_on(perform(session, &settings, &mut *audience));
+    let ending = match result {
+        Ok(grant) => saved(&settings, grant)?,
+        Err(error) => Ending::Failed(error),
+    };
+    audience.end(&ending);
+    Ok(exit_code(login, &ending, arguments.json))
+}
+
+async fn perform(
+    session: Session,
+    settings: &Settings,
+    audience: &mut dyn Audience,
+) -> Result<Grant, LoginError> {
+    let (mut talk, Person { mut events, lines }) = Talk::new();
+    // Reading from a terminal cannot be given up, so it happens on a thread that nobody waits for.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            let Ok(line) = line else { return };
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let clients = Clients::default();
+    let logging_in = async {
+        let result = session.run(settings, &clients, &mut talk).await;
+        drop(talk);
+        result
+    };
+    let telling = async {
+        while let Some(event) = events.recv().await {
+            audience.tell(event);
+        }
+    };
+    tokio::join!(logging_in, telling).0
+}
+
+fn saved(settings: &Settings, grant: Grant) -> anyhow::Result<Ending> {
+    let saved = save(&settings.auth_dir, &grant).with_context(|| {
+        format!("the login succeeded, but cannot be saved in {}", settings.auth_dir.display())
+    })?;
+    Ok(Ending::Saved(grant, saved))
+}
+
+fn import(file: &Path, arguments: &LoginArguments, source: &Source) -> anyhow::Result<ExitCode> {
+    let settings = settings(source)?;
+    let text = read_key(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let ending = match import_service_account(&text, arguments.vertex_import_prefix.as_deref()) {
+        Ok(grant) => saved(&settings, grant)?,
+        Err(refusal) => Ending::Failed(LoginError::Refused(refusal)),
+    };
+    if arguments.json {
+        json::Lines::new("vertex").end(&ending);
+    } else {
+        terminal::imported(&ending);
+    }
+    let is_failed = arguments.json && matches!(ending, Ending::Failed(_));
+    Ok(if is_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn read_key(file: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut text = Vec::new();
+    std::fs::File::open(file)?.take(LARGEST_KEY).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Programs that wrap this one take 0 as "the program ran", whatever came of it, and 13 as a taken port. With `--json`
+/// the code says what happened.
+fn exit_code(login: &Login, ending: &Ending, is_json: bool) -> ExitCode {
+    const PORT_BUSY: u8 = 13;
+    match ending {
+        Ending::Saved(..) => ExitCode::SUCCESS,
+        Ending::Failed(LoginError::PortBusy(_))
+            if is_json || matches!(login.provider, "codex" | "claude") =>
+        {
+            ExitCode::from(PORT_BUSY)
+        }
+        Ending::Failed(_) if !is_json => ExitCode::SUCCESS,
+        Ending::Failed(LoginError::Refused(Refusal { kind: RefusalKind::Passing(_), .. })) => {
+            ExitCode::from(4)
+        }
+        Ending::Failed(LoginError::Refused(Refusal { kind: RefusalKind::Forbidden, .. })) => {
+            ExitCode::from(3)
+        }
+        Ending::Failed(_) => ExitCode::FAILURE,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge of the program")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}

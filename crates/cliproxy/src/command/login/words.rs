@@ -1,0 +1,14 @@
+//! A failure in words; the same for people and for programs.
+
+use cliproxy_core::oauth::session::LoginError;
+
+/// What happened, and what mends it.
+pub(super) fn words(error: &LoginError) -> (String, String) {
+    match error {
+        LoginError::Refused(refusal) => (refusal.message.clone(), refusal.remedy.clone()),
+        LoginError::PortBusy(port) => (
+            format!("port {port}, where the browser comes back to, is in use by another program"),
+            "end that program, or listen elsewhere with --oauth-callback-port".to_owned(),
+        ),
+    }
+}
