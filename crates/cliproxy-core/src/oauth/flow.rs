@@ -5,13 +5,10 @@
 //! marked ([`Step::Redeem`]), because around these the driver writes its journal: the intent before, the answer
 //! before anybody uses it.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cliproxy_wire::json::Raw;
-use cliproxy_wire::json::patch::{self, Edit, Path};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 
@@ -166,24 +163,6 @@ impl Changes {
     /// What is written or removed, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[String], Option<&Value>)> {
         self.0.iter().map(|(path, value)| (path.as_slice(), value.as_ref()))
-    }
-
-    /// A file's text with the changes; every other byte stays as it is.
-    ///
-    /// # Errors
-    /// A text that is not JSON.
-    pub fn applied(&self, text: &str) -> Result<String, cliproxy_wire::Error> {
-        let edits: Vec<Edit> = self
-            .iter()
-            .map(|(path, value)| {
-                let path = path.iter().fold(Path::root(), |path, name| path.key(name.as_str()));
-                match value {
-                    Some(value) => Edit::set(path, Raw::new(value.to_string())),
-                    None => Edit::remove(path),
-                }
-            })
-            .collect();
-        patch::apply(text, &edits).map(Cow::into_owned)
     }
 
     /// Whether nothing changes.

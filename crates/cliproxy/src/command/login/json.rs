@@ -55,11 +55,11 @@ fn told(event: Event) -> Value {
 
 fn ended(provider: &str, ending: &Ending) -> Value {
     match ending {
-        Ending::Saved(grant, saved) => json!({
+        Ending::Saved { grant, saved, path } => json!({
             "event": "saved",
             "provider": provider,
             "account": grant.label,
-            "path": saved.path,
+            "path": path,
             "is_known": saved.is_known,
             "is_disabled": saved.is_disabled,
         }),

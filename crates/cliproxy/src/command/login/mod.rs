@@ -4,7 +4,7 @@ mod json;
 mod terminal;
 mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,9 @@ use cliproxy_core::oauth::session::{LoginError, Session};
 use cliproxy_core::oauth::talk::{Event, Person, Talk};
 use cliproxy_core::oauth::{Grant, Login, Refusal, RefusalKind, Saved, save};
 use cliproxy_core::provider::import_service_account;
+use cliproxy_core::store::FileStore;
 use cliproxy_core::upstream::Clients;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::logins::LoginArguments;
 
@@ -24,7 +26,7 @@ const LARGEST_KEY: u64 = 1 << 20;
 
 /// How a login ended.
 enum Ending {
-    Saved(Grant, Saved),
+    Saved { grant: Grant, saved: Saved, path: PathBuf },
     Failed(LoginError),
 }
 
@@ -52,12 +54,12 @@ fn settings(source: &Source) -> anyhow::Result<Settings> {
     Ok(loaded.settings)
 }
 
+fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
+}
+
 fn log_in(login: &'static Login, arguments: &LoginArguments, source: &Source) -> anyhow::Result<ExitCode> {
     let settings = settings(source)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
     let session = Session {
         login,
         port: Some(arguments.oauth_callback_port).filter(|&port| port != 0),
@@ -69,11 +71,12 @@ fn log_in(login: &'static Login, arguments: &LoginArguments, source: &Source) ->
     } else {
         Box::new(terminal::Terminal::new(login, !arguments.no_browser))
     };
-    let result = runtime.block_on(perform(session, &settings, &mut *audience));
-    let ending = match result {
-        Ok(grant) => saved(&settings, grant)?,
-        Err(error) => Ending::Failed(error),
-    };
+    let ending = runtime()?.block_on(async {
+        match perform(session, &settings, &mut *audience).await {
+            Ok(grant) => saved(&settings, grant).await,
+            Err(error) => Ok(Ending::Failed(error)),
+        }
+    })?;
     audience.end(&ending);
     Ok(exit_code(login, &ending, arguments.json))
 }
@@ -107,18 +110,18 @@ async fn perform(
     tokio::join!(logging_in, telling).0
 }
 
-fn saved(settings: &Settings, grant: Grant) -> anyhow::Result<Ending> {
-    let saved = save(&settings.auth_dir, &grant).with_context(|| {
-        format!("the login succeeded, but cannot be saved in {}", settings.auth_dir.display())
-    })?;
-    Ok(Ending::Saved(grant, saved))
+async fn saved(settings: &Settings, grant: Grant) -> anyhow::Result<Ending> {
+    let store = FileStore::new(&*settings.auth_dir);
+    let saved = save(&store, &grant).await.context("the login succeeded, but cannot be saved")?;
+    let path = store.path(&saved.id)?;
+    Ok(Ending::Saved { grant, saved, path })
 }
 
 fn import(file: &Path, arguments: &LoginArguments, source: &Source) -> anyhow::Result<ExitCode> {
     let settings = settings(source)?;
     let text = read_key(file).with_context(|| format!("cannot read {}", file.display()))?;
     let ending = match import_service_account(&text, arguments.vertex_import_prefix.as_deref()) {
-        Ok(grant) => saved(&settings, grant)?,
+        Ok(grant) => runtime()?.block_on(saved(&settings, grant))?,
         Err(refusal) => Ending::Failed(LoginError::Refused(refusal)),
     };
     if arguments.json {
@@ -142,7 +145,7 @@ fn read_key(file: &Path) -> std::io::Result<Vec<u8>> {
 fn exit_code(login: &Login, ending: &Ending, is_json: bool) -> ExitCode {
     const PORT_BUSY: u8 = 13;
     match ending {
-        Ending::Saved(..) => ExitCode::SUCCESS,
+        Ending::Saved { .. } => ExitCode::SUCCESS,
         Ending::Failed(LoginError::PortBusy(_))
             if is_json || matches!(login.provider, "codex" | "claude") =>
         {

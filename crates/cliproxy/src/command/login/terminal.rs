@@ -98,8 +98,8 @@ impl Audience for Terminal {
     fn end(&mut self, ending: &Ending) {
         let title = self.login.title;
         match ending {
-            Ending::Saved(_, saved) => {
-                let path = saved.path.display();
+            Ending::Saved { saved, path, .. } => {
+                let path = path.display();
                 self.line(&format!("Saving credentials to {path}"));
                 self.line(&format!("Authentication saved to {path}"));
                 self.line(&format!("{title} authentication successful!"));
@@ -118,7 +118,7 @@ impl Audience for Terminal {
 /// Tells how an import ended.
 pub(super) fn imported(ending: &Ending) {
     match ending {
-        Ending::Saved(_, saved) => println!("Vertex credentials imported: {}", saved.path.display()),
+        Ending::Saved { path, .. } => println!("Vertex credentials imported: {}", path.display()),
         Ending::Failed(error) => {
             let (message, remedy) = words(error);
             println!("Vertex import failed: {message}; {remedy}");
