@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 use super::member::members;
 use crate::Error;
 use crate::json::{Fragment, Kind, Raw, Reader, Surrogates};
-use crate::model::{Audio, Content, Document, Image, Media, Owner, Video};
+use crate::model::{Audio, Content, Document, Image, Media, Owner, Str, Video};
 
 /// A part.
 #[derive(Debug, Default)]
@@ -285,7 +287,7 @@ pub(super) fn media(blob: Blob<'_>, clip: Option<&str>, resolution: Option<&str>
                 None => &data,
             };
             let mime = mime.clone().unwrap_or_else(|| "application/octet-stream".to_owned());
-            Media::Inline { mime: mime.into(), base64: base64.into() }
+            Media::Inline { mime: mime.into(), base64: in_standard_alphabet(base64) }
         }
         (None, uri) => {
             let uri = uri.unwrap_or_default();
@@ -314,6 +316,15 @@ pub(super) fn media(blob: Blob<'_>, clip: Option<&str>, resolution: Option<&str>
             citations: None,
         })
     }
+}
+
+/// Base64 as every other service reads it: this one takes the alphabet for URLs too, in which Google's own SDK for Python
+/// writes.
+fn in_standard_alphabet(base64: &str) -> Str {
+    if memchr2(b'-', b'_', base64.as_bytes()).is_none() {
+        return base64.into();
+    }
+    base64.replace('-', "+").replace('_', "/").into()
 }
 
 /// True for addresses that only Google's services resolve, and for video pages that they watch.

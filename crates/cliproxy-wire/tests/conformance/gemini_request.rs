@@ -144,6 +144,14 @@ fn results(body: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
+fn bytes_in_the_alphabet_for_urls_reach_others_in_the_standard_one() {
+    let body = json!({"contents": [{"parts": [
+        {"inlineData": {"mimeType": "image/png", "data": "-_79+/8="}}, {"text": "See"}]}]});
+    let claude = Upstream::new(Profile::claude(), "claude-sonnet-4-5").encode(Format::Gemini, &body);
+    assert_eq!(claude["messages"][0]["content"][0]["source"]["data"], "+/79+/8=");
+}
+
+#[test]
 fn j040_a_response_without_id_pairs_by_name_and_then_by_order() {
     let call = |name: &str, n: u32| json!({"functionCall": {"name": name, "args": {"n": n}}});
     let said =
