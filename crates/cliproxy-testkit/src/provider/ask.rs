@@ -26,6 +26,11 @@ impl Media {
         Ok(Self { kind: kind.to_owned(), bytes })
     }
 
+    /// The same in either alphabet.
+    pub(super) fn of_any_alphabet(kind: &str, data: &str) -> Result<Self, String> {
+        Self::new(kind, &data.replace('-', "+").replace('_', "/"))
+    }
+
     /// A `data:` URL.
     pub(super) fn of_url(url: &str) -> Result<Self, String> {
         let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));

@@ -1,4 +1,5 @@
-//! Gemini, as its third generation speaks it: calls are signed and have no ids.
+//! Gemini, as its third generation speaks it: calls are signed and have no ids. Bytes come in either alphabet of base64;
+//! Google's own SDK for Python writes the one for URLs.
 
 use serde_json::{Value, json};
 
@@ -38,7 +39,8 @@ impl Dialect for Gemini {
         let config = &body["generationConfig"];
         // These models always think; a wish for a budget of nothing is not granted.
         ask.thinks = true;
-        ask.shows_thoughts = config["thinkingConfig"]["includeThoughts"] == json!(true);
+        ask.shows_thoughts =
+            either(&config["thinkingConfig"], "includeThoughts", "include_thoughts") == &json!(true);
         let schema = either(config, "responseJsonSchema", "responseSchema");
         if !schema.is_null() {
             if config["responseMimeType"] != json!("application/json") {
@@ -182,10 +184,12 @@ fn read_model(parts: &[Value], is_current: bool) -> Result<Vec<String>, String> 
     let mut calls = Vec::new();
     for part in parts {
         let signature = either(part, "thoughtSignature", "thought_signature").as_str();
+        let signature = signature.map(|signature| match signature {
+            SENTINEL => signature.to_owned(),
+            _ => signature.replace('-', "+").replace('_', "/"),
+        });
         let call = either(part, "functionCall", "function_call");
-        if signature
-            .is_some_and(|signature| signature != SENTINEL && Issuer::Google.open(signature).is_none())
-        {
+        if signature.as_ref().is_some_and(|state| state != SENTINEL && Issuer::Google.open(state).is_none()) {
             return Err("the thought signature is not valid".to_owned());
         }
         if call.is_null() {
@@ -213,7 +217,7 @@ fn read_part(part: &Value, ask: &mut Ask) -> Result<(), String> {
         ask.results.push((required(response, "name")?, output.unwrap_or_default()));
     } else if !media.is_null() {
         let kind = either(media, "mimeType", "mime_type").as_str().unwrap_or_default();
-        ask.media.push(Media::new(kind, &text(media, "data"))?);
+        ask.media.push(Media::of_any_alphabet(kind, &text(media, "data"))?);
     } else if let Some(said) = part["text"].as_str() {
         ask.text.push_str(said);
     } else {

@@ -119,7 +119,10 @@ fn react(dialect: &dyn Dialect, received: &Received) -> Script {
     }
     let mut frames = dialect.frames(&ask, &answer);
     if fault.is_some() {
-        frames.truncate(frames.len() / 2);
+        let first = answer.text_pieces().first().map(|piece| Value::from(*piece).to_string());
+        let first = first.as_deref().unwrap_or_default().trim_matches('"');
+        let begun = frames.iter().position(|frame| frame.contains(first)).map_or(0, |at| at + 1);
+        frames.truncate(begun);
     }
     if fault == Some(Fault::Error) {
         frames.push(dialect.failure("the model ran into a wall"));
