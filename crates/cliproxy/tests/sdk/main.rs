@@ -2,7 +2,7 @@
 //!
 //! What an SDK must see and what must have arrived at the provider is said in its own language, in `python/` and
 //! `javascript/`. Here is what starts and stops, and which suites there are.
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
 mod suite;
 
