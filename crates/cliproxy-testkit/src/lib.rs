@@ -7,6 +7,7 @@
 )]
 
 mod gateway;
+pub mod issuer;
 pub mod provider;
 pub mod sdk;
 mod upstream;
