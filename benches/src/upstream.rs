@@ -1,0 +1,128 @@
+//! The scripted upstream. Streams are driven piece by piece by the load, which holds the other end of a [`Lane`].
+//!
+//! A lane's number stands in the text of its request (`lane-17;`), because that is what every format and every
+//! translation carries through.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt as _, Either, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::sample::Format;
+
+/// The load's end of a stream.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) number: u64,
+    /// What is sent here the upstream writes at once; dropping it ends the stream.
+    pub(crate) pieces: mpsc::UnboundedSender<Bytes>,
+    /// When the peer let go of the stream before its end.
+    pub(crate) dropped: oneshot::Receiver<Instant>,
+}
+
+/// The streams that wait for their request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lanes {
+    waiting: Arc<Mutex<HashMap<u64, Scripted>>>,
+    next: Arc<AtomicU64>,
+}
+
+impl Lanes {
+    pub(crate) fn open(&self) -> Lane {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (pieces, script) = mpsc::unbounded_channel();
+        let (gone, dropped) = oneshot::channel();
+        let body = Scripted { pieces: script, gone: Some(gone) };
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(number, body);
+        Lane { number, pieces, dropped }
+    }
+
+    fn take(&self, body: &[u8]) -> Option<Scripted> {
+        let at = memchr::memmem::find(body, b"lane-")? + 5;
+        let digits = body.get(at..)?.split(|byte| *byte == b';').next()?;
+        let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&number)
+    }
+}
+
+/// A body whose pieces come from the load.
+#[derive(Debug)]
+struct Scripted {
+    pieces: mpsc::UnboundedReceiver<Bytes>,
+    gone: Option<oneshot::Sender<Instant>>,
+}
+
+impl Body for Scripted {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let piece = std::task::ready!(self.pieces.poll_recv(context));
+        if piece.is_none() {
+            self.gone = None;
+        }
+        Poll::Ready(piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        if let Some(gone) = self.gone.take() {
+            // Nobody listens when the lane was given up first.
+            gone.send(Instant::now()).ok();
+        }
+    }
+}
+
+/// Starts the upstream in the calling runtime.
+pub(crate) async fn start(lanes: Lanes) -> anyhow::Result<(SocketAddr, JoinSet<()>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen")?;
+    let address = listener.local_addr()?;
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            stream.set_nodelay(true).ok();
+            let lanes = lanes.clone();
+            let service = service_fn(move |request| answer(lanes.clone(), request));
+            connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            while connections.try_join_next().is_some() {}
+        }
+    });
+    Ok((address, server))
+}
+
+async fn answer(
+    lanes: Lanes,
+    request: Request<Incoming>,
+) -> Result<Response<Either<Full<Bytes>, Scripted>>, hyper::Error> {
+    let format = Format::of_path(request.uri().path());
+    let body = request.into_body().collect().await?.to_bytes();
+    let (kind, body) = match lanes.take(&body) {
+        Some(stream) => ("text/event-stream", Either::Right(stream)),
+        None => ("application/json", Either::Left(Full::new(format.answer()))),
+    };
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    Ok(response)
+}
