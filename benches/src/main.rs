@@ -46,6 +46,10 @@ struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "")]
     only: String,
 
+    /// Only the cases of requests and pieces whose name contains this
+    #[arg(long, value_name = "NAME", default_value = "")]
+    case: String,
+
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -104,6 +108,7 @@ async fn run(arguments: &Arguments, gateway: PathBuf) -> anyhow::Result<()> {
         upstream: address,
         rounds: if arguments.quick { 3 } else { 7 },
         is_quick: arguments.quick,
+        case: arguments.case.clone(),
     };
     let wants = |name: &str| name.contains(arguments.only.as_str());
     if wants("start") {

@@ -43,7 +43,8 @@ impl Programs {
                 command
             }
         };
-        let log = fs::File::create(self.directory.path().join("log"))?;
+        // Not beside the configuration: that directory is watched, and every line would wake the watcher.
+        let log = tempfile::tempfile()?;
         command.current_dir(self.directory.path()).stdin(Stdio::null()).stdout(log);
         let began = Instant::now();
         let child = command.spawn().context("cannot start the program to be measured")?;

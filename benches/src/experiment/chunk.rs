@@ -51,6 +51,7 @@ pub(crate) async fn all(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>> 
             cases.push(Case::new(client, upstream, Lane::Translate, Target::Ratio(1.8)));
         }
     }
+    cases.retain(|case| case.what.contains(&bench.case));
     let count = if bench.is_quick { 60 } else { 120 };
     for round in 0..bench.rounds {
         for case in &mut cases {

@@ -18,6 +18,8 @@ pub(crate) struct Bench {
     pub(crate) upstream: std::net::SocketAddr,
     pub(crate) rounds: usize,
     pub(crate) is_quick: bool,
+    /// Part of the names of the cases that are wanted.
+    pub(crate) case: String,
 }
 
 /// Both sides, running.

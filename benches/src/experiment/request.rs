@@ -47,6 +47,7 @@ impl Case {
 
 /// Runs cases in turn, `count` requests a slice.
 async fn run(bench: &Bench, both: &Both, mut cases: Vec<Case>, count: usize) -> anyhow::Result<Vec<Case>> {
+    cases.retain(|case| case.what.contains(&bench.case));
     for round in 0..bench.rounds {
         for case in &mut cases {
             for side in Bench::order(round) {
@@ -103,13 +104,16 @@ pub(crate) async fn translated(bench: &Bench, both: &Both) -> anyhow::Result<Vec
     let mut rows = Vec::new();
     for client in Format::ALL {
         for upstream in Format::ALL.into_iter().filter(|upstream| *upstream != client) {
+            let what = format!("{} → {} beside a JSON tree", client.name(), upstream.name());
+            if !what.contains(&bench.case) {
+                continue;
+            }
             let question = agentic(client, &upstream.model(Lane::Translate));
             let (mut ours, mut tree) = (Vec::new(), Vec::new());
             for _ in 0..bench.rounds {
                 ours.push(cpu(&both.gateway, &question, count).await?);
                 tree.push(tree_cpu(&question, count * 2)?);
             }
-            let what = format!("{} → {} beside a JSON tree", client.name(), upstream.name());
             rows.push(Row::compared(what, "µs", &ours, &tree, Target::Figure(700.0)));
         }
     }
