@@ -147,6 +147,7 @@ struct Job {
 /// What was seen of a body, without holding on to its text.
 struct Peeked {
     model: Option<String>,
+    model_at: Option<std::ops::Range<usize>>,
     has_envelope: bool,
     is_responses_shape: bool,
 }
@@ -310,6 +311,7 @@ impl Engine {
             has_envelope: peek.has_envelope,
             is_responses_shape: peek.is_responses_shape,
             model: peek.model,
+            model_at: peek.model_at,
         };
         Ok(Opened(Box::new(Job {
             call,

@@ -54,6 +54,7 @@ pub(super) fn request(
             .as_deref()
             .filter(|model| **model != *offer.upstream)
             .map(|_| &*offer.upstream),
+        model_at: job.peeked.model_at.clone(),
         plan: plan.as_ref(),
         accepts: job.peeked.has_envelope.then_some(Acceptance {
             owner: target.profile.owner,
@@ -102,24 +103,18 @@ impl Plan {
     }
 
     pub(super) fn body(&self, job: &Job, body: Bytes) -> Result<(Bytes, Usage), Fault> {
-        if !is_json(&body) {
+        let relayed = lane::body(job.call.format, body, &self.changes);
+        if !relayed.is_json {
             return Err(Fault::new(
                 Kind::BadUpstream,
                 "the upstream answered with something that is not JSON",
             ));
         }
-        let relayed = lane::body(job.call.format, body, &self.changes);
         match relayed.fault {
             Some(fault) => Err(fault),
             None => Ok((relayed.bytes, relayed.usage.unwrap_or_default())),
         }
     }
-}
-
-/// A body that was cut off, or is a page, must not look like an answer.
-fn is_json(body: &[u8]) -> bool {
-    let Ok(mut reader) = cliproxy_wire::json::Reader::from_bytes(body) else { return false };
-    reader.skip().and_then(|()| reader.finish()).is_ok()
 }
 
 /// What is needed when a stream request is answered with a whole body.

@@ -10,6 +10,7 @@
 //!
 //! Trees (`serde_json::Value`) are for cold code inside one function, such as schema cleaning.
 
+mod extent;
 pub mod patch;
 mod reader;
 mod writer;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::extent::{self, Extent};
 use crate::Error;
 
 /// Deeper nesting than any client or provider sends; a bound on the stack.
@@ -204,7 +205,7 @@ impl<'a> Reader<'a> {
 
     fn enter(&mut self) -> Result<(), Error> {
         if self.depth >= MAX_DEPTH {
-            return Err(Error::malformed(format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(too_deep());
         }
         self.depth += 1;
         self.at += 1;
@@ -499,6 +500,28 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Moves behind the next value, looking only for its end: whether what is inside an object or array is well-formed
+    /// is left to whoever reads it. Several times as fast as [`Reader::skip`].
+    ///
+    /// # Errors
+    /// When the text ends first, or the value is nested too deep.
+    pub fn pass_over(&mut self) -> Result<(), Error> {
+        if !matches!(self.kind(), Kind::Object | Kind::Array) {
+            return self.skip();
+        }
+        match extent::of(self.rest(), MAX_DEPTH - self.depth) {
+            Extent::Ends(length) => {
+                self.at += length;
+                Ok(())
+            }
+            Extent::Unfinished => {
+                self.at = self.text.len();
+                Err(self.syntax("the text ends in the middle of a value"))
+            }
+            Extent::TooDeep => Err(too_deep()),
+        }
+    }
+
     fn member_name(&mut self) -> Result<(), Error> {
         self.space();
         if self.byte() != Some(b'"') {
@@ -595,27 +618,31 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn too_deep() -> Error {
+    Error::malformed(format!("nested deeper than {MAX_DEPTH} levels"))
+}
+
 /// Length of the leading run without quote, backslash or control character. Eight bytes at a time.
 fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let mut at = 0;
-    let (chunks, _) = bytes.as_chunks::<8>();
+    let (chunks, tail) = bytes.as_chunks::<8>();
     for chunk in chunks {
         let word = u64::from_le_bytes(*chunk);
         let quote = word ^ (ONES * u64::from(b'"'));
         let slash = word ^ (ONES * u64::from(b'\\'));
         // The classic "has a zero byte" and "has a byte below n" tests; false positives are impossible for the
-        // lowest hit, and the position is then found byte by byte.
-        let hit = (quote.wrapping_sub(ONES) & !quote)
+        // lowest hit, which is the one that counts.
+        let hit = ((quote.wrapping_sub(ONES) & !quote)
             | (slash.wrapping_sub(ONES) & !slash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        if hit & HIGHS != 0 {
-            break;
+            | (word.wrapping_sub(ONES * 0x20) & !word))
+            & HIGHS;
+        if hit != 0 {
+            return at + hit.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    let tail = bytes.get(at..).unwrap_or_default();
     at + tail.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20).unwrap_or(tail.len())
 }
 

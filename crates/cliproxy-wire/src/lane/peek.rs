@@ -1,4 +1,7 @@
-//! What routing needs to know of a request body, in one cheap pass that also finds malformed JSON.
+//! What routing needs to know of a request body, in one cheap pass that also finds a body that is cut off or no JSON
+//! object. What is inside of messages and tools is judged by whoever reads them: a decoder, or the upstream.
+
+use std::ops::Range;
 
 use memchr::memmem;
 
@@ -14,6 +17,8 @@ pub struct Peek<'b> {
     pub text: &'b str,
     /// `model`, if it is a string. Gemini bodies usually have none: there the path says it.
     pub model: Option<String>,
+    /// Where the value of `model` stands in the text; `None` when there is none, or more than one.
+    pub model_at: Option<Range<usize>>,
     /// Whether the body asks for a stream, by the rule of its route: Claude streams for anything but `false`,
     /// OpenAI for `true` alone; for Gemini the path decides.
     pub is_stream: bool,
@@ -49,6 +54,7 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
     let mut peek = Peek {
         text,
         model: None,
+        model_at: None,
         is_stream: false,
         has_envelope: memmem::find(body, opaque::PREFIX.as_bytes()).is_some(),
         is_responses_shape: false,
@@ -60,12 +66,17 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
         session_id: None,
         opening: None,
     };
-    let (mut has_messages, mut has_input) = (false, false);
+    let (mut has_messages, mut has_input, mut n_models) = (false, false, 0);
     let mut user = None;
     let mut reader = Reader::new(text);
     reader.object(|key, value| {
+        let start = value.position();
         match key {
-            "model" => peek.model = string(value)?,
+            "model" => {
+                peek.model = string(value)?;
+                n_models += 1;
+                peek.model_at = (n_models == 1).then(|| start..value.position());
+            }
             "stream" => {
                 let word = value.raw()?;
                 peek.is_stream = match format {
@@ -109,6 +120,9 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
                 })?;
             }
             _ => {}
+        }
+        if value.position() == start {
+            value.pass_over()?;
         }
         Ok(())
     })?;
@@ -172,11 +186,13 @@ mod tests {
         let body = "\u{FEFF}{\"model\":\"a\",\"metadata\":{\"user_id\":\"u\"},\"user\":\"v\",\"model\":\"b\",\
             \"prompt_cache_key\":\"k\",\"previous_response_id\":null,\"stream_options\":{\"include_usage\":true}}";
         let peek = seen(Format::Chat, body);
-        assert_eq!(peek.model.as_deref(), Some("b"));
+        assert_eq!((peek.model.as_deref(), peek.model_at), (Some("b"), None));
         assert_eq!(peek.user_id.as_deref(), Some("u"));
         assert_eq!(peek.prompt_cache_key.as_deref(), Some("k"));
         assert_eq!((peek.previous_response_id, peek.includes_usage), (None, true));
         assert!(peek.text.starts_with('{'));
+        let peek = seen(Format::Chat, "\u{FEFF}{ \"model\" : \"a\" }");
+        assert_eq!(peek.model_at.and_then(|at| peek.text.get(at)), Some("\"a\""));
     }
 
     #[test]

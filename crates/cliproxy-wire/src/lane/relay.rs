@@ -272,6 +272,8 @@ impl Relay {
 pub struct Body {
     /// What to send.
     pub bytes: Bytes,
+    /// Whether it is JSON: a body that was cut off, or is a page, must not look like an answer.
+    pub is_json: bool,
     /// What it cost.
     pub usage: Option<Usage>,
     /// The model that answered, as the upstream names it.
@@ -283,7 +285,7 @@ pub struct Body {
 /// Passes a whole body on: untouched without changes.
 pub fn body(format: Format, bytes: Bytes, changes: &Changes) -> Body {
     let mut tap = Tap::new(format);
-    tap.body(&bytes);
+    let is_json = tap.body(&bytes).is_ok();
     let changed = if changes.has_edits() {
         std::str::from_utf8(&bytes)
             .ok()
@@ -295,6 +297,7 @@ pub fn body(format: Format, bytes: Bytes, changes: &Changes) -> Body {
     };
     Body {
         bytes: changed.unwrap_or(bytes),
+        is_json,
         usage: tap.usage(),
         model: tap.model().map(str::to_owned),
         fault: tap.fault().cloned(),
@@ -304,7 +307,8 @@ pub fn body(format: Format, bytes: Bytes, changes: &Changes) -> Body {
 /// What a whole body says it cost.
 pub fn body_usage(format: Format, bytes: &[u8]) -> Option<Usage> {
     let mut tap = Tap::new(format);
-    tap.body(bytes);
+    // What a broken body says before it breaks counts.
+    let _malformed = tap.body(bytes);
     tap.usage()
 }
 

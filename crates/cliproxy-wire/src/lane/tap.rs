@@ -101,16 +101,20 @@ impl Tap {
     }
 
     /// Reads a whole body. What a body lacks of a stream (an end) it has by being whole.
-    pub fn body(&mut self, body: &[u8]) {
+    ///
+    /// # Errors
+    /// When the body is not JSON. What was read before that is kept.
+    pub fn body(&mut self, body: &[u8]) -> Result<(), Error> {
         self.progress = Progress::Started;
         self.is_complete = true;
-        let Ok(mut reader) = Reader::from_bytes(body) else { return };
+        let mut reader = Reader::from_bytes(body)?;
         if reader.kind() == Kind::Array {
             // Chunks of a Gemini stream, or an error in the way of Google's Chat endpoint.
-            let _malformed = reader.array(|_, element| self.whole(element));
+            reader.array(|_, element| self.whole(element))?;
         } else {
-            let _malformed = self.whole(&mut reader);
+            self.whole(&mut reader)?;
         }
+        reader.finish()
     }
 
     fn whole(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
@@ -545,12 +549,12 @@ mod tests {
             ),
         ] {
             let mut tap = Tap::new(format);
-            tap.body(body.as_bytes());
+            tap.body(body.as_bytes()).unwrap();
             assert_eq!((tap.usage().unwrap().total(), tap.model()), (7, Some("m")), "{format:?}");
             assert_eq!(tap.fault(), None);
         }
         let mut tap = Tap::new(Format::Chat);
-        tap.body(br#"[{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED"}}]"#);
+        tap.body(br#"[{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED"}}]"#).unwrap();
         assert_eq!(tap.progress(), Progress::Failed);
     }
 }

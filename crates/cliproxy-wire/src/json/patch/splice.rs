@@ -171,7 +171,7 @@ impl<'t> Splices<'t> {
                 }
                 self.value(value, child)?;
             } else {
-                value.skip()?;
+                value.pass_over()?;
             }
             from = value.position();
             entries.push(Entry { name: name.to_owned().into(), span: name_start..from, is_gone: false });
@@ -230,7 +230,7 @@ impl<'t> Splices<'t> {
                     is_gone = matches!(child.change, Some(Change::Remove));
                     self.value(value, child)?;
                 }
-                None => value.skip()?,
+                None => value.pass_over()?,
             }
             entries.push(Entry { name: Cow::Borrowed(""), span: start..value.position(), is_gone });
             Ok(())

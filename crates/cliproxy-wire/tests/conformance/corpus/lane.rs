@@ -32,6 +32,8 @@ fn recorded_requests_pass_untouched_and_an_alias_changes_the_name_alone() {
             assert_eq!(rewrite(format, &text, &Rewrite::default()).unwrap(), text, "{name}");
             let sent =
                 rewrite(format, &text, &Rewrite { model: Some("alias"), ..Rewrite::default() }).unwrap();
+            let known = Rewrite { model: Some("alias"), model_at: seen.model_at, ..Rewrite::default() };
+            assert_eq!(rewrite(format, &text, &known).unwrap(), sent, "{name}");
             if format == Format::Gemini {
                 assert_eq!(sent, text, "{name}");
             } else {
