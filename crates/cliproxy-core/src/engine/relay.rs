@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cliproxy_wire::codec::{Bridge, ClientContext, Notes, Target};
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::format::stream_encoder;
-use cliproxy_wire::lane::{self, Acceptance, Changes, Progress, Relay, Rewrite, rewrite};
+use cliproxy_wire::lane::{self, Acceptance, Changes, Progress, Relay, Rewrite, rename, rewrite};
 use cliproxy_wire::model::{Event, Usage};
 use cliproxy_wire::reasoning;
 use cliproxy_wire::sse::Ending;
@@ -47,25 +47,21 @@ pub(super) fn request(
         }
         None => None,
     };
-    let changes = Rewrite {
-        model: job
-            .peeked
-            .model
-            .as_deref()
-            .filter(|model| **model != *offer.upstream)
-            .map(|_| &*offer.upstream),
-        model_at: job.peeked.model_at.clone(),
-        plan: plan.as_ref(),
-        accepts: job.peeked.has_envelope.then_some(Acceptance {
-            owner: target.profile.owner,
-            scope: target.scope,
-            needs_signatures: target.caps.needs_signatures,
-        }),
-        ..Rewrite::default()
-    };
-    let body = match rewrite(format, job.text()?, &changes).map_err(Failure::client)? {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(text) => Some(Bytes::from(text)),
+    // Gemini says the model in the path.
+    let names_another = |model: &&str| **model != *offer.upstream && format != Format::Gemini;
+    let model = job.peeked.model.as_deref().filter(names_another).map(|_| &*offer.upstream);
+    let body = match (model, &job.peeked.model_at) {
+        _ if plan.is_some() || job.peeked.has_envelope => {
+            let accepts = job.peeked.has_envelope.then_some(Acceptance {
+                owner: target.profile.owner,
+                scope: target.scope,
+                needs_signatures: target.caps.needs_signatures,
+            });
+            rewritten(job, &Rewrite { model, plan: plan.as_ref(), accepts, ..Rewrite::default() })?
+        }
+        (None, _) => None,
+        (Some(model), Some(at)) => rename(&job.call.body, at.clone(), model).map(Bytes::from),
+        (Some(_), None) => rewritten(job, &Rewrite { model, ..Rewrite::default() })?,
     };
     let changes = Changes {
         model: echoes(job, offer).then(|| job.requested.as_ref().to_owned()),
@@ -78,6 +74,14 @@ pub(super) fn request(
         way: Way::Relay(Plan { lane, changes, is_array: format == Format::Gemini && !job.call.is_sse }),
         dropped: notes.header(),
     }))
+}
+
+/// The changed body; `None` when nothing changed.
+fn rewritten(job: &Job, changes: &Rewrite<'_>) -> Result<Option<Bytes>, Failure> {
+    Ok(match rewrite(job.call.format, job.text()?, changes).map_err(Failure::client)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(Bytes::from(text)),
+    })
 }
 
 impl Plan {

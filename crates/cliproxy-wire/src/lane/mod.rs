@@ -18,5 +18,5 @@ pub use edit::{AnswerEnvelope, Changes};
 pub use history::{Acceptance, repairs};
 pub use peek::{Peek, peek};
 pub use relay::{Body, Relay, body, body_usage};
-pub use rewrite::{Envelope, Rewrite, rewrite};
+pub use rewrite::{Envelope, Rewrite, rename, rewrite};
 pub use tap::{Progress, Tap};

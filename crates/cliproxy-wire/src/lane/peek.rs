@@ -17,7 +17,7 @@ pub struct Peek<'b> {
     pub text: &'b str,
     /// `model`, if it is a string. Gemini bodies usually have none: there the path says it.
     pub model: Option<String>,
-    /// Where the value of `model` stands in the text; `None` when there is none, or more than one.
+    /// Where the value of `model` stands in the body as given; `None` when there is none, or more than one.
     pub model_at: Option<Range<usize>>,
     /// Whether the body asks for a stream, by the rule of its route: Claude streams for anything but `false`,
     /// OpenAI for `true` alone; for Gemini the path decides.
@@ -47,7 +47,10 @@ pub struct Peek<'b> {
 /// # Errors
 /// When the body is not one JSON object in UTF-8.
 pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let (body, mark) = match body.strip_prefix(b"\xEF\xBB\xBF") {
+        Some(body) => (body, 3),
+        None => (body, 0),
+    };
     let text = std::str::from_utf8(body).map_err(|error| {
         Error::malformed(format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
@@ -75,7 +78,7 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
             "model" => {
                 peek.model = string(value)?;
                 n_models += 1;
-                peek.model_at = (n_models == 1).then(|| start..value.position());
+                peek.model_at = (n_models == 1).then(|| mark + start..mark + value.position());
             }
             "stream" => {
                 let word = value.raw()?;
@@ -191,8 +194,10 @@ mod tests {
         assert_eq!(peek.prompt_cache_key.as_deref(), Some("k"));
         assert_eq!((peek.previous_response_id, peek.includes_usage), (None, true));
         assert!(peek.text.starts_with('{'));
-        let peek = seen(Format::Chat, "\u{FEFF}{ \"model\" : \"a\" }");
-        assert_eq!(peek.model_at.and_then(|at| peek.text.get(at)), Some("\"a\""));
+        for body in ["\u{FEFF}{ \"model\" : \"a\" }", "{\"x\":1,\"model\":\"a\"}"] {
+            let at = seen(Format::Chat, body).model_at;
+            assert_eq!(at.and_then(|at| body.get(at)), Some("\"a\""));
+        }
     }
 
     #[test]

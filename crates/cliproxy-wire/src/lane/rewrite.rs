@@ -17,8 +17,6 @@ pub struct Rewrite<'a> {
     /// The upstream's name of the model, where it differs from the body's. Gemini bodies outside the envelope name
     /// none and get none.
     pub model: Option<&'a str>,
-    /// Where the body names its model, if that is known: [`super::Peek::model_at`]. Saves a pass over the body.
-    pub model_at: Option<Range<usize>>,
     /// The `stream` member, where it is to differ from the client's wish.
     pub stream: Option<bool>,
     /// Reasoning decided by a suffix of the model's name: replaces what the body says.
@@ -106,6 +104,11 @@ fn request(text: &str) -> Result<&str, Error> {
 
 fn body<'t>(format: Format, text: &'t str, changes: &Rewrite<'_>) -> Result<Cow<'t, str>, Error> {
     let mut edits = Vec::new();
+    if let Some(model) = changes.model
+        && format != Format::Gemini
+    {
+        edits.push(Edit::set(Path::root().key("model"), Raw::string(model)));
+    }
     if let Some(stream) = changes.stream
         && format != Format::Gemini
     {
@@ -123,26 +126,17 @@ fn body<'t>(format: Format, text: &'t str, changes: &Rewrite<'_>) -> Result<Cow<
         reasoning(format, text, plan, &mut edits);
     }
     edits.extend(changes.edits.iter().cloned());
-    match changes.model.filter(|_| format != Format::Gemini) {
-        None if edits.is_empty() => return Ok(Cow::Borrowed(text)),
-        None => {}
-        Some(model) => {
-            if edits.is_empty()
-                && let Some(renamed) = renamed(text, changes.model_at.clone(), model)
-            {
-                return Ok(renamed.into());
-            }
-            edits.insert(0, Edit::set(Path::root().key("model"), Raw::string(model)));
-        }
+    if edits.is_empty() {
+        return Ok(Cow::Borrowed(text));
     }
     patch::apply(text, &edits)
 }
 
-/// The text with another model at the place that is known to name it.
-fn renamed(text: &str, at: Option<Range<usize>>, model: &str) -> Option<String> {
-    let at = at?;
-    let (before, after) = (text.get(..at.start)?, text.get(at.end..)?);
-    Some([before, Raw::string(model).as_str(), after].concat())
+/// The body with another model at the place that names it, as [`super::peek`] saw it: what [`rewrite`] does when
+/// nothing but the name changes, without reading the body again.
+pub fn rename(body: &[u8], model_at: Range<usize>, model: &str) -> Option<Vec<u8>> {
+    let (before, after) = (body.get(..model_at.start)?, body.get(model_at.end..)?);
+    Some([before, Raw::string(model).as_str().as_bytes(), after].concat())
 }
 
 fn number(value: impl Into<i128>) -> Raw {
