@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, Stream};
-use crate::sample::{Format, Question};
+use crate::sample::{Dialect, Question};
 use crate::upstream::{Lane, Lanes};
 
 /// Opens `count` connections.
@@ -45,8 +45,8 @@ pub(crate) async fn exchange(
 /// Who speaks what on a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Pairing {
-    pub(crate) client: Format,
-    pub(crate) upstream: Format,
+    pub(crate) client: Dialect,
+    pub(crate) upstream: Dialect,
     pub(crate) model: String,
 }
 

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::sample::Format;
+use crate::sample::Dialect;
 
 /// The load's end of a stream.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ async fn answer(
     lanes: Lanes,
     request: Request<Incoming>,
 ) -> Result<Response<Either<Full<Bytes>, Scripted>>, hyper::Error> {
-    let format = Format::of_path(request.uri().path());
+    let format = Dialect::of_path(request.uri().path());
     let body = request.into_body().collect().await?.to_bytes();
     let (kind, body) = match lanes.take(&body) {
         Some(stream) => ("text/event-stream", Either::Right(stream)),

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::load::{Pairing, Running};
 use crate::process::{Server, Side};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Format, Lane};
+use crate::sample::{Dialect, Lane};
 use crate::statistics::Spread;
 
 async fn once(bench: &Bench, server: &Server, pairing: &Pairing) -> anyhow::Result<f64> {
@@ -19,10 +19,10 @@ async fn once(bench: &Bench, server: &Server, pairing: &Pairing) -> anyhow::Resu
 pub(crate) async fn noticed(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>> {
     progress("from a vanished client to the upstream");
     let mut rows = Vec::new();
-    for (what, upstream) in [("chat passthrough", Format::Chat), ("chat → claude", Format::Claude)] {
-        let lane = if upstream == Format::Chat { Lane::Passthrough } else { Lane::Translate };
-        let pairing = Pairing { client: Format::Chat, upstream, model: upstream.model(lane) };
-        let plain = Pairing { upstream: Format::Chat, ..pairing.clone() };
+    for (what, upstream) in [("chat passthrough", Dialect::Chat), ("chat → claude", Dialect::Claude)] {
+        let lane = if upstream == Dialect::Chat { Lane::Passthrough } else { Lane::Translate };
+        let pairing = Pairing { client: Dialect::Chat, upstream, model: upstream.model(lane) };
+        let plain = Pairing { upstream: Dialect::Chat, ..pairing.clone() };
         let (mut gateway, mut bare) = (Vec::new(), Vec::new());
         for round in 0..bench.rounds * 20 {
             for side in Bench::order(round) {

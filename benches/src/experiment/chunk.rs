@@ -5,7 +5,7 @@ use super::{Bench, Both};
 use crate::load::{self, Pairing, Running};
 use crate::process::{Server, Side};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Format, Lane};
+use crate::sample::{Dialect, Lane};
 
 const STREAMS: usize = 16;
 
@@ -28,7 +28,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(client: Format, upstream: Format, lane: Lane, target: Target) -> Self {
+    fn new(client: Dialect, upstream: Dialect, lane: Lane, target: Target) -> Self {
         let what = match lane {
             Lane::Translate => format!("{} → {}", client.name(), upstream.name()),
             _ => format!("{} {}", client.name(), lane_name(lane)),
@@ -42,12 +42,12 @@ impl Case {
 pub(crate) async fn all(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>> {
     progress("processor time per streamed piece");
     let mut cases = Vec::new();
-    for format in Format::ALL {
+    for format in Dialect::ALL {
         cases.push(Case::new(format, format, Lane::Passthrough, Target::Ratio(1.5)));
         cases.push(Case::new(format, format, Lane::Alias, Target::None));
     }
-    for client in Format::ALL {
-        for upstream in Format::ALL.into_iter().filter(|upstream| *upstream != client) {
+    for client in Dialect::ALL {
+        for upstream in Dialect::ALL.into_iter().filter(|upstream| *upstream != client) {
             cases.push(Case::new(client, upstream, Lane::Translate, Target::Ratio(1.8)));
         }
     }

@@ -6,7 +6,7 @@ use super::{Bench, Both};
 use crate::client::Client;
 use crate::load::{Pairing, Running};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Format, Lane};
+use crate::sample::{Dialect, Lane};
 use crate::statistics::{Spread, percentile};
 
 /// Microseconds of every piece.
@@ -30,12 +30,12 @@ async fn pieces(
 pub(crate) async fn added(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>> {
     progress("added latency");
     let plain = Pairing {
-        client: Format::Chat,
-        upstream: Format::Chat,
-        model: Format::Chat.model(Lane::Passthrough),
+        client: Dialect::Chat,
+        upstream: Dialect::Chat,
+        model: Dialect::Chat.model(Lane::Passthrough),
     };
     let translated =
-        Pairing { upstream: Format::Claude, model: Format::Claude.model(Lane::Translate), ..plain.clone() };
+        Pairing { upstream: Dialect::Claude, model: Dialect::Claude.model(Lane::Translate), ..plain.clone() };
     let count = if bench.is_quick { 400 } else { 1000 };
     let [mut direct, mut bare, mut ours, mut foreign]: [Vec<Vec<f64>>; 4] = Default::default();
     for _ in 0..bench.rounds {

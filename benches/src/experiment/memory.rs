@@ -4,7 +4,7 @@ use super::Bench;
 use crate::load::{self, Pairing, Running};
 use crate::process::{Server, Side};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Format, Lane};
+use crate::sample::{Dialect, Lane};
 
 /// KiB for every open stream of a fresh process.
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
@@ -27,12 +27,12 @@ pub(crate) async fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let count = if bench.is_quick { 300 } else { 1000 };
     let mut rows = Vec::new();
     for (what, upstream, lane) in [
-        ("idle stream, chat passthrough", Format::Chat, Lane::Passthrough),
-        ("idle stream, chat with an alias", Format::Chat, Lane::Alias),
-        ("idle stream, chat → claude", Format::Claude, Lane::Translate),
+        ("idle stream, chat passthrough", Dialect::Chat, Lane::Passthrough),
+        ("idle stream, chat with an alias", Dialect::Chat, Lane::Alias),
+        ("idle stream, chat → claude", Dialect::Claude, Lane::Translate),
     ] {
-        let pairing = Pairing { client: Format::Chat, upstream, model: upstream.model(lane) };
-        let plain = Pairing { upstream: Format::Chat, ..pairing.clone() };
+        let pairing = Pairing { client: Dialect::Chat, upstream, model: upstream.model(lane) };
+        let plain = Pairing { upstream: Dialect::Chat, ..pairing.clone() };
         let gateway = per_stream(bench, &bench.programs.start(Side::Gateway)?, &pairing, count).await?;
         let bare = per_stream(bench, &bench.programs.start(Side::Bare)?, &plain, count).await?;
         rows.push(Row::compared(what.to_owned(), "KiB", &[gateway], &[bare], Target::Figure(48.0)));

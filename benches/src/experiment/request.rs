@@ -8,7 +8,7 @@ use super::{Bench, Both};
 use crate::load;
 use crate::process::{Server, Side, own_cpu};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Format, Lane, Question, agentic};
+use crate::sample::{Dialect, Lane, Question, agentic};
 
 const CONNECTIONS: usize = 8;
 
@@ -65,16 +65,16 @@ async fn run(bench: &Bench, both: &Both, mut cases: Vec<Case>, count: usize) -> 
 pub(crate) async fn small(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>> {
     progress("processor time per small request");
     let mut cases = Vec::new();
-    for format in Format::ALL {
+    for format in Dialect::ALL {
         for (lane, target) in [(Lane::Passthrough, Target::Ratio(1.5)), (Lane::Alias, Target::None)] {
             let question = format.question(&format.model(lane), "Tell me about tea.", false);
             let what = format!("{} {}", format.name(), lane_name(lane));
             cases.push(Case::new(what, question.clone(), question, target));
         }
     }
-    for (client, upstream) in [(Format::Claude, Format::Chat), (Format::Responses, Format::Gemini)] {
+    for (client, upstream) in [(Dialect::Claude, Dialect::Chat), (Dialect::Responses, Dialect::Gemini)] {
         let question =
-            |format: Format| client.question(&format.model(Lane::Translate), "Tell me about tea.", false);
+            |format: Dialect| client.question(&format.model(Lane::Translate), "Tell me about tea.", false);
         let what = format!("{} → {}", client.name(), upstream.name());
         cases.push(Case::new(what, question(upstream), question(client), Target::None));
     }
@@ -86,7 +86,7 @@ pub(crate) async fn small(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>
 pub(crate) async fn large(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>> {
     progress("processor time per agentic request");
     let mut cases = Vec::new();
-    for format in Format::ALL {
+    for format in Dialect::ALL {
         for lane in [Lane::Passthrough, Lane::Alias] {
             let question = agentic(format, &format.model(lane));
             let what = format!("{} {}", format.name(), lane_name(lane));
@@ -102,8 +102,8 @@ pub(crate) async fn translated(bench: &Bench, both: &Both) -> anyhow::Result<Vec
     progress("processor time per translated agentic request");
     let count = if bench.is_quick { 8 } else { 20 };
     let mut rows = Vec::new();
-    for client in Format::ALL {
-        for upstream in Format::ALL.into_iter().filter(|upstream| *upstream != client) {
+    for client in Dialect::ALL {
+        for upstream in Dialect::ALL.into_iter().filter(|upstream| *upstream != client) {
             let what = format!("{} → {} beside a JSON tree", client.name(), upstream.name());
             if !what.contains(&bench.case) {
                 continue;

@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::{Format, Question};
+use super::{Dialect, Question};
 
 const TOOLS: usize = 40;
 /// Half of the messages are calls, half are results.
 const CALLS: usize = 49;
 
 /// A question of `format` for a model.
-pub(crate) fn agentic(format: Format, model: &str) -> Question {
+pub(crate) fn agentic(format: Dialect, model: &str) -> Question {
     let body = match format {
-        Format::Chat => chat(model),
-        Format::Responses => responses(model),
-        Format::Claude => claude(model),
-        Format::Gemini => gemini(),
+        Dialect::Chat => chat(model),
+        Dialect::Responses => responses(model),
+        Dialect::Claude => claude(model),
+        Dialect::Gemini => gemini(),
     };
     format.question_of(model, &body, false)
 }
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_body_has_the_size_that_the_targets_speak_of() {
-        for format in Format::ALL {
+        for format in Dialect::ALL {
             let length = agentic(format, "model").body.len();
             assert!((190_000..230_000).contains(&length), "{}: {length}", format.name());
         }

@@ -12,7 +12,7 @@ pub(crate) const MARK: &[u8] = b"kettle";
 const DELTA: &str = " kettle";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum Dialect {
     Chat,
     Responses,
     Claude,
@@ -37,7 +37,7 @@ pub(crate) struct Question {
     pub(crate) body: Bytes,
 }
 
-impl Format {
+impl Dialect {
     pub(crate) const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Claude, Self::Gemini];
 
     pub(crate) fn name(self) -> &'static str {
@@ -223,19 +223,16 @@ impl Format {
 
 /// Frames of an event stream; those that have a `type` are named after it.
 fn events(values: &[Value]) -> Bytes {
-    let mut text = String::new();
-    for value in values {
-        if let Some(name) = value.get("type").and_then(Value::as_str) {
-            text += &format!("event: {name}\n");
-        }
-        text += &format!("data: {value}\n\n");
-    }
-    text.into()
+    let frames = values.iter().map(|value| match value.get("type").and_then(Value::as_str) {
+        Some(name) => format!("event: {name}\ndata: {value}\n\n"),
+        None => format!("data: {value}\n\n"),
+    });
+    frames.collect::<String>().into()
 }
 
 /// The gateway's configuration: one upstream of every format, each with a plain and a renamed model.
 pub(crate) fn config(upstream: std::net::SocketAddr) -> String {
-    let models = |format: Format| {
+    let models = |format: Dialect| {
         let name = format.name();
         format!(
             "models: [{{name: {name}-model, alias: {name}-model}}, {{name: {name}-other, alias: {name}-alias}}]"
@@ -246,9 +243,9 @@ pub(crate) fn config(upstream: std::net::SocketAddr) -> String {
          codex-api-key:\n  - api-key: upstream-key-0002\n    base-url: http://{upstream}/v1\n    {}\n\
          claude-api-key:\n  - api-key: upstream-key-0003\n    base-url: http://{upstream}\n    {}\n\
          gemini-api-key:\n  - api-key: upstream-key-0004\n    base-url: http://{upstream}\n    {}\n",
-        models(Format::Chat),
-        models(Format::Responses),
-        models(Format::Claude),
-        models(Format::Gemini),
+        models(Dialect::Chat),
+        models(Dialect::Responses),
+        models(Dialect::Claude),
+        models(Dialect::Gemini),
     )
 }
