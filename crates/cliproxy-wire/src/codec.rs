@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::catalog::Caps;
+use crate::estimate;
 use crate::fault::Fault;
 use crate::format::Format;
 use crate::model::{Event, Ext, Mode, Owner, Request, Show, Str};
@@ -49,7 +50,7 @@ pub struct ClientContext {
     /// Responses: `include`.
     pub include: BTreeSet<Str>,
     /// Local estimate of the input, for Claude's `message_start` when the upstream says nothing yet.
-    pub input_estimate: Option<u64>,
+    pub input: Option<estimate::Input>,
     /// Gemini: server-sent events (`alt=sse`) instead of a JSON array.
     pub is_sse: bool,
     /// Gemini: every chunk wrapped as Code Assist does.
@@ -82,7 +83,7 @@ impl ClientContext {
             declares_code_execution: declares(HostedKind::CodeExecution),
             echo: request.echo.clone(),
             include: request.include.clone(),
-            input_estimate: None,
+            input: None,
             is_sse: true,
             is_enveloped: false,
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use cliproxy_wire::chat::completions;
 use cliproxy_wire::codec::{Bridge, Target, UpstreamContext};
 use cliproxy_wire::codec::{ClientContext, StreamEncoder};
+use cliproxy_wire::estimate::{Family, Input};
 use cliproxy_wire::fault::{self, Fault, HeaderHints, Kind};
 use cliproxy_wire::format::{encode_request, encode_response, stream_encoder};
 use cliproxy_wire::model::Response;
@@ -367,8 +368,12 @@ impl Engine {
         } else {
             let decode = decode(job, offer, reply.status, bridge);
             let request = job.request()?;
-            let context = job.client_context(&request, echoes(job, offer));
-            Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context))))
+            let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
+            let context = ClientContext {
+                input: Some(input.clone()),
+                ..job.client_context(&request, echoes(job, offer))
+            };
+            Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context), input)))
         };
         let body = reply.body;
         let stream = AnswerStream::new(
@@ -419,9 +424,10 @@ impl Engine {
             }
             Way::Translate(bridge) => {
                 let decode = decode(job, offer, reply.status, bridge);
-                match gather(decode, reply, job.snapshot.limits.idle).await {
+                let request = job.request()?;
+                let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
+                match gather(Gather::new(decode, input), reply, job.snapshot.limits.idle).await {
                     Ok((response, usage)) => {
-                        let request = job.request()?;
                         let context = job.client_context(&request, echoes(job, offer));
                         Ok((whole(job, &response, &context).into(), usage, None))
                     }
@@ -537,11 +543,10 @@ pub(super) fn echoes(job: &Job, offer: &Offer) -> bool {
 }
 
 pub(super) async fn gather(
-    decode: Decode,
+    mut gather: Gather,
     reply: Reply,
     idle: Option<Duration>,
 ) -> Result<(Response, cliproxy_wire::model::Usage), Fault> {
-    let mut gather = Gather::new(decode);
     if content_type(&reply.headers).starts_with("application/json") {
         let body = read_all(reply.body, idle, LONGEST_ANSWER).await.map_err(|error| read_fault(&error))?;
         gather.body(&body);

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use cliproxy_wire::codec::{Bridge, StreamDecoder, StreamEncoder, UpstreamContext};
+use cliproxy_wire::estimate::{Input, Meter};
 use cliproxy_wire::fault::Fault;
 use cliproxy_wire::format::{self, Format};
 use cliproxy_wire::model::{Event, Response, Usage, fold};
@@ -122,42 +123,42 @@ pub(super) struct Progress {
     /// The error that came instead of content, or ended it.
     pub(super) fault: Option<Fault>,
     /// What it cost so far.
-    pub(super) usage: Usage,
+    meter: Meter,
 }
 
 impl Progress {
-    /// Notes an event; false when it must not be written, because it is an error before anything was.
-    fn note(&mut self, event: &Event) -> bool {
-        match event {
+    fn new(input: Input) -> Self {
+        Self { meter: Meter::new(Some(input)), ..Self::default() }
+    }
+
+    /// Passes an event on, usage that the upstream left out before the end; an error before anything was written is
+    /// kept back.
+    fn pass(&mut self, event: Event, each: &mut dyn FnMut(Event)) {
+        if let Some(missing) = self.meter.note(&event) {
+            each(Event::Usage(Box::new(missing)));
+        }
+        match &event {
             Event::Error(fault) => {
                 self.fault = Some((**fault).clone());
-                return self.has_begun;
-            }
-            Event::Usage(usage) => self.usage.merge(usage),
-            Event::Start(start) => {
-                if let Some(usage) = &start.usage {
-                    self.usage.merge(usage);
+                if !self.has_begun {
+                    return;
                 }
             }
-            Event::Ping | Event::Warning(_) => {}
+            Event::Usage(_) | Event::Start(_) | Event::Ping | Event::Warning(_) => {}
             _ => self.has_begun = true,
         }
-        true
+        each(event);
     }
 }
 
 impl Translate {
-    pub(super) fn new(decode: Decode, encoder: Box<dyn StreamEncoder>) -> Self {
-        Self { decode, encoder, progress: Progress::default() }
+    pub(super) fn new(decode: Decode, encoder: Box<dyn StreamEncoder>, input: Input) -> Self {
+        Self { decode, encoder, progress: Progress::new(input) }
     }
 
     fn run(&mut self, out: &mut Vec<u8>, work: impl FnOnce(&mut Decode, &mut dyn FnMut(Event))) {
         let (encoder, progress) = (&mut self.encoder, &mut self.progress);
-        work(&mut self.decode, &mut |event| {
-            if progress.note(&event) {
-                encoder.event(event, out);
-            }
-        });
+        work(&mut self.decode, &mut |event| progress.pass(event, &mut |event| encoder.event(event, out)));
     }
 
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
@@ -178,16 +179,13 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    pub(super) fn new(decode: Decode) -> Self {
-        Self { decode, fold: fold::Fold::default(), progress: Progress::default() }
+    pub(super) fn new(decode: Decode, input: Input) -> Self {
+        Self { decode, fold: fold::Fold::default(), progress: Progress::new(input) }
     }
 
     fn run(&mut self, work: impl FnOnce(&mut Decode, &mut dyn FnMut(Event))) {
         let (fold, progress) = (&mut self.fold, &mut self.progress);
-        work(&mut self.decode, &mut |event| {
-            progress.note(&event);
-            fold.event(event);
-        });
+        work(&mut self.decode, &mut |event| progress.pass(event, &mut |event| fold.event(event)));
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -212,7 +210,7 @@ impl Gather {
             return Err(fault);
         }
         match self.fold.finish() {
-            Some(response) => Ok((response, self.progress.usage)),
+            Some(response) => Ok((response, self.progress.meter.usage().clone())),
             None => Err(Fault::truncated()),
         }
     }
@@ -291,7 +289,7 @@ impl Pipe {
     pub(super) fn usage(&self) -> Usage {
         match self {
             Self::Relay(relay) => relay.usage(),
-            Self::Translate(translate) => translate.progress.usage.clone(),
+            Self::Translate(translate) => translate.progress.meter.usage().clone(),
         }
     }
 

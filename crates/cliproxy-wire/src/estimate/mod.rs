@@ -1,165 +1,222 @@
 //! The local token estimate, for upstreams that cannot count and for usage that an upstream leaves out.
 //!
-//! It sums over runs of characters, since a real tokenizer differs per family and costs megabytes; the result is meant
-//! to be within a quarter of the truth. Payloads (base64, signatures, encrypted state) are never counted as text. What
-//! an image or document costs is a flat figure per kind until its dimensions are read.
+//! A real tokenizer differs per family and costs megabytes; the result is meant to be within a quarter of the truth.
+//! Payloads (base64, signatures, encrypted state) are never counted as text. It is advice: nothing is refused for it.
 
-use crate::model::{Block, Content, Media, OutputFormat, Request, Tool, ToolResult};
+mod media;
+mod meter;
+mod text;
 
-/// Families of vocabularies, with the factor to the common one.
+pub use meter::{Input, Meter};
+
+use self::text::{Hundredths, runs};
+use crate::model::{Block, Content, OutputFormat, Request, Role, Tool, ToolResult};
+
+/// Families of models that count alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// GPT, Gemini, Qwen, GLM, DeepSeek, Kimi.
-    Common,
-    /// Claude up to 4.6.
+    /// GPT up to 4.1.
+    Gpt,
+    /// GPT 5 and the o series.
+    Gpt5,
+    /// Gemini up to 2.5.
+    Gemini,
+    /// Gemini 3 and later.
+    Gemini3,
+    /// Claude up to 4.1.
     Claude,
+    /// Claude 4.5 and 4.6.
+    Claude45,
     /// Claude with the newer vocabulary (4.7 and 5).
     NewClaude,
+    /// All others.
+    Other,
+}
+
+/// What a family takes for the frame around texts, in tokens.
+struct Frame {
+    /// Percent of the common vocabulary's tokens.
+    percent: u64,
+    /// Percent of the text of declarations: some services rewrite schemas more tersely.
+    tools_percent: u64,
+    /// Once for declarations at all.
+    tools: u64,
+    /// Once for a schema of the answer.
+    schema: u64,
+    call: u64,
+    result: u64,
 }
 
 impl Family {
     /// The family of a model, by its name.
     pub fn of(model: &str) -> Self {
-        if !model.contains("claude") {
-            return Self::Common;
+        let has = |marks: &[&str]| marks.iter().any(|mark| model.contains(mark));
+        if has(&["claude"]) {
+            if has(&["4-7", "4-8", "4.7", "4.8", "opus-5", "sonnet-5", "haiku-5", "fable", "mythos"]) {
+                return Self::NewClaude;
+            }
+            return if has(&["4-5", "4-6", "4.5", "4.6"]) { Self::Claude45 } else { Self::Claude };
         }
-        let is_new = ["4-7", "4-8", "opus-5", "sonnet-5", "fable-5", "mythos-5"]
-            .iter()
-            .any(|mark| model.contains(mark));
-        if is_new { Self::NewClaude } else { Self::Claude }
+        if has(&["gemini"]) {
+            return if has(&["gemini-1", "gemini-2"]) { Self::Gemini } else { Self::Gemini3 };
+        }
+        let name = model.rsplit('/').next().unwrap_or(model);
+        let is_gpt =
+            ["gpt-", "chatgpt-", "codex-", "o1", "o3", "o4"].iter().any(|start| name.starts_with(start));
+        if !is_gpt || has(&["gpt-oss"]) {
+            return Self::Other;
+        }
+        if has(&["gpt-3", "gpt-4"]) { Self::Gpt } else { Self::Gpt5 }
     }
 
-    fn percent(self) -> u64 {
+    /// Figures by what services counted for requests whose text was known.
+    fn frame(self) -> Frame {
+        let frame = |percent, tools_percent, tools, schema, call, result| Frame {
+            percent,
+            tools_percent,
+            tools,
+            schema,
+            call,
+            result,
+        };
         match self {
-            Self::Common => 100,
-            Self::Claude => 115,
-            Self::NewClaude => 140,
+            Self::Gpt => frame(103, 72, 8, 8, 6, 4),
+            Self::Gpt5 => frame(103, 75, 60, 8, 12, 8),
+            Self::Gemini | Self::Gemini3 => frame(98, 100, 0, 0, 8, 6),
+            Self::Claude => frame(115, 100, 350, 110, 38, 22),
+            Self::Claude45 => frame(115, 100, 520, 110, 38, 22),
+            Self::NewClaude => frame(145, 100, 350, 110, 38, 22),
+            Self::Other => frame(103, 100, 100, 10, 8, 6),
         }
     }
 }
-
-/// Hundredths of a token.
-type Hundredths = u64;
 
 /// Tokens of a text.
 pub fn text(text: &str, family: Family) -> u64 {
-    scaled(runs(text), family)
-}
-
-fn scaled(hundredths: Hundredths, family: Family) -> u64 {
-    hundredths.saturating_mul(family.percent()).div_ceil(10_000)
-}
-
-fn runs(text: &str) -> Hundredths {
-    let mut total: Hundredths = 0;
-    let mut was_space = false;
-    for symbol in text.chars() {
-        let is_space = symbol.is_whitespace();
-        total += match symbol {
-            _ if is_space && was_space => 0,
-            _ if is_space => 30,
-            'a'..='z' | 'A'..='Z' => 24,
-            '0'..='9' => 38,
-            _ if symbol.is_ascii() => 70,
-            '\u{1F000}'..='\u{1FAFF}' | '\u{2600}'..='\u{27BF}' => 200,
-            '\u{2E80}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}' | '\u{F900}'..='\u{FAFF}' => 100,
-            _ => 60,
-        };
-        was_space = is_space;
-    }
-    total
+    (runs(text) * family.frame().percent).div_ceil(10_000)
 }
 
 /// Tokens that a request makes its model read.
 pub fn request(request: &Request, family: Family) -> u64 {
-    let mut texts: Hundredths = 0;
-    let mut fixed: u64 = 3;
+    let frame = family.frame();
+    let mut count = Count { family, texts: 0, fixed: 3 };
     for instruction in &request.instructions {
-        texts += runs(&instruction.text);
-        fixed += 4;
+        count.texts += runs(&instruction.text);
+        count.fixed += 4;
     }
-    for turn in &request.turns {
-        fixed += 4 + 3 * (turn.blocks.len() as u64).saturating_sub(1);
+    let spoken =
+        request.turns.iter().rposition(|turn| turn.role == Role::User && !is_only_results(&turn.blocks));
+    for (at, turn) in request.turns.iter().enumerate() {
+        count.fixed += 4 + 3 * (turn.blocks.len() as u64).saturating_sub(1);
+        // Thinking of earlier turns is not read again.
+        let is_current = spoken.is_none_or(|last| at > last);
         for block in &turn.blocks {
-            add(block, family, &mut texts, &mut fixed);
+            count.block(block, &frame, is_current);
         }
     }
-    let mut has_functions = false;
-    for tool in &request.tools {
-        fixed += 8;
-        match tool {
-            Tool::Function { name, description, schema, .. } => {
-                has_functions = true;
-                texts += runs(name) + description.as_deref().map_or(0, runs);
-                texts += schema.as_ref().map_or(0, |schema| runs(schema.as_str()));
-            }
-            Tool::Custom { name, description, .. } => {
-                has_functions = true;
-                texts += runs(name) + description.as_deref().map_or(0, runs);
-            }
-            Tool::Hosted { .. } => {}
-        }
-    }
-    if has_functions && family != Family::Common {
-        fixed += 350;
+    let tools = tools(&request.tools);
+    if tools.1 > 0 {
+        count.fixed += frame.tools + 8 * tools.1;
+        count.texts += tools.0 * frame.tools_percent / 100;
     }
     if let OutputFormat::JsonSchema { schema, .. } = &request.output.format {
-        texts += runs(schema.as_str());
+        count.fixed += frame.schema;
+        count.texts += runs(schema.as_str());
     }
-    scaled(texts, family) + fixed
+    (count.texts * frame.percent).div_ceil(10_000) + count.fixed
 }
 
-fn add(block: &Block, family: Family, texts: &mut Hundredths, fixed: &mut u64) {
-    match &block.content {
-        Content::Text(text) => *texts += runs(&text.text),
-        Content::Refusal(text) => *texts += runs(text),
-        Content::ToolCall(call) => {
-            *fixed += 8;
-            *texts += runs(&call.name) + runs(call.arguments.as_str());
-        }
-        Content::ToolResult(result) => add_result(result, family, texts, fixed),
-        Content::Image(_) => *fixed += 1000,
-        Content::Document(document) => match &document.source {
-            Media::Text { text, .. } => *texts += runs(text),
-            Media::Inline { base64, .. } => {
-                let pages = (base64.len() as u64 * 3 / 4 / 60_000).max(1);
-                *fixed += pages * if family == Family::Common { 1000 } else { 2000 };
+/// Text and number of the declarations.
+fn tools(tools: &[Tool]) -> (Hundredths, u64) {
+    let mut texts = 0;
+    let mut number = 0;
+    for tool in tools {
+        let (name, description, schema) = match tool {
+            Tool::Function { name, description, schema, .. } => (name, description, schema.as_ref()),
+            Tool::Custom { name, description, .. } => (name, description, None),
+            // What a hosted tool reads is not known before it ran.
+            Tool::Hosted { .. } => continue,
+        };
+        number += 1;
+        texts += runs(name) + description.as_deref().map_or(0, runs);
+        texts += schema.map_or(0, |schema| runs(schema.as_str()));
+    }
+    (texts, number)
+}
+
+fn is_only_results(blocks: &[Block]) -> bool {
+    !blocks.is_empty() && blocks.iter().all(|block| matches!(block.content, Content::ToolResult(_)))
+}
+
+struct Count {
+    family: Family,
+    texts: Hundredths,
+    fixed: u64,
+}
+
+impl Count {
+    fn block(&mut self, block: &Block, frame: &Frame, is_current: bool) {
+        match &block.content {
+            Content::Text(text) => self.texts += runs(&text.text),
+            Content::Refusal(text) => self.texts += runs(text),
+            Content::ToolCall(call) => {
+                self.fixed += frame.call;
+                self.texts += runs(&call.name) + runs(call.arguments.as_str());
             }
-            _ => *fixed += 1000,
-        },
-        Content::Audio(audio) => *fixed += seconds(&audio.source) * 32,
-        Content::Video(video) => *fixed += seconds(&video.source) * 300,
-        Content::SearchResult(raw) => *texts += runs(raw.as_str()),
-        // Thinking of earlier turns is not read again, and opaque state is no text.
-        Content::Reasoning(_) | Content::Hosted(_) | Content::Native(_) => {}
+            Content::ToolResult(result) => self.result(result, frame),
+            Content::Image(image) => self.fixed += media::image(image, self.family),
+            Content::Document(document) => {
+                self.fixed += media::document(document, self.family, &mut self.texts);
+            }
+            Content::Audio(audio) => {
+                let is_gemini = matches!(self.family, Family::Gemini | Family::Gemini3);
+                self.fixed += media::seconds(&audio.source) * if is_gemini { 32 } else { 10 };
+            }
+            Content::Video(video) => {
+                let is_low = video.clip.as_ref().is_some_and(|clip| clip.as_str().contains("_LOW"));
+                self.fixed += media::seconds(&video.source) * if is_low { 100 } else { 300 };
+            }
+            Content::SearchResult(raw) => self.texts += runs(raw.as_str()),
+            // Only the thinking of the running loop is read, and opaque state is no text.
+            Content::Reasoning(reasoning) => {
+                let is_claude = matches!(self.family, Family::Claude | Family::Claude45 | Family::NewClaude);
+                if is_current && is_claude {
+                    self.texts += runs(&reasoning.text());
+                }
+            }
+            Content::Hosted(_) | Content::Native(_) => {}
+        }
     }
-}
 
-fn add_result(result: &ToolResult, family: Family, texts: &mut Hundredths, fixed: &mut u64) {
-    *fixed += 6;
-    for block in &result.content {
-        add(block, family, texts, fixed);
-    }
-}
-
-/// Seconds of sound or film, at sixteen thousand bytes each.
-fn seconds(source: &Media) -> u64 {
-    match source {
-        Media::Inline { base64, .. } => (base64.len() as u64 * 3 / 4 / 16_000).max(1),
-        _ => 60,
+    fn result(&mut self, result: &ToolResult, frame: &Frame) {
+        self.fixed += frame.result;
+        for block in &result.content {
+            self.block(block, frame, true);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Image, Role, Turn};
+    use crate::model::{Image, Media, Reasoning, Turn};
 
     #[test]
-    fn english_prose_costs_about_a_token_per_four_letters_and_a_bit() {
-        let tokens = text("The quick brown fox jumps over the lazy dog and runs away.", Family::Common);
-        assert!((11..=16).contains(&tokens), "{tokens}");
-        assert!(text("hello world", Family::NewClaude) >= text("hello world", Family::Common));
+    fn families_are_told_by_name() {
+        for (model, family) in [
+            ("gpt-5.1-codex", Family::Gpt5),
+            ("gpt-4o-mini", Family::Gpt),
+            ("openai/o3-mini", Family::Gpt5),
+            ("openai/gpt-oss-120b", Family::Other),
+            ("gemini-2.5-pro", Family::Gemini),
+            ("models/gemini-3-flash-preview", Family::Gemini3),
+            ("claude-sonnet-4-20250514", Family::Claude),
+            ("claude-opus-4-5", Family::Claude45),
+            ("anthropic/claude-opus-4.8", Family::NewClaude),
+            ("qwen3-max", Family::Other),
+        ] {
+            assert_eq!(Family::of(model), family, "{model}");
+        }
     }
 
     #[test]
@@ -169,5 +226,20 @@ mod tests {
         let image = Block::new(Content::Image(Image { source, detail: None, opaque: None }));
         asked.turns.push(Turn::new(Role::User, vec![image]));
         assert!(request(&asked, Family::Claude) < 2000);
+    }
+
+    #[test]
+    fn only_the_thinking_of_the_running_loop_counts() {
+        let thinking = Reasoning {
+            summary: vec!["a thought of many words ".repeat(100).into()],
+            ..Reasoning::default()
+        };
+        let thinking = || Block::new(Content::Reasoning(thinking.clone()));
+        let user = || Turn::new(Role::User, vec![Block::text("go")]);
+        let mut asked = Request::new(crate::Format::Claude, "m");
+        asked.turns = vec![user(), Turn::new(Role::Assistant, vec![thinking()])];
+        let running = request(&asked, Family::Claude);
+        asked.turns.push(user());
+        assert!(request(&asked, Family::Claude) + 300 < running);
     }
 }

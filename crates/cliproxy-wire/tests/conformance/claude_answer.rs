@@ -1,7 +1,6 @@
 //! Answers to Claude clients, and what is read of Claude upstreams.
 
 use cliproxy_wire::Format;
-use cliproxy_wire::claude;
 use cliproxy_wire::codec::{ClientContext, StreamEncoder as _, UpstreamContext};
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::json::Raw;
@@ -12,6 +11,7 @@ use cliproxy_wire::model::{
     StopReason, Usage,
 };
 use cliproxy_wire::profile::Profile;
+use cliproxy_wire::{claude, estimate};
 use serde_json::{Value, json};
 
 use crate::reader;
@@ -348,13 +348,17 @@ fn j194_late_usage_is_in_the_message_delta_and_nothing_follows_the_stop() {
 
 #[test]
 fn the_input_estimate_stands_in_until_the_upstream_says_more() {
-    let context = ClientContext { input_estimate: Some(77), ..shown() };
+    let asked = json!({"model":"m","max_tokens":9,"system":"word ".repeat(70),"messages":[{"role":"user","content":"a"}]});
+    let asked = decode(Format::Claude, &asked).unwrap();
+    let input = estimate::Input::new(std::sync::Arc::new(asked), estimate::Family::Other);
+    let tokens = input.tokens();
+    let context = ClientContext { input: Some(input), ..shown() };
     let mut all = vec![start(Format::Chat)];
     all.push(Event::Usage(Box::new(Usage { input: Some(5), output: Some(2), ..Usage::default() })));
     all.extend(stop(StopReason::EndTurn));
     let stream = write(Format::Claude, &context, all);
     let frames = frames(&stream);
-    assert_eq!(frames[0]["message"]["usage"]["input_tokens"], 77);
+    assert_eq!(frames[0]["message"]["usage"]["input_tokens"], tokens);
     assert_eq!(accumulate(&stream)["usage"]["input_tokens"], 5);
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::codec::ClientContext;
+use crate::estimate::Input;
 use crate::format::Format;
 use crate::json::{self, Array, Object, Raw};
 use crate::model::{
@@ -74,7 +75,7 @@ pub(in crate::claude) fn write_usage(
 ) {
     let mut usage = usage.cloned().unwrap_or_default();
     if usage.input.is_none() {
-        usage.input = context.input_estimate;
+        usage.input = context.input.as_ref().map(Input::tokens);
     }
     object.object("usage", |object| crate::usage::write_claude(&usage, object));
 }

@@ -2,6 +2,7 @@
 
 mod chat;
 mod claude;
+mod estimate;
 mod gemini;
 mod lane;
 mod matrix;

@@ -1,0 +1,138 @@
+//! Usage that an upstream leaves out, estimated from what went through.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::model::{Delta, Event, Request, Usage};
+
+use super::Family;
+
+/// The estimate of what a request makes its model read. Counted when somebody asks, and once.
+#[derive(Clone, Debug)]
+pub struct Input(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    request: Arc<Request>,
+    family: Family,
+    tokens: OnceLock<u64>,
+}
+
+impl Input {
+    /// The input of a request for a model of the family.
+    pub fn new(request: Arc<Request>, family: Family) -> Self {
+        Self(Arc::new(Counted { request, family, tokens: OnceLock::new() }))
+    }
+
+    /// The tokens.
+    pub fn tokens(&self) -> u64 {
+        *self.0.tokens.get_or_init(|| super::request(&self.0.request, self.0.family))
+    }
+}
+
+/// Watches the events of an answer and fills in the counts that its upstream does not say.
+#[derive(Debug, Default)]
+pub struct Meter {
+    input: Option<Input>,
+    usage: Usage,
+    bytes: u64,
+}
+
+impl Meter {
+    /// A meter for the answer to a request.
+    pub fn new(input: Option<Input>) -> Self {
+        Self { input, ..Self::default() }
+    }
+
+    /// Notes an event. Before the end, this gives the usage that is to be told first.
+    pub fn note(&mut self, event: &Event) -> Option<Usage> {
+        match event {
+            Event::Start(start) => {
+                if let Some(usage) = &start.usage {
+                    self.usage.merge(usage);
+                }
+            }
+            Event::Usage(usage) => self.usage.merge(usage),
+            Event::Delta { delta, .. } => self.bytes += length(delta),
+            Event::End { .. } => return self.missing(),
+            _ => {}
+        }
+        None
+    }
+
+    /// What is known of the usage.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    fn missing(&mut self) -> Option<Usage> {
+        let input = if self.usage.input.is_none() { self.input.as_ref().map(Input::tokens) } else { None };
+        let output = self.usage.output.is_none().then(|| tokens(self.bytes));
+        if input.is_none() && output.is_none() {
+            return None;
+        }
+        self.usage.input = self.usage.input.or(input);
+        self.usage.output = self.usage.output.or(output);
+        self.usage.is_estimated = true;
+        Some(self.usage.clone())
+    }
+}
+
+/// Texts of all scripts need about as many bytes per token.
+fn tokens(bytes: u64) -> u64 {
+    (bytes * 24).div_ceil(100)
+}
+
+fn length(delta: &Delta) -> u64 {
+    let text = match delta {
+        Delta::Text(text)
+        | Delta::Refusal(text)
+        | Delta::Arguments(text)
+        | Delta::Transcript(text)
+        | Delta::Reasoning { text, .. } => text,
+        Delta::Opaque(_)
+        | Delta::Annotation(_)
+        | Delta::Logprobs(_)
+        | Delta::Media(_)
+        | Delta::Progress { .. } => return 0,
+    };
+    text.len() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Format;
+    use crate::model::{Block, Ext, Role, Status, Turn};
+
+    fn input() -> Input {
+        let mut request = Request::new(Format::Chat, "m");
+        request.turns.push(Turn::new(Role::User, vec![Block::text("Tell me about the fox.")]));
+        Input::new(Arc::new(request), Family::Gpt)
+    }
+
+    /// What a meter tells before the end of an answer with this usage.
+    fn told(usage: Option<Usage>) -> Option<Usage> {
+        let mut meter = Meter::new(Some(input()));
+        let text = "The quick brown fox jumps over the lazy dog. ".repeat(10);
+        let mut events = vec![Event::Delta { candidate: 0, block: 0, delta: Delta::Text(text) }];
+        events.extend(usage.map(|usage| Event::Usage(Box::new(usage))));
+        assert!(events.iter().all(|event| meter.note(event).is_none()));
+        meter.note(&Event::End { status: Status::Completed, ext: Ext::new() })
+    }
+
+    #[test]
+    fn usage_that_is_missing_is_estimated_and_says_so() {
+        let usage = told(None).unwrap();
+        assert!(usage.is_estimated);
+        let (input, output) = (usage.input.unwrap(), usage.output.unwrap());
+        assert!((80..=130).contains(&output) && (8..=20).contains(&input), "{usage:?}");
+    }
+
+    #[test]
+    fn what_the_upstream_said_stays() {
+        let half = Usage { input: Some(7), ..Usage::default() };
+        assert_eq!(told(Some(half)).unwrap().input, Some(7));
+        let said = Usage { input: Some(7), output: Some(9), ..Usage::default() };
+        assert_eq!(told(Some(said)), None);
+    }
+}
