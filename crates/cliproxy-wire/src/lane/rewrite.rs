@@ -231,9 +231,12 @@ fn gemini_thinking(text: &str, wish: (Option<i64>, Option<Raw>, bool), edits: &m
             edits.push(Edit::remove(path));
         }
     }
+    let path = spelled(&thinking, "includeThoughts", "include_thoughts");
     if includes_thoughts {
-        let path = spelled(&thinking, "includeThoughts", "include_thoughts");
         edits.push(Edit::set_default(path, Raw::new("true")));
+    } else if patch::get(text, &path).is_some() {
+        // Thoughts of a model that does not think are refused.
+        edits.push(Edit::set(path, Raw::new("false")));
     }
 }
 

@@ -23,4 +23,6 @@ mod normalize;
 mod reader;
 mod reasoning;
 mod responses;
+mod robust;
+mod said;
 mod support;

@@ -3,12 +3,14 @@
 use cliproxy_wire::catalog::{self, Caps};
 use cliproxy_wire::codec::{ClientContext, Encoded, Strictness, Target, UpstreamContext};
 use cliproxy_wire::format::{self, Format, PathWish};
-use cliproxy_wire::model::{Event, Request, Show, Summary};
+use cliproxy_wire::model::fold::{Fold, unfold};
+use cliproxy_wire::model::{Event, Request, Response, Show, Summary};
 use cliproxy_wire::opaque::Repair;
 use cliproxy_wire::profile::Profile;
 use cliproxy_wire::reasoning::Table;
 use cliproxy_wire::schema::Cleaned;
-use cliproxy_wire::{Error, claude, normalize, sse};
+use cliproxy_wire::sse::{Ending, StreamReader};
+use cliproxy_wire::{Error, claude, normalize};
 use serde_json::Value;
 
 /// An upstream to encode for. The fields may be changed before [`Upstream::encode`].
@@ -122,8 +124,9 @@ pub(crate) fn random_lengths(seed: u64) -> Vec<usize> {
 }
 
 fn events_of_pieces(profile: &Profile, stream: &str, lengths: &[usize]) -> Vec<Event> {
-    let mut decoder = format::stream_decoder(profile.format, UpstreamContext::new(profile, "req_fx"));
-    let mut frames = sse::Decoder::new(32 << 20);
+    let context = UpstreamContext::new(profile, "req_fx");
+    let mut decoder = format::stream_decoder(profile.format, context.clone());
+    let mut frames = StreamReader::new(32 << 20);
     let mut out = Vec::new();
     let mut rest = stream.as_bytes();
     for length in lengths.iter().cycle() {
@@ -134,9 +137,24 @@ fn events_of_pieces(profile: &Profile, stream: &str, lengths: &[usize]) -> Vec<E
         frames.push(piece, &mut |frame| decoder.frame(&frame, &mut out)).unwrap();
         rest = after;
     }
-    frames.finish(&mut |frame| decoder.frame(&frame, &mut out)).unwrap();
-    decoder.finish(None, &mut out);
+    match frames.finish(&mut |frame| decoder.frame(&frame, &mut out)) {
+        Ok(Ending::Stream) => decoder.finish(None, &mut out),
+        Ok(Ending::Body(body)) => match format::decode_response(profile.format, &body, &context) {
+            Ok(response) => unfold(&response, &mut out),
+            Err(fault) => out.push(Event::Error(Box::new(fault))),
+        },
+        Err(fault) => decoder.finish(Some(fault), &mut out),
+    }
     out
+}
+
+/// The answer that events tell.
+pub(crate) fn folded(events: &[Event]) -> Response {
+    let mut fold = Fold::default();
+    for event in events {
+        fold.event(event.clone());
+    }
+    fold.finish().unwrap()
 }
 
 /// The stream that a client of `to` gets of these events.

@@ -3,6 +3,7 @@
 
 mod browser;
 mod combination;
+mod conformance;
 mod demo;
 mod fault;
 mod support;

@@ -1,0 +1,157 @@
+//! Statements of the codec specification that only the whole gateway can show: headers, paths, error bodies.
+
+use bytes::Bytes;
+use cliproxy_testkit::{Script, Upstream};
+use serde_json::{Value, json};
+
+use crate::support::{self, FORMATS};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn j005_the_clients_version_and_betas_reach_claude_and_its_credentials_do_not() {
+    let upstream = Upstream::start(support::answering("claude")).await;
+    let config = format!("api-keys: [client-key-0001]\n{}", support::config("claude", &upstream));
+    let gateway = support::start(&config, &[]);
+    let (path, body) = support::request("claude", "up", false);
+    for (name, value) in [("x-api-key", "client-key-0001"), ("authorization", "Bearer client-key-0001")] {
+        let answer = reqwest::Client::new()
+            .post(format!("{}{path}?beta=true", gateway.url()))
+            .header("anthropic-version", "2023-01-01")
+            .header("anthropic-beta", "context-1m-2025-08-07,files-api-2025-04-14")
+            .header("anthropic-beta", "newer-2099-01-01")
+            .header("cookie", "session=secret")
+            .header(name, value)
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let received = upstream.received();
+    assert_eq!(received.len(), 2);
+    for received in received {
+        let all: Vec<&str> = received
+            .headers
+            .get_all("anthropic-beta")
+            .iter()
+            .flat_map(|value| value.to_str().unwrap().split(','))
+            .map(str::trim)
+            .collect();
+        for beta in ["context-1m-2025-08-07", "files-api-2025-04-14", "newer-2099-01-01"] {
+            assert_eq!(all.iter().filter(|known| **known == beta).count(), 1, "{beta} in {all:?}");
+        }
+        assert_eq!(received.headers["anthropic-version"], "2023-01-01");
+        // Look-alikes take the key as a bearer token.
+        assert_eq!(received.headers["authorization"], "Bearer upstream-key-0001");
+        assert!(received.headers.get("x-api-key").is_none());
+        assert!(received.headers.get("cookie").is_none());
+        assert!(!format!("{:?} {}", received.headers, received.path).contains("client-key"));
+    }
+}
+
+/// An error body of each format, with a member that only this upstream writes.
+fn error(format: &str, kind: &str) -> Value {
+    match format {
+        "claude" => {
+            json!({"type": "error", "error": {"type": kind, "message": "no, ünd why", "more": 1.0}, "request_id": "req_1"})
+        }
+        "gemini" => {
+            json!({"error": {"code": 400, "message": "no, ünd why", "status": "INVALID_ARGUMENT", "details": [{"@type": "x", "n": 1.0}]}})
+        }
+        _ => {
+            json!({"error": {"message": "no, ünd why", "type": kind, "param": "x", "code": null, "more": 1.0}})
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn j014_an_error_of_the_clients_format_passes_unchanged_unless_it_is_about_our_own_key() {
+    for format in FORMATS {
+        for (status, shown) in [(400, 400), (422, 422), (413, 413), (401, 502)] {
+            let text = format!(" {}\n", error(format, "invalid_request_error"));
+            let sent = Bytes::from(text.clone());
+            let upstream = Upstream::start(move |_| Script::json(status, sent.clone())).await;
+            for is_stream in [false, true] {
+                // A refused key rests.
+                let gateway = support::start(&support::config(format, &upstream), &[]);
+                let (path, body) = support::request(format, "up", is_stream);
+                let (found, answer) = support::post(&gateway, &path, &body).await;
+                assert_eq!(found, shown, "{format} {status}: {answer}");
+                if status == 401 {
+                    assert!(
+                        answer.contains("upstream_auth_failed") || format == "claude" || format == "gemini"
+                    );
+                    assert!(!answer.contains("ünd why"), "{answer}");
+                } else {
+                    assert_eq!(answer, text, "{format} {status}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn j044_the_suffix_works_percent_encoded_in_a_gemini_path() {
+    let upstream = Upstream::start(support::answering("gemini")).await;
+    let url = upstream.url();
+    let config = format!(
+        "gemini-api-key:\n  - api-key: upstream-key-0001\n    base-url: {url}\n    models: [{{name: gemini-2.5-flash, alias: flash}}, {{name: gemini-3-pro-preview, alias: pro}}]\n"
+    );
+    let gateway = support::start(&config, &[]);
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "generationConfig": {"temperature": 1.0, "thinkingConfig": {"thinkingBudget": 1, "includeThoughts": true}}});
+    for (model, method, expected) in [
+        ("flash%288192%29", "generateContent", json!({"includeThoughts": true, "thinkingBudget": 8192})),
+        ("flash(none)", "generateContent", json!({"includeThoughts": false, "thinkingBudget": 0})),
+        (
+            "flash%28-1%29",
+            "streamGenerateContent?alt=sse",
+            json!({"includeThoughts": true, "thinkingBudget": -1}),
+        ),
+        (
+            "models%2Fpro%28HIGH%29",
+            "streamGenerateContent",
+            json!({"includeThoughts": true, "thinkingLevel": "HIGH"}),
+        ),
+    ] {
+        let path = format!("/v1beta/models/{model}:{method}");
+        let (status, answer) = support::post(&gateway, &path, &body).await;
+        assert_eq!(status, 200, "{model}: {answer}");
+        let received = upstream.received().pop().unwrap();
+        let sent: Value = serde_json::from_slice(&received.body).unwrap();
+        assert_eq!(sent["generationConfig"]["thinkingConfig"], expected, "{model}");
+        assert_eq!(sent["contents"], body["contents"]);
+        let name = if model.contains("pro") { "gemini-3-pro-preview" } else { "gemini-2.5-flash" };
+        assert!(received.path.starts_with(&format!("/v1beta/models/{name}:")), "{}", received.path);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_that_an_upstream_leaves_out_is_estimated_for_every_client() {
+    let without_usage = |received: &cliproxy_testkit::Received| {
+        let mut body = support::body("chat");
+        body.as_object_mut().unwrap().remove("usage");
+        if !support::asks_stream(received) {
+            return Script::json(200, body.to_string());
+        }
+        let events = support::events("chat");
+        let frames = events.split_inclusive("\n\n").filter(|frame| !frame.contains("\"usage\":{"));
+        Script::events(frames.map(|frame| Bytes::copy_from_slice(frame.as_bytes())).collect())
+    };
+    let upstream = Upstream::start(without_usage).await;
+    let gateway = support::start(&support::config("chat", &upstream), &[]);
+    for client in ["responses", "claude", "gemini"] {
+        for is_stream in [false, true] {
+            let (path, body) = support::request(client, "up", is_stream);
+            let (_, answer) = support::post(&gateway, &path, &body).await;
+            let counts: Vec<u64> = ["\"input_tokens\":", "\"promptTokenCount\":"]
+                .iter()
+                .flat_map(|name| answer.split(name).skip(1))
+                .map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap())
+                .collect();
+            assert!(
+                !counts.is_empty() && counts.iter().all(|count| (3..40).contains(count)),
+                "{client}: {answer}"
+            );
+        }
+    }
+}
