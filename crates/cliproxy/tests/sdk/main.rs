@@ -27,3 +27,23 @@ async fn python_anthropic() {
 async fn python_google_genai() {
     Suite::python("test_google_genai.py").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn javascript_openai_chat() {
+    Suite::javascript("openai_chat.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn javascript_openai_responses() {
+    Suite::javascript("openai_responses.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn javascript_anthropic() {
+    Suite::javascript("anthropic.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn javascript_google_genai() {
+    Suite::javascript("google_genai.test.mjs").await;
+}

@@ -29,17 +29,28 @@ impl Suite {
         let mut command = Command::new(python);
         command.args(["-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", file]);
         command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk/python"));
-        suite.run(command);
+        suite.run(command, &[]);
+    }
+
+    /// Runs a file of the JavaScript suite.
+    pub(crate) async fn javascript(file: &str) {
+        let Some(node) = sdk::node() else { return };
+        let suite = Self::start().await;
+        let mut command = Command::new(node.program);
+        command.args(["--test", "--test-reporter=spec", file]);
+        command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk/javascript"));
+        suite.run(command, &[("SDK_ROOT", &node.root)]);
     }
 
     /// Runs it in an environment that holds nothing of this machine's accounts and proxies.
-    fn run(&self, mut command: Command) {
+    fn run(&self, mut command: Command, variables: &[(&str, &Path)]) {
         command.env_clear();
         for name in ["PATH", "SYSTEMROOT"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
         command.env("HOME", self.home.path()).env("PYTHONDONTWRITEBYTECODE", "1");
         command.env("GATEWAY", self.gateway.url()).env("GATEWAY_KEY", KEY).env("WINDOW", self.fleet.window());
+        command.envs(variables.iter().copied());
         let output = command.output().expect("the runner starts");
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
