@@ -7,10 +7,13 @@
 )]
 
 mod gateway;
+pub mod identity;
 pub mod issuer;
 pub mod provider;
 pub mod sdk;
+mod terminal;
 mod upstream;
 
 pub use gateway::Gateway;
+pub use terminal::{Home, Terminal};
 pub use upstream::{Received, Script, Upstream};

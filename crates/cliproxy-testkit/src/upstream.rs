@@ -19,6 +19,8 @@ use tokio::sync::Notify;
 /// A request that arrived.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// Method.
+    pub method: http::Method,
     /// Path with query.
     pub path: String,
     /// Headers.
@@ -134,7 +136,8 @@ impl Upstream {
 async fn answer(request: Request, script: &Answers, log: Arc<Log>) -> Response {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.expect("a whole request body").to_bytes();
-    let received = Received { path: parts.uri.to_string(), headers: parts.headers, body };
+    let received =
+        Received { method: parts.method, path: parts.uri.to_string(), headers: parts.headers, body };
     let script = script(&received);
     log.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
     let mut response = Response::new(Body::empty());

@@ -11,7 +11,7 @@ use super::message::{Tokens, error_code};
 
 /// The grant type of a poll.
 pub(crate) const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// Shortest and usual pause between polls.
+/// Pause between polls of a service that names none, and what is added when it asks for patience.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Longest pause; no service needs more.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -155,7 +155,7 @@ impl DeviceFlow {
         pairs.extend(login.poll.iter().map(|(name, value)| (*name, value.as_str())));
         let mut request = Request::form(&login.token_url, &pairs)?;
         request.headers.extend(login.headers.clone());
-        let pause = seconds(body, "interval").map_or(PAUSE, |pause| pause.max(PAUSE));
+        let pause = seconds(body, "interval").unwrap_or(PAUSE);
         let limit = seconds(body, "expires_in").map_or(login.limit, |limit| limit.min(login.limit));
         let notice = Notice::Code { url: url.to_owned(), code: shown.to_owned() };
         Ok((notice, Poll::new(request, pause, limit)))

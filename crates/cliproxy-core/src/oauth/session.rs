@@ -53,7 +53,9 @@ impl Session {
             return Err(LoginError::Refused(no_secret(self.login)));
         }
         let listener = self.listen(&identity.redirect_url).await?;
-        if let (Redirect::Listening, Some(listener)) = (self.login.redirect, &listener) {
+        // A configured port 0 is any port.
+        let is_any = port_of(&identity.redirect_url) == 0 || self.login.redirect == Redirect::Listening;
+        if let (true, Some(listener)) = (is_any, &listener) {
             identity.redirect_url = with_port(&identity.redirect_url, listener.port()).into();
         }
         if let Some(notice) = self.login.notice {

@@ -6,6 +6,7 @@ mod combination;
 mod conformance;
 mod demo;
 mod fault;
+mod login;
 mod support;
 
 #[test]

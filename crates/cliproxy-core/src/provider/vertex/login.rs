@@ -35,11 +35,12 @@ pub fn import(text: &[u8], prefix: Option<&str>) -> Result<Grant, Refusal> {
     if project.is_empty() {
         return Err(refusal("the file has no project_id"));
     }
-    if member(&account, "private_key").is_empty() {
+    let key = account.get("private_key").and_then(Value::as_str).unwrap_or_default();
+    if key.trim().is_empty() {
         return Err(refusal("the file has no private_key"));
     }
-    let key = SigningKey::parse(&member(&account, "private_key"))
-        .map_err(|_not_a_key| refusal("the private_key is not an RSA private key"))?;
+    let key =
+        SigningKey::parse(key).map_err(|_not_a_key| refusal("the private_key is not an RSA private key"))?;
     account.insert("private_key".to_owned(), Value::from(key.pem().expose()));
     let email = member(&account, "client_email");
     let prefix = prefix.map(|prefix| prefix.trim().trim_matches('/')).filter(|prefix| !prefix.is_empty());
