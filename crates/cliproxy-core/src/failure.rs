@@ -108,6 +108,13 @@ impl Failure {
         self
     }
 
+    /// The same failure with words for logs.
+    #[must_use]
+    pub fn with_detail(mut self, detail: String) -> Self {
+        self.0.detail = detail;
+        self
+    }
+
     /// The same failure with the upstream's own body.
     #[must_use]
     pub fn with_relay(mut self, relay: Relay) -> Self {
@@ -133,6 +140,11 @@ impl Failure {
     /// Whether another attempt makes sense.
     pub fn retry(&self) -> Retry {
         self.0.retry
+    }
+
+    /// Whether the upstream did not accept the credential.
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(self.0.retry, Retry::Next(Rest::Unauthorized) | Retry::Leave(Rest::Unauthorized))
     }
 
     /// Whether another model may be able to do what this one cannot at the moment. A wrong request is wrong for all.

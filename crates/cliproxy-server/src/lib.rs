@@ -3,6 +3,7 @@
 
 mod api;
 mod browser;
+pub mod clock;
 mod encoding;
 mod listen;
 mod reply;

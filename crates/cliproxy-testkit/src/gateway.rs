@@ -17,7 +17,14 @@ impl Gateway {
     /// # Panics
     /// When it does not say within its first lines that it serves.
     pub fn start(binary: &Path, config: &str, arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+        Self::start_in(tempfile::tempdir().expect("a directory"), binary, config, arguments)
+    }
+
+    /// The same in a directory that holds something already; it is the home directory too.
+    ///
+    /// # Panics
+    /// When it does not say within its first lines that it serves.
+    pub fn start_in(directory: tempfile::TempDir, binary: &Path, config: &str, arguments: &[&str]) -> Self {
         let file = directory.path().join("config.yaml");
         write(&file, config);
         let mut child = Command::new(binary)
@@ -26,6 +33,7 @@ impl Gateway {
             .args(["--port", "0"])
             .args(arguments)
             .current_dir(directory.path())
+            .env("HOME", directory.path())
             .env_remove("HTTP_PROXY")
             .env_remove("HTTPS_PROXY")
             .env_remove("ALL_PROXY")
@@ -48,6 +56,11 @@ impl Gateway {
     /// Its base address.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its auth directory.
+    pub fn accounts(&self) -> PathBuf {
+        self.directory.path().join(".cli-proxy-api")
     }
 
     /// Its configuration file.

@@ -1,13 +1,20 @@
-//! An account at run time: the current reading of its auth file and whether it can be used.
+//! An account at run time: the current reading of its auth file, whether it can be used, and when its token is renewed.
 //!
 //! An [`Account`] outlives reloads: credentials of every snapshot share it, so a renewed token is seen by requests
 //! that are already waiting. Readers never wait; whoever renews or reloads swaps the reading.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::time::Instant;
 
 use super::{CredentialId, Record};
+use crate::oauth::Changes;
+
+/// Pauses between renewals that fail in passing: doubled from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LAST_PAUSE: Duration = Duration::from_mins(5);
 
 /// One auth file's account.
 #[derive(Debug)]
@@ -15,6 +22,9 @@ pub struct Account {
     id: CredentialId,
     record: ArcSwap<Record>,
     condition: ArcSwap<Condition>,
+    renewal: Mutex<Renewal>,
+    /// One renewal at a time; the others wait for its token.
+    pub(super) flight: tokio::sync::Mutex<()>,
 }
 
 /// Whether an account can be used.
@@ -31,10 +41,27 @@ pub enum Condition {
     },
 }
 
+/// How renewing goes.
+#[derive(Debug, Default)]
+struct Renewal {
+    /// Failures in a row.
+    failures: u32,
+    /// Not before.
+    not_before: Option<Instant>,
+    /// What a received token changes and the storage does not have yet.
+    unsaved: Option<Changes>,
+}
+
 impl Account {
     /// An account with the reading of its file.
     pub fn new(id: CredentialId, record: Record) -> Self {
-        Self { id, record: ArcSwap::from_pointee(record), condition: ArcSwap::from_pointee(Condition::Well) }
+        Self {
+            id,
+            record: ArcSwap::from_pointee(record),
+            condition: ArcSwap::from_pointee(Condition::Well),
+            renewal: Mutex::default(),
+            flight: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Identity: the path of the file, relative to the auth directory.
@@ -57,8 +84,59 @@ impl Account {
         self.condition.load_full()
     }
 
+    /// Whether it can be used, without keeping the reason.
+    pub fn is_well(&self) -> bool {
+        **self.condition.load() == Condition::Well
+    }
+
     /// Says whether it can be used.
     pub fn set_condition(&self, condition: Condition) {
         self.condition.store(Arc::new(condition));
+    }
+
+    fn renewal(&self) -> std::sync::MutexGuard<'_, Renewal> {
+        self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a renewal may be tried now.
+    pub(super) fn may_renew(&self, now: Instant) -> bool {
+        let renewal = self.renewal();
+        renewal.unsaved.is_none() && renewal.not_before.is_none_or(|at| at <= now)
+    }
+
+    /// A renewal failed in passing: not again before a pause, the provider's own where it named one.
+    pub(super) fn renewal_failed(&self, hint: Option<Duration>, now: Instant) -> Duration {
+        let mut renewal = self.renewal();
+        let pause = FIRST_PAUSE.saturating_mul(1u32 << renewal.failures.min(10)).min(LAST_PAUSE);
+        // Accounts that failed together do not come back together.
+        let pause = pause + pause.mul_f64(super::spread(&self.id) / 4.0);
+        let pause = hint.map_or(pause, |hint| hint.clamp(FIRST_PAUSE, LAST_PAUSE));
+        renewal.failures = renewal.failures.saturating_add(1);
+        renewal.not_before = Some(now + pause);
+        pause
+    }
+
+    /// A renewal succeeded, or the file is another one.
+    pub(super) fn renewal_succeeded(&self) {
+        *self.renewal() = Renewal::default();
+    }
+
+    /// Whether a token is in memory only, because it could not be saved.
+    pub fn has_unsaved(&self) -> bool {
+        self.renewal().unsaved.is_some()
+    }
+
+    /// Whether no renewal is under way and none has to wait.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.flight.try_lock().is_ok() && self.may_renew(Instant::now())
+    }
+
+    /// What the storage does not have yet.
+    pub(super) fn unsaved(&self) -> Option<Changes> {
+        self.renewal().unsaved.clone()
+    }
+
+    pub(super) fn set_unsaved(&self, changes: Option<Changes>) {
+        self.renewal().unsaved = changes;
     }
 }

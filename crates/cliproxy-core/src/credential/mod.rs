@@ -2,8 +2,10 @@
 //! ([`Pool`]: resting times, requests in flight), which survives a reload of the configuration.
 
 mod account;
+pub mod accounts;
 mod pool;
 pub mod record;
+pub(crate) mod refresh;
 
 pub use account::{Account, Condition};
 pub use pool::{Block, Cooling, Lease, Pool, SavedRest, Scope, Seat, Stand, Why};
@@ -53,6 +55,14 @@ impl fmt::Debug for CredentialId {
     }
 }
 
+/// A number from 0 to 1 that an id always gives, to spread what would happen at the same time.
+pub(crate) fn spread(id: &CredentialId) -> f64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
 /// One account or key, as configured.
 #[derive(Clone, Debug)]
 pub struct Credential {
@@ -90,6 +100,16 @@ pub struct Credential {
     pub profile: Arc<Profile>,
     /// Scope of encrypted reasoning that only this account can read.
     pub scope: Arc<str>,
+}
+
+impl Credential {
+    /// What is sent as bearer token: the key, or the account's access token of the moment.
+    pub fn token(&self) -> Option<Secret> {
+        match &self.account {
+            Some(account) => account.record().token("access_token"),
+            None => self.key.clone(),
+        }
+    }
 }
 
 /// Value of a configured header.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::oauth::Changes;
 use crate::secret::Secret;
 
 /// One auth file.
@@ -85,6 +86,16 @@ impl Record {
         })
     }
 
+    /// The reading with changes that are not in the file yet.
+    #[must_use]
+    pub fn with(&self, changes: &Changes) -> Self {
+        let mut members = self.members.clone();
+        for (path, value) in changes.iter() {
+            write(&mut members, path, value);
+        }
+        Self { provider: self.provider.clone(), members }
+    }
+
     /// When the access token ends, in Unix seconds.
     pub fn expires_at(&self) -> Option<u64> {
         const NAMES: [&str; 6] = ["expired", "expire", "expires_at", "expiresAt", "expiry", "expires"];
@@ -107,6 +118,20 @@ impl Record {
     /// Who it belongs to, for people.
     pub fn label(&self) -> Option<&str> {
         self.text("label").or_else(|| self.text("email"))
+    }
+}
+
+fn write(members: &mut Map<String, Value>, path: &[String], value: Option<&Value>) {
+    match (path, value) {
+        ([], _) => {}
+        ([name], Some(value)) => drop(members.insert(name.clone(), value.clone())),
+        ([name], None) => drop(members.shift_remove(name)),
+        ([name, rest @ ..], _) => {
+            let inner = members.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                write(inner, rest, value);
+            }
+        }
     }
 }
 

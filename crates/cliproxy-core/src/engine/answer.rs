@@ -14,11 +14,11 @@ use futures_util::Stream;
 use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, Sleep};
 
+use super::attempt::Attempt;
 use super::pipe::Pipe;
 use super::{Engine, Job};
 use crate::credential::{Lease, Scope};
 use crate::failure::{Failure, Rest};
-use crate::route::Offer;
 use crate::upstream::UpstreamBody;
 use crate::usage::{Outcome, Record};
 
@@ -64,11 +64,13 @@ pub(super) struct Closing {
     lease: Option<Arc<Lease>>,
     record: Option<Record>,
     cooling: crate::credential::Cooling,
+    may_renew: bool,
     started: Instant,
 }
 
 impl Closing {
-    pub(super) fn new(engine: &Engine, job: &Job, offer: &Offer, lease: Arc<Lease>, attempts: u32) -> Self {
+    pub(super) fn new(engine: &Engine, job: &Job, attempt: &Attempt<'_>, lease: Arc<Lease>) -> Self {
+        let offer = attempt.offer;
         let mut cooling = job.snapshot.cooling;
         cooling.is_disabled |= offer.credential.never_rests;
         Self {
@@ -83,13 +85,14 @@ impl Closing {
                 provider: Some(Arc::clone(&offer.credential.provider)),
                 credential: Some(offer.credential.id.clone()),
                 lane: "translate",
-                attempts,
+                attempts: attempt.number,
                 outcome: Outcome::Cancelled,
                 usage: cliproxy_wire::model::Usage::default(),
                 first_byte: None,
                 total: Duration::ZERO,
             }),
             cooling,
+            may_renew: attempt.may_renew,
             started: job.started,
         }
     }
@@ -129,6 +132,7 @@ impl Closing {
             lease: self.lease.take(),
             record: self.record.take(),
             cooling: self.cooling,
+            may_renew: self.may_renew,
             started: self.started,
         }
     }
@@ -136,7 +140,8 @@ impl Closing {
     /// The attempt failed before anything was said: no record, the engine goes on.
     pub(super) fn fail(mut self, failure: &Failure) {
         self.record = None;
-        if let Some(lease) = self.lease.take() {
+        let is_held_back = self.may_renew && failure.is_unauthorized();
+        if let Some(lease) = self.lease.take().filter(|_| !is_held_back) {
             lease.fail(failure, self.cooling, Instant::now());
         }
     }

@@ -58,6 +58,8 @@ pub(super) struct Attempt<'a> {
     pub(super) offer: &'a Offer,
     pub(super) repair: Option<Repair>,
     pub(super) number: u32,
+    /// A token that is not accepted is renewed before anything is held against the account.
+    pub(super) may_renew: bool,
 }
 
 /// A request that the upstream began to answer.
@@ -186,10 +188,22 @@ impl Engine {
         number: u32,
     ) -> Result<Answer, Failure> {
         let lease = Arc::new(lease);
-        let mut repair = None;
+        let (mut repair, mut is_renewed) = (None, false);
         loop {
-            let result = self.attempt_once(job, Attempt { offer, repair, number }, &lease).await;
+            let token =
+                offer.credential.token().filter(|_| offer.credential.account.is_some() && !is_renewed);
+            let result = self
+                .attempt_once(job, Attempt { offer, repair, number, may_renew: token.is_some() }, &lease)
+                .await;
             let Err(failure) = result else { return result };
+            if let Some(token) = token.filter(|_| failure.is_unauthorized()) {
+                is_renewed = true;
+                if self.renew_refused(&offer.credential, token, job.call.now).await {
+                    tracing::debug!(request_id = %job.call.request_id, credential = %offer.credential.id, "repeating with a renewed token");
+                    continue;
+                }
+                lease.fail(&failure, job.snapshot.cooling, Instant::now());
+            }
             let wanted = fault::repair(offer.credential.profile.format, failure.fault());
             match wanted {
                 Some(wanted) if repair.is_none() => {
@@ -218,7 +232,7 @@ impl Engine {
             Operation::Generate | Operation::Stream => Operation::Generate,
             other => other,
         };
-        let closing = Closing::new(self, job, offer, Arc::clone(lease), attempt.number);
+        let closing = Closing::new(self, job, &attempt, Arc::clone(lease));
         let reply = match self.send(job, offer, operation, &outbound).await {
             Ok(reply) => reply,
             Err(failure) => {
@@ -247,6 +261,7 @@ impl Engine {
         outbound: &Outbound,
     ) -> Result<Reply, Failure> {
         let credential = &offer.credential;
+        self.freshen(credential, job.call.now).await?;
         let provider = provider::of(credential.kind);
         let outgoing = provider.prepare(
             provider::Job {

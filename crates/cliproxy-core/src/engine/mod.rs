@@ -5,6 +5,7 @@
 //! wrong from then on is said inside it. No task and no channel stands between the upstream's socket and the client's;
 //! the answer's body is polled by whoever writes it, and dropping it drops the upstream request.
 
+mod account;
 mod answer;
 mod attempt;
 mod count;
@@ -12,13 +13,14 @@ mod pipe;
 mod relay;
 mod select;
 
+use account::Vault;
 pub use answer::{Answer, AnswerBody, AnswerStream};
 pub use select::Explanation;
 
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::codec::ClientContext;
@@ -37,6 +39,7 @@ use crate::failure::Failure;
 use crate::provider::Operation;
 use crate::route::affinity::{self, Session};
 use crate::snapshot::{Extras, Snapshot};
+use crate::store::Store;
 use crate::upstream::Clients;
 use crate::usage::{LogSink, Outcome, Record, Sink};
 
@@ -80,6 +83,7 @@ struct Inner {
     schemas: Cleaned,
     extras: Extras,
     sink: Box<dyn Sink>,
+    vault: ArcSwapOption<Vault>,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
@@ -96,6 +100,7 @@ pub struct Builder {
     settings: Settings,
     extras: Extras,
     sink: Box<dyn Sink>,
+    store: Option<Arc<dyn Store>>,
 }
 
 impl Builder {
@@ -103,6 +108,13 @@ impl Builder {
     #[must_use]
     pub fn with_demo(mut self) -> Self {
         self.extras.has_demo = true;
+        self
+    }
+
+    /// Where auth files are. [`Engine::load_accounts`] reads them.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
         self
     }
 
@@ -117,12 +129,13 @@ impl Builder {
     pub fn build(self) -> Engine {
         let pool = Pool::default();
         Engine(Arc::new(Inner {
-            snapshot: ArcSwap::from_pointee(Snapshot::build(self.settings, self.extras, &pool)),
+            snapshot: ArcSwap::from_pointee(Snapshot::build(self.settings, &[], self.extras, &pool)),
             pool,
             clients: Clients::default(),
             schemas: Cleaned::default(),
             extras: self.extras,
             sink: self.sink,
+            vault: ArcSwapOption::new(self.store.map(|store| Arc::new(Vault::new(store)))),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
         }))
@@ -229,7 +242,7 @@ impl Job {
 impl Engine {
     /// A builder with the given settings.
     pub fn builder(settings: Settings) -> Builder {
-        Builder { settings, extras: Extras::default(), sink: Box::new(LogSink) }
+        Builder { settings, extras: Extras::default(), sink: Box::new(LogSink), store: None }
     }
 
     /// The snapshot of the moment.
@@ -240,7 +253,7 @@ impl Engine {
     /// Swaps the configuration. Running requests keep the one they began with; what happened to credentials that stay
     /// is remembered.
     pub fn reload(&self, settings: Settings) {
-        let snapshot = Arc::new(Snapshot::build(settings, self.0.extras, &self.0.pool));
+        let snapshot = Arc::new(Snapshot::build(settings, &self.accounts(), self.0.extras, &self.0.pool));
         self.0.snapshot.store(Arc::clone(&snapshot));
         let credentials = snapshot.routes.credentials();
         self.0.pool.retain(

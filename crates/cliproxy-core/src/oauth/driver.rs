@@ -12,8 +12,11 @@ use super::State;
 use super::callback::{Arrival, Callback, Listener, Unacceptable};
 use super::flow::{Answer, Flow, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
 use super::talk::{Event, Talk, Tunnel};
+use crate::config::Settings;
 use crate::upstream::{Clients, Egress, Limits, Outgoing, read_all};
 
+/// Longest wait for an identity provider.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 /// How long a browser may take to come back, and a person to answer.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// When to ask for the address instead.
@@ -36,7 +39,21 @@ pub struct Line<'a> {
     pub limits: Limits,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    /// A way with the configured limits. Identity providers answer within half a minute or not at all.
+    pub fn new(settings: &Settings, clients: &'a Clients, egress: Egress) -> Self {
+        let within =
+            |limit: Option<Duration>| Some(limit.map_or(LONGEST_SILENCE, |limit| limit.min(LONGEST_SILENCE)));
+        let timeouts = &settings.timeouts;
+        let limits = Limits {
+            connect: within(timeouts.connect),
+            tls: within(timeouts.tls),
+            first_byte: within(timeouts.first_byte),
+            idle: within(timeouts.idle),
+        };
+        Self { clients, egress, limits }
+    }
+
     /// Sends one request and reads the whole answer, whatever its status.
     ///
     /// # Errors

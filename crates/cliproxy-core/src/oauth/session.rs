@@ -1,8 +1,6 @@
 //! One login from its beginning to an auth file's content: what the command line, the management interface and an
 //! embedding program call.
 
-use std::time::Duration;
-
 use super::callback::{BindError, Listener};
 use super::driver::{Door, Line, perform};
 use super::flow::{Refusal, RefusalKind};
@@ -10,10 +8,7 @@ use super::login::{Grant, Login, Options, Redirect, Setup};
 use super::talk::{Event, Talk, Tunnel};
 use crate::config::Settings;
 use crate::credential::CredentialId;
-use crate::upstream::{Clients, Egress, Limits};
-
-/// Identity providers answer within this time or not at all.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::upstream::{Clients, Egress};
 
 /// A login to perform.
 #[derive(Clone, Debug)]
@@ -65,7 +60,11 @@ impl Session {
         let browser = port_of(&setup.identity.redirect_url);
         let tunnel = listener.as_ref().map(|listener| Tunnel { browser, here: listener.port() });
         let door = Door { state: setup.state.clone(), listener, tunnel };
-        let line = line(settings, clients, self.login.provider);
+        let egress = Egress {
+            credential: CredentialId::new(format!("login:{}", self.login.provider)),
+            proxy: settings.proxy.clone(),
+        };
+        let line = Line::new(settings, clients, egress);
         let mut conversation = (self.login.begin)(setup);
         perform(&mut *conversation, &line, door, talk).await.map_err(LoginError::Refused)
     }
@@ -104,24 +103,6 @@ fn with_port(redirect: &str, port: u16) -> String {
         return redirect.to_owned();
     }
     url.into()
-}
-
-fn line<'a>(settings: &Settings, clients: &'a Clients, provider: &str) -> Line<'a> {
-    let within = |limit: Option<Duration>| Some(limit.map_or(PATIENCE, |limit| limit.min(PATIENCE)));
-    let timeouts = &settings.timeouts;
-    Line {
-        clients,
-        egress: Egress {
-            credential: CredentialId::new(format!("login:{provider}")),
-            proxy: settings.proxy.clone(),
-        },
-        limits: Limits {
-            connect: within(timeouts.connect),
-            tls: within(timeouts.tls),
-            first_byte: within(timeouts.first_byte),
-            idle: within(timeouts.idle),
-        },
-    }
 }
 
 fn no_secret(login: &Login) -> Refusal {

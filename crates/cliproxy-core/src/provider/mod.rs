@@ -55,6 +55,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The provider of an auth file's account.
+    pub fn of_account(provider: &str) -> Option<Self> {
+        Some(match provider {
+            "claude" => Self::Claude,
+            _ => return None,
+        })
+    }
+
     /// The provider's name in ids, statistics and messages.
     pub fn name(self) -> &'static str {
         match self {
@@ -159,6 +167,20 @@ pub struct Adopted {
     pub withheld: Vec<&'static str>,
 }
 
+impl Adopted {
+    /// An account without projects whose plan withholds nothing. A `base_url` of the file goes before the provider's.
+    fn new(profile: Profile, record: &Record, identity: &Identity, channel: &'static str) -> Self {
+        let base_url = record.text("base_url").unwrap_or(&identity.base_url);
+        Self {
+            profile,
+            base_url: base_url.trim_end_matches('/').into(),
+            channel,
+            projects: Vec::new(),
+            withheld: Vec::new(),
+        }
+    }
+}
+
 /// The provider of a kind.
 pub fn of(kind: Kind) -> &'static dyn Provider {
     match kind {
@@ -258,7 +280,7 @@ fn insert_secret(headers: &mut HeaderMap, name: HeaderName, value: String) -> Re
 }
 
 fn bearer(headers: &mut HeaderMap, credential: &Credential) -> Result<(), Failure> {
-    match &credential.key {
+    match credential.token() {
         Some(key) if !key.is_empty() => {
             insert_secret(headers, AUTHORIZATION, format!("Bearer {}", key.expose()))
         }

@@ -81,10 +81,11 @@ pub fn make_private(path: &Path) -> io::Result<bool> {
     {
         use std::os::unix::fs::PermissionsExt as _;
         let mut permissions = fs::metadata(path)?.permissions();
-        if permissions.mode() & 0o077 == 0 {
+        let private = permissions.mode() & 0o7700;
+        if permissions.mode() & 0o7777 == private {
             return Ok(false);
         }
-        permissions.set_mode(permissions.mode() & 0o700);
+        permissions.set_mode(private);
         fs::set_permissions(path, permissions)?;
         Ok(true)
     }

@@ -4,16 +4,17 @@
 //! other programs on the same directory pass over.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fmt::Write as _;
+use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{Document, Expected, LONGEST_DOCUMENT, Store, StoreError, Version, atomic};
+use super::{Document, Expected, LONGEST_DOCUMENT, Store, StoreError, Version, atomic, lock};
 
 /// Our own folder in the auth directory.
 pub const OWN: &str = ".cliproxy";
@@ -27,18 +28,13 @@ const LONGEST_LOCK: Duration = Duration::from_secs(10);
 /// Auth files in a directory.
 #[derive(Clone, Debug)]
 pub struct FileStore {
-    directory: Arc<Path>,
+    pub(super) directory: Arc<Path>,
 }
 
 impl FileStore {
     /// The files of a directory. It is made when the first file is written.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into().into() }
-    }
-
-    /// The directory.
-    pub fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// Our own folder in it.
@@ -63,41 +59,9 @@ impl FileStore {
         }
     }
 
-    /// Takes the lock of a document, which other processes on the directory respect too. Blocks until it is free or
-    /// `patience` is over.
-    ///
-    /// # Errors
-    /// When the lock cannot be had.
-    pub fn lock(&self, id: &str, patience: Duration) -> Result<File, StoreError> {
-        let place = self.own().join("locks").join(format!("{}.lock", file_name(id)));
-        let failed = |source| failure("lock", &place, source);
-        atomic::make_directory(atomic::parent(&place)).map_err(failed)?;
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-        let file = options.open(&place).map_err(failed)?;
-        let end = Instant::now() + patience;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(fs::TryLockError::WouldBlock) if Instant::now() < end => {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                Err(fs::TryLockError::WouldBlock) => {
-                    return Err(failed(io::Error::new(io::ErrorKind::TimedOut, "another process holds it")));
-                }
-                Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
-            }
-        }
-    }
-
     fn list_now(&self) -> Result<Vec<(String, Version)>, StoreError> {
         let mut found = Vec::new();
-        match self.visit(&self.directory, "", DEEPEST, &mut found) {
+        match Self::visit(&self.directory, "", DEEPEST, &mut found) {
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
             Ok(()) => Ok(found),
@@ -105,7 +69,6 @@ impl FileStore {
     }
 
     fn visit(
-        &self,
         folder: &Path,
         prefix: &str,
         depth: usize,
@@ -121,7 +84,7 @@ impl FileStore {
             if path.is_dir() {
                 if let Some(depth) = depth.checked_sub(1) {
                     // A folder that cannot be read costs its own files only.
-                    if let Err(error) = self.visit(&path, &format!("{id}/"), depth, found) {
+                    if let Err(error) = Self::visit(&path, &format!("{id}/"), depth, found) {
                         tracing::warn!("auth files of a folder are left out: {error}");
                     }
                 }
@@ -139,7 +102,7 @@ impl FileStore {
     fn put_now(&self, id: &str, content: &[u8], expected: Expected) -> Result<Version, StoreError> {
         let path = self.path(id)?;
         atomic::make_directory(&self.directory).map_err(|source| failure("make", &self.directory, source))?;
-        let _lock = self.lock(&format!("write-{id}"), LONGEST_LOCK)?;
+        let _lock = lock::take(&self.own(), &format!("write-{id}"), LONGEST_LOCK)?;
         let there = read(&path)?.map(|document| document.version);
         let is_expected = match expected {
             Expected::Any => true,
@@ -200,6 +163,14 @@ impl Store for FileStore {
         let id = id.to_owned();
         Box::pin(self.blocking(move |store| store.delete_now(&id)))
     }
+
+    fn workplace(&self) -> Option<PathBuf> {
+        Some(self.own())
+    }
+
+    fn directory(&self) -> Option<PathBuf> {
+        Some(self.directory.to_path_buf())
+    }
 }
 
 /// Reads a file; `None` when there is none.
@@ -229,14 +200,14 @@ pub fn file_name(id: &str) -> String {
     for byte in id.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'@' | b'.' => {
-                name.push(char::from(byte))
+                name.push(char::from(byte));
             }
-            other => name.push_str(&format!("%{other:02x}")),
+            other => drop(write!(name, "%{other:02x}")),
         }
     }
     name
 }
 
-fn failure(action: &'static str, place: &Path, source: io::Error) -> StoreError {
+pub(super) fn failure(action: &'static str, place: &Path, source: io::Error) -> StoreError {
     StoreError::Io { action, place: place.display().to_string(), source }
 }

@@ -6,15 +6,17 @@
 
 pub mod atomic;
 mod file;
+pub mod lock;
 mod memory;
 mod patch;
 
-pub use file::FileStore;
+pub use file::{FileStore, OWN, file_name};
 pub use memory::MemoryStore;
 pub use patch::patched;
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -119,6 +121,17 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Removes a document. One that is gone already is no error.
     fn delete<'s>(&'s self, id: &'s str) -> BoxFuture<'s, Result<(), StoreError>>;
+
+    /// A folder on this machine for what belongs to the store's documents and is none: locks, journal, rests. `None`
+    /// when the documents do not outlive the process.
+    fn workplace(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// The directory that holds the documents as files, where others may change them.
+    fn directory(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// How often a writer that was overtaken reads again.

@@ -94,10 +94,10 @@ async fn the_directory_lists_auth_files_in_folders_and_nothing_else() {
         store.put(id, "{}".into(), Expected::Absent).await.unwrap();
     }
     for (name, content) in [("notes.txt", "x"), (".hidden.json", "{}"), (".cliproxy/journal/a.json", "{}")] {
-        atomic::write(&store.directory().join(name), content.as_bytes()).unwrap();
+        atomic::write(&store.directory.join(name), content.as_bytes()).unwrap();
     }
     let huge = vec![b' '; usize::try_from(LONGEST_DOCUMENT).unwrap() + 1];
-    atomic::write(&store.directory().join("huge.json"), &huge).unwrap();
+    atomic::write(&store.directory.join("huge.json"), &huge).unwrap();
     let mut ids: Vec<_> = store.list().await.unwrap().into_iter().map(|(id, _)| id).collect();
     ids.sort();
     assert_eq!(ids, ["b.json", "team/a.JSON"]);
@@ -122,7 +122,7 @@ async fn files_are_for_their_owner_only_and_links_of_the_old_content_stay_whole(
     store.put("a.json", "{}".into(), Expected::Absent).await.unwrap();
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let path = store.path("a.json").unwrap();
-    assert_eq!((mode(store.directory()), mode(&path)), (0o700, 0o600));
+    assert_eq!((mode(&store.directory), mode(&path)), (0o700, 0o600));
     let link = directory.path().join("link");
     std::fs::hard_link(&path, &link).unwrap();
     store.put("a.json", "{\"a\":1}".into(), Expected::Any).await.unwrap();
@@ -133,13 +133,13 @@ async fn files_are_for_their_owner_only_and_links_of_the_old_content_stay_whole(
     assert!(!atomic::make_private(&path).unwrap());
 }
 
-#[tokio::test]
-async fn a_lock_is_held_against_others_until_it_is_let_go() {
+#[test]
+fn a_lock_is_held_against_others_until_it_is_let_go() {
     let directory = tempfile::tempdir().unwrap();
-    let store = FileStore::new(directory.path());
-    let held = store.lock("a.json", std::time::Duration::ZERO).unwrap();
-    assert!(store.lock("a.json", std::time::Duration::ZERO).is_err());
-    assert!(store.lock("b.json", std::time::Duration::ZERO).is_ok());
+    let take = |name| lock::take(directory.path(), name, std::time::Duration::ZERO);
+    let held = take("a.json").unwrap();
+    assert!(take("a.json").is_err());
+    assert!(take("b.json").is_ok());
     drop(held);
-    assert!(store.lock("a.json", std::time::Duration::ZERO).is_ok());
+    assert!(take("a.json").is_ok());
 }

@@ -1,7 +1,7 @@
 //! From an HTTP request to a call of the engine, and from its answer to an HTTP response.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
@@ -18,6 +18,7 @@ use cliproxy_wire::model::{Event, Request};
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::clock::now;
 use crate::stream::{Egress, Pending};
 use crate::{App, encoding, reply};
 
@@ -39,16 +40,6 @@ impl Route {
 /// A fresh request id.
 pub(crate) fn request_id() -> String {
     format!("req_{}", uuid::Uuid::new_v4().simple())
-}
-
-/// Unix seconds.
-pub(crate) fn now() -> u64 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the edge is where the clock is read; everything below is handed it"
-    )]
-    let now = SystemTime::now();
-    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Serves one call.

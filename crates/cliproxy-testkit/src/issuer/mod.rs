@@ -153,7 +153,7 @@ async fn token(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     let decision = shared.book().redeem(&refresh);
     match decision {
         Decision::Granted(_) | Decision::Lost | Decision::Torn(_) => {
-            shared.reached(Point::Redeemed, &account)
+            shared.reached(Point::Redeemed, &account);
         }
         Decision::Failed(Fault::Silence) => std::future::pending().await,
         Decision::Failed(_) | Decision::Refused => {}

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -10,7 +11,8 @@ use cliproxy_core::Engine;
 use cliproxy_core::config::settings::Host;
 use cliproxy_core::config::watch::{self, Reload};
 use cliproxy_core::config::{Loaded, Settings, Source, env};
-use cliproxy_server::{App, Shutdown, TlsFiles, router, serve};
+use cliproxy_core::store::FileStore;
+use cliproxy_server::{App, Shutdown, TlsFiles, clock, router, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -44,11 +46,16 @@ async fn start(
     let settings = loaded.settings.clone();
     let listener = bind(&settings).await?;
     let address = listener.local_addr().context("cannot tell the address that was bound")?;
-    let mut builder = Engine::builder(settings.clone());
+    let store = Arc::new(FileStore::new(settings.auth_dir.clone()));
+    let mut builder = Engine::builder(settings.clone()).with_store(store);
     if has_demo {
         builder = builder.with_demo();
     }
     let engine = builder.build();
+    if let Err(error) = engine.load_accounts().await {
+        tracing::error!("the accounts of the auth directory cannot be used: {error}");
+    }
+    engine.keep_accounts(clock::now);
     let app = App::new(engine.clone());
     watch_configuration(&engine, &app, source, loaded, level);
 
@@ -96,9 +103,13 @@ fn inventory(engine: &Engine) -> String {
     use cliproxy_core::provider::Kind;
     let snapshot = engine.snapshot();
     let credentials = snapshot.routes.credentials();
-    let count = |kind: Kind| credentials.iter().filter(|credential| credential.kind == kind).count();
+    let count = |kind: Kind| {
+        let keys = credentials.iter().filter(|credential| credential.account.is_none());
+        keys.filter(|credential| credential.kind == kind).count()
+    };
+    let accounts = credentials.iter().filter(|credential| credential.account.is_some()).count();
     format!(
-        "server clients and configuration updated: {} clients (0 auth entries + {} Gemini API keys + {} Claude API keys + {} Codex keys + {} Vertex-compat + {} OpenAI-compat)",
+        "server clients and configuration updated: {} clients ({accounts} auth entries + {} Gemini API keys + {} Claude API keys + {} Codex keys + {} Vertex-compat + {} OpenAI-compat)",
         credentials.len(),
         count(Kind::Gemini),
         count(Kind::Claude),
@@ -131,7 +142,18 @@ fn watch_configuration(engine: &Engine, app: &App, source: Source, started: Load
                 }
                 readiness.set(problems);
                 level.set_debug(loaded.settings.logging.debug);
+                let auth_dir = loaded.settings.auth_dir.clone();
+                let has_moved = engine.snapshot().settings.auth_dir != auth_dir;
                 engine.reload(loaded.settings);
+                if has_moved {
+                    engine.set_store(Arc::new(FileStore::new(auth_dir)));
+                    let engine = engine.clone();
+                    engine.clone().spawn("moved auth directory", async move {
+                        if let Err(error) = engine.load_accounts().await {
+                            tracing::error!("the accounts of the new auth directory cannot be used: {error}");
+                        }
+                    });
+                }
                 tracing::info!("{}", inventory(&engine));
             }
             Err(problems) => {

@@ -1,6 +1,7 @@
 //! The real binary on loopback against scripted upstreams.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod account;
 mod browser;
 mod combination;
 mod conformance;

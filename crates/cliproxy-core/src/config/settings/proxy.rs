@@ -87,6 +87,11 @@ impl Proxy {
         ProxyUrl::parse(text).map(Self::Url)
     }
 
+    /// A way that leads nowhere, for a proxy that was named and cannot be used.
+    pub(crate) fn unusable() -> Self {
+        Url::parse("http://proxy.invalid:1").map_or(Self::Direct, |url| Self::Url(ProxyUrl(url)))
+    }
+
     /// Takes the wider setting where this one inherits.
     #[must_use]
     pub fn or(&self, wider: &Self) -> Self {

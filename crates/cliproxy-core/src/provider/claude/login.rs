@@ -12,8 +12,8 @@ use crate::oauth::{
 };
 use crate::secret::Secret;
 
-const WHO: &str = "Anthropic";
-const REMEDY: &str = "log in again: cli-proxy-api --claude-login";
+pub(super) const WHO: &str = "Anthropic";
+pub(super) const REMEDY: &str = "log in again: cli-proxy-api --claude-login";
 
 /// With a browser.
 pub(crate) const BROWSER: Login = Login {

@@ -1,27 +1,34 @@
-//! Claude with an API key, at Anthropic or at a look-alike.
+//! Claude with an API key, at Anthropic or at a look-alike, or with an account's token.
 //!
-//! Anthropic's own host takes the key as `x-api-key`, every other base as a bearer token; never both.
+//! Anthropic's own host takes a key as `x-api-key`; accounts and every other base send a bearer token; never both.
 
 pub(crate) mod login;
+mod preamble;
+mod renew;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::Fault;
+use cliproxy_wire::profile::Profile;
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Job, Operation, Provider, base_headers, bearer, configured_headers, copy_headers, judge, key_header,
-    not_offered, post,
+    Adopted, Job, Operation, Provider, Renewal, base_headers, bearer, configured_headers, copy_headers,
+    judge, key_header, not_offered, post,
 };
-use crate::credential::Credential;
+use crate::credential::{Credential, Record};
 use crate::failure::{Failure, Retry};
+use crate::oauth::Identity;
 use crate::upstream::Outgoing;
 
 #[derive(Debug)]
 pub(super) struct Claude;
 
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// What an account's token needs to be accepted, and what goes with it in practice.
+const ACCOUNT_BETAS: [&str; 2] = ["oauth-2025-04-20", "claude-code-20250219"];
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 impl Provider for Claude {
@@ -35,6 +42,10 @@ impl Provider for Claude {
         let mut address = format!("{base}{path}");
         let mut headers = base_headers(job.operation);
         let mut betas: BTreeSet<String> = job.betas.iter().cloned().collect();
+        let is_account = credential.account.is_some();
+        if is_account {
+            betas.extend(ACCOUNT_BETAS.map(str::to_owned));
+        }
         if job.client_format == Format::Claude {
             copy_headers(&mut headers, job.client_headers, |name| name == VERSION.as_str());
             for value in job.client_headers.get_all(&BETA) {
@@ -53,13 +64,31 @@ impl Provider for Claude {
             }
         }
         let host = credential.base_url.split("://").nth(1).unwrap_or_default();
-        if host.split(['/', ':']).next() == Some("api.anthropic.com") {
+        if host.split(['/', ':']).next() == Some("api.anthropic.com") && !is_account {
             key_header(&mut headers, "x-api-key", credential)?;
         } else {
             bearer(&mut headers, credential)?;
         }
         configured_headers(&mut headers, credential, job.client_headers);
-        post(&address, headers, job.body)
+        let body = if is_account { preamble::with_preamble(&job.body) } else { job.body };
+        post(&address, headers, body)
+    }
+
+    fn identity(&self) -> Identity {
+        login::identity()
+    }
+
+    fn adopt(&self, record: &Record, identity: &Identity) -> Option<Adopted> {
+        Some(Adopted::new(Profile::claude(), record, identity, "claude"))
+    }
+
+    fn renew(&self, record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {
+        renew::renew(record, identity, now)
+    }
+
+    fn lead(&self) -> Option<Duration> {
+        // Of a life of eight hours.
+        Some(Duration::from_hours(4))
     }
 
     fn judge(&self, fault: &Fault) -> Retry {

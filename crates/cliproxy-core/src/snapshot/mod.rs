@@ -3,6 +3,10 @@
 //! A request loads the snapshot once and keeps it to its end, so it never sees half of a new configuration. What
 //! happens at run time lives in the [pool](crate::credential::Pool), keyed by credential id.
 
+mod account;
+
+pub(crate) use account::account_proxy;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,7 +18,7 @@ use cliproxy_wire::reasoning;
 use crate::access::Access;
 use crate::config::Settings;
 use crate::config::settings::{self, Compatible, Entry, ErrorRule, HeaderSource, KeyEntry, Proxy};
-use crate::credential::{Cooling, Credential, CredentialId, Header, Pool};
+use crate::credential::{Account, Cooling, Credential, CredentialId, Header, Pool};
 use crate::provider::{Kind, demo};
 use crate::route::{Builder, Listed, Strategy, Table};
 use crate::secret::Secret;
@@ -50,7 +54,7 @@ pub struct Extras {
 
 impl Snapshot {
     /// Derives a snapshot from settings. Credentials that are new take a seat in `pool`, others find theirs.
-    pub fn build(settings: Settings, extras: Extras, pool: &Pool) -> Self {
+    pub fn build(settings: Settings, accounts: &[Arc<Account>], extras: Extras, pool: &Pool) -> Self {
         let mut assembly = Assembly {
             settings: &settings,
             builder: Builder::new(pool),
@@ -71,6 +75,9 @@ impl Snapshot {
         }
         for entry in settings.keys.compatible.iter().filter(|entry| !entry.is_disabled) {
             assembly.compatible(entry);
+        }
+        for account in accounts {
+            assembly.account(account);
         }
         if extras.has_demo {
             let credential = Arc::new(demo::credential());
@@ -128,7 +135,7 @@ impl Assembly<'_> {
             profile,
         });
         let models = if entry.common.models.is_empty() {
-            catalog_models(kind).collect()
+            catalog_models(kind.name()).collect()
         } else {
             entry.common.models.iter().map(|model| configured(model, kind.name())).collect()
         };
@@ -259,8 +266,8 @@ fn configured(model: &settings::Model, owner: &str) -> (Listed, Arc<str>, Arc<Ca
 }
 
 /// What a key offers that lists no models of its own.
-fn catalog_models(kind: Kind) -> impl Iterator<Item = (Listed, Arc<str>, Arc<Caps>, bool)> {
-    catalog::models_of(kind.name()).map(|model| {
+fn catalog_models(channel: &'static str) -> impl Iterator<Item = (Listed, Arc<str>, Arc<Caps>, bool)> {
+    catalog::models_of(channel).map(|model| {
         let caps = model.caps();
         let listed = Listed {
             id: model.id.into(),

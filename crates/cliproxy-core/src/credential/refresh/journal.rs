@@ -1,0 +1,235 @@
+//! What is written down around the exchange of a refresh token that works once.
+//!
+//! Before the exchange an entry says which account is about to spend which token; it is durable before the request
+//! leaves. The answer goes into the same entry, and is durable before anybody uses it. So wherever the process ends,
+//! what came back is on disk, and the next start finishes what this one began. Room for the answer is taken together
+//! with the entry: a disk that fills up meanwhile does not cost a token.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::credential::Record;
+use crate::oauth::Answer;
+use crate::store::{Version, atomic, file_name};
+
+/// Room that is taken for an answer: id tokens have a few kilobytes each.
+const ROOM: usize = 32 << 10;
+
+/// The first line of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Intent {
+    /// The account's id.
+    pub(crate) account: String,
+    /// What the token can be recognized by, without being it.
+    pub(crate) fingerprint: String,
+    /// When the exchange began, in Unix seconds.
+    pub(crate) begun: u64,
+}
+
+/// The second line.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    status: u16,
+    body: String,
+}
+
+/// The folder of entries.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal {
+    folder: PathBuf,
+}
+
+/// An exchange that is under way.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    path: PathBuf,
+    file: File,
+    answer_at: u64,
+}
+
+/// What an earlier process left behind.
+pub(crate) struct Left {
+    pub(crate) intent: Intent,
+    /// What came back, if that was known.
+    pub(crate) answer: Option<Answer>,
+    path: PathBuf,
+}
+
+/// What a refresh token can be recognized by.
+pub(crate) fn fingerprint(record: &Record) -> String {
+    let token = record.token("refresh_token").or_else(|| record.token("cookie"));
+    let version = Version::of(token.as_ref().map_or("", |token| token.expose()).as_bytes());
+    cliproxy_wire::id::hex("", 16, &[&format!("{version:?}")])
+}
+
+impl Journal {
+    pub(crate) fn new(workplace: &Path) -> Self {
+        Self { folder: workplace.join("journal") }
+    }
+
+    /// Says that a token is about to be spent. Blocks until that is durable.
+    ///
+    /// # Errors
+    /// When it cannot be written; the token must not be spent then.
+    pub(crate) fn begin(&self, intent: &Intent) -> io::Result<Entry> {
+        atomic::make_directory(&self.folder)?;
+        let path = self.folder.join(format!("{}.entry", file_name(&intent.account)));
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(true).write(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        let mut file = options.open(&path)?;
+        let mut line = serde_json::to_vec(intent).map_err(io::Error::other)?;
+        line.push(b'\n');
+        let answer_at = u64::try_from(line.len()).map_err(io::Error::other)?;
+        line.resize(line.len() + ROOM, b' ');
+        file.write_all(&line)?;
+        file.sync_all()?;
+        atomic::sync_directory(&self.folder)?;
+        Ok(Entry { path, file, answer_at })
+    }
+
+    /// What earlier processes left behind. Entries that cannot be read say nothing and are removed.
+    pub(crate) fn left(&self) -> Vec<Left> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        paths
+            .filter(|path| path.extension().is_some_and(|extension| extension == "entry"))
+            .filter_map(|path| {
+                let left = fs::read(&path).ok().and_then(|content| Left::read(&content, path.clone()));
+                if left.is_none() {
+                    tracing::warn!(
+                        "an entry of the token journal cannot be read and is left out: {}",
+                        path.display()
+                    );
+                }
+                left
+            })
+            .collect()
+    }
+}
+
+impl Entry {
+    /// Writes down what came back. It survives the end of the process when this returns, and the machine's after
+    /// [`Self::sync`].
+    pub(crate) fn answered(&mut self, answer: &Answer) -> io::Result<()> {
+        let told = Told { status: answer.status.as_u16(), body: STANDARD.encode(&answer.body) };
+        let mut line = serde_json::to_vec(&told).map_err(io::Error::other)?;
+        line.push(b'\n');
+        self.file.seek(SeekFrom::Start(self.answer_at))?;
+        self.file.write_all(&line)
+    }
+
+    /// Makes durable what was written.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// The exchange is over and its result is where it belongs.
+    pub(crate) fn end(self) {
+        remove(&self.path);
+    }
+}
+
+impl Left {
+    fn read(content: &[u8], path: PathBuf) -> Option<Self> {
+        let mut lines = content.split(|byte| *byte == b'\n');
+        let intent = serde_json::from_slice(lines.next()?).ok()?;
+        // A line that is not whole was never used by anybody.
+        let told: Option<Told> = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        let answer = told.and_then(|told| {
+            Some(Answer {
+                status: StatusCode::from_u16(told.status).ok()?,
+                headers: HeaderMap::new(),
+                body: Bytes::from(STANDARD.decode(told.body).ok()?),
+            })
+        });
+        Some(Self { intent, answer, path })
+    }
+
+    /// Nothing is left to be done about it.
+    pub(crate) fn end(self) {
+        remove(&self.path);
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        // It is found again at the next start, when the file has the token already.
+        tracing::warn!("cannot remove an entry of the token journal: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent() -> Intent {
+        Intent { account: "team/claude-a@b.c.json".to_owned(), fingerprint: "f".to_owned(), begun: 7 }
+    }
+
+    fn answer(body: &str) -> Answer {
+        Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_found_by_the_next_process_and_ends_with_the_entry() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::new(directory.path());
+        assert!(journal.left().is_empty());
+        let mut entry = journal.begin(&intent()).unwrap();
+        let left = journal.left();
+        assert_eq!(left[0].intent, intent());
+        assert!(left[0].answer.is_none());
+        entry.answered(&answer("{\"access_token\":\"new\"}")).unwrap();
+        entry.sync().unwrap();
+        let left = journal.left();
+        assert_eq!(left[0].answer.as_ref().unwrap().body, "{\"access_token\":\"new\"}");
+        entry.end();
+        assert!(journal.left().is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_off_while_writing_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::new(directory.path());
+        let mut entry = journal.begin(&intent()).unwrap();
+        entry.answered(&answer("token")).unwrap();
+        let path = entry.path.clone();
+        let whole = fs::read(&path).unwrap();
+        let length = usize::try_from(entry.answer_at).unwrap();
+        for cut in length..length + 20 {
+            let mut content = whole.clone();
+            content[cut..].fill(b' ');
+            assert!(Left::read(&content, path.clone()).unwrap().answer.is_none(), "{cut}");
+        }
+        assert!(Left::read(&whole[..length - 3], path.clone()).is_none());
+    }
+
+    #[test]
+    fn a_fingerprint_tells_tokens_apart_and_shows_nothing_of_them() {
+        let record = |token: &str| {
+            Record::parse(format!(r#"{{"type":"x","refresh_token":"{token}"}}"#).as_bytes()).unwrap()
+        };
+        let (one, two) = (fingerprint(&record("secret-one")), fingerprint(&record("secret-two")));
+        assert_ne!(one, two);
+        assert_eq!(one, fingerprint(&record("secret-one")));
+        assert!(!one.contains("secret"));
+    }
+}

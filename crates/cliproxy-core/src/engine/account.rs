@@ -1,0 +1,246 @@
+//! Accounts in the engine: loading them, following their files, keeping their tokens fresh.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cliproxy_wire::fault::{Fault, Kind};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::{Notify, Semaphore};
+
+use super::Engine;
+use crate::config::Settings;
+use crate::credential::accounts::{Accounts, Difference};
+use crate::credential::refresh::{self, Refresher, Task, Wanted};
+use crate::credential::{Account, Credential, CredentialId};
+use crate::failure::{Failure, Rest, Retry};
+use crate::oauth::{Line, Refusal, RefusalKind};
+use crate::provider;
+use crate::snapshot::account_proxy;
+use crate::store::{Store, StoreError};
+use crate::upstream::Egress;
+
+/// How often all accounts are looked at for tokens that are about to end.
+const SCAN: Duration = Duration::from_secs(5);
+/// Quiet time after a change before the files are read: writers need a moment.
+const QUIET: Duration = Duration::from_millis(100);
+/// How often the files are looked at when the system reports nothing.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// A store with its accounts.
+#[derive(Debug)]
+pub(super) struct Vault {
+    store: Arc<dyn Store>,
+    pub(super) accounts: Accounts,
+    refresher: Refresher,
+}
+
+impl Vault {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self { refresher: Refresher::new(Arc::clone(&store)), accounts: Accounts::default(), store }
+    }
+}
+
+impl Engine {
+    /// The accounts of the store, in the order of their ids.
+    pub fn accounts(&self) -> Vec<Arc<Account>> {
+        self.0.vault.load().as_ref().map(|vault| vault.accounts.all()).unwrap_or_default()
+    }
+
+    /// Takes another store; the next [`Self::load_accounts`] reads it.
+    pub fn set_store(&self, store: Arc<dyn Store>) {
+        self.0.vault.store(Some(Arc::new(Vault::new(store))));
+    }
+
+    /// Reads what changed in the store and takes it over. Running requests keep what they began with.
+    ///
+    /// # Errors
+    /// When the store cannot be listed; everything stays as it was.
+    pub async fn load_accounts(&self) -> Result<Difference, StoreError> {
+        let Some(vault) = self.0.vault.load_full() else { return Ok(Difference::default()) };
+        let difference = vault.accounts.load(&*vault.store).await?;
+        if !difference.is_empty() {
+            for id in &difference.changed {
+                self.forgive(id);
+            }
+            self.reload(self.snapshot().settings.clone());
+        }
+        Ok(difference)
+    }
+
+    /// Forgets what is held against an account, whatever project it was asked for.
+    fn forgive(&self, account: &CredentialId) {
+        let snapshot = self.snapshot();
+        let of_account = snapshot
+            .routes
+            .credentials()
+            .iter()
+            .filter(|credential| credential.account.as_ref().is_some_and(|known| known.id() == account));
+        of_account.for_each(|credential| self.0.pool.forgive(&credential.id));
+    }
+
+    /// Follows the store's files and renews tokens, until the engine ends. `now` is the clock in Unix seconds.
+    pub fn keep_accounts(&self, now: fn() -> u64) {
+        let engine = self.clone();
+        self.spawn("account files", async move { engine.follow_files().await });
+        let engine = self.clone();
+        self.spawn("token renewal", async move {
+            engine.finish_earlier(now).await;
+            engine.renew_ahead(now).await;
+        });
+    }
+
+    async fn follow_files(&self) {
+        let woken = Arc::new(Notify::new());
+        let mut watched: Option<(PathBuf, RecommendedWatcher)> = None;
+        loop {
+            let directory = self.0.vault.load().as_ref().and_then(|vault| vault.store.directory());
+            if watched.as_ref().map(|(path, _)| path) != directory.as_ref() {
+                watched = directory.and_then(|path| Some((path.clone(), watch(&path, &woken)?)));
+            }
+            tokio::select! {
+                () = woken.notified() => tokio::time::sleep(QUIET).await,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            match self.load_accounts().await {
+                Ok(difference) if !difference.is_empty() => tracing::info!(
+                    added = difference.added.len(),
+                    changed = difference.changed.len(),
+                    removed = difference.removed.len(),
+                    "auth files changed"
+                ),
+                Ok(_) => {}
+                Err(error) => tracing::warn!("the auth files cannot be looked at: {error}"),
+            }
+        }
+    }
+
+    /// Brings what earlier runs received to where it belongs.
+    async fn finish_earlier(&self, now: fn() -> u64) {
+        let Some(vault) = self.0.vault.load_full() else { return };
+        for left in vault.refresher.left() {
+            let id = CredentialId::new(left.intent.account.as_str());
+            let Some(account) = vault.accounts.get(&id) else { continue };
+            let snapshot = self.snapshot();
+            if let Some(task) = self.task(&account, &snapshot.settings, now) {
+                vault.refresher.recover(&task, left).await;
+            }
+        }
+    }
+
+    async fn renew_ahead(&self, now: fn() -> u64) {
+        let workers = usize::try_from(self.snapshot().settings.retry.refresh_workers).unwrap_or(1).max(1);
+        let workers = Arc::new(Semaphore::new(workers));
+        loop {
+            for account in self.accounts() {
+                let Ok(worker) = Arc::clone(&workers).try_acquire_owned() else { break };
+                if !Self::wants_renewal(&account, now()) {
+                    continue;
+                }
+                let engine = self.clone();
+                self.spawn("renewal of one token", async move {
+                    // Refusals are noted on the account and logged where they happen.
+                    drop(engine.renew(&account, &Wanted::Ahead, now).await);
+                    drop(worker);
+                });
+            }
+            tokio::time::sleep(SCAN).await;
+        }
+    }
+
+    fn wants_renewal(account: &Account, now: u64) -> bool {
+        if account.has_unsaved() {
+            return true;
+        }
+        let record = account.record();
+        if record.is_disabled() || !account.is_well() || !account.is_idle() {
+            return false;
+        }
+        let Some(kind) = provider::Kind::of_account(record.provider()) else { return false };
+        let provider = provider::of(kind);
+        provider.lead().is_some() && refresh::is_due(&record, provider, account.id(), now)
+    }
+
+    /// What renewing an account takes; `None` for a provider without accounts.
+    fn task<'a>(&'a self, account: &'a Account, settings: &Settings, now: fn() -> u64) -> Option<Task<'a>> {
+        let record = account.record();
+        let name = record.provider();
+        let provider = provider::of(provider::Kind::of_account(name)?);
+        let egress = Egress {
+            credential: account.id().clone(),
+            proxy: account_proxy(&record, account.id()).or(&settings.proxy),
+        };
+        Some(Task {
+            account,
+            provider,
+            identity: settings.oauth.identity(name, provider::identity(name).unwrap_or_default()),
+            line: Line::new(settings, &self.0.clients, egress),
+            now,
+        })
+    }
+
+    async fn renew(&self, account: &Account, wanted: &Wanted, now: fn() -> u64) -> Result<(), Refusal> {
+        let Some(vault) = self.0.vault.load_full() else { return Ok(()) };
+        if account.has_unsaved() {
+            vault.refresher.save_again(account).await;
+            return Ok(());
+        }
+        let snapshot = self.snapshot();
+        let Some(task) = self.task(account, &snapshot.settings, now) else { return Ok(()) };
+        vault.refresher.renew(&task, wanted).await
+    }
+
+    /// Makes sure that a credential has a token that has not ended.
+    pub(super) async fn freshen(&self, credential: &Credential, now: fn() -> u64) -> Result<(), Failure> {
+        let Some(account) = &credential.account else { return Ok(()) };
+        if !refresh::is_over(&account.record(), now()) {
+            return Ok(());
+        }
+        self.renew(account, &Wanted::Ahead, now).await.map_err(|refusal| not_fresh(credential, &refusal))
+    }
+
+    /// Renews the token that an upstream did not accept; true when there is another one to try.
+    pub(super) async fn renew_refused(
+        &self,
+        credential: &Credential,
+        token: crate::secret::Secret,
+        now: fn() -> u64,
+    ) -> bool {
+        let Some(account) = &credential.account else { return false };
+        let is_renewed = self.renew(account, &Wanted::Refused(token), now).await.is_ok();
+        if is_renewed {
+            self.0.pool.forgive(&credential.id);
+        }
+        is_renewed
+    }
+}
+
+fn not_fresh(credential: &Credential, refusal: &Refusal) -> Failure {
+    let fault = Fault::new(Kind::Unavailable, "the account's token has ended and could not be renewed")
+        .with_code("auth_unavailable");
+    let retry = match refusal.kind {
+        RefusalKind::Passing(hint) => Retry::Leave(Rest::Transient(hint)),
+        // The account is out of the rotation by its condition.
+        RefusalKind::Dead | RefusalKind::Forbidden => Retry::Next(Rest::None),
+    };
+    Failure::gateway(fault).with_retry(retry).with_detail(format!("{}: {}", credential.id, refusal.message))
+}
+
+/// Reports changes below a directory. `None` when the system cannot watch it; it is looked at from time to time then.
+fn watch(directory: &std::path::Path, woken: &Arc<Notify>) -> Option<RecommendedWatcher> {
+    let woken = Arc::clone(woken);
+    let report = move |event: notify::Result<notify::Event>| {
+        let is_ours = |path: &PathBuf| path.components().any(|part| part.as_os_str() == crate::store::OWN);
+        let concerns_us = match &event {
+            Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
+            Ok(event) => event.paths.is_empty() || !event.paths.iter().all(is_ours),
+            Err(_) => true,
+        };
+        if concerns_us {
+            woken.notify_one();
+        }
+    };
+    let mut watcher = notify::recommended_watcher(report).ok()?;
+    watcher.watch(directory, RecursiveMode::Recursive).ok()?;
+    Some(watcher)
+}
