@@ -1,6 +1,5 @@
 //! What becomes of items: announced, filled by arguments, completed.
 
-use crate::codec::StreamDecoder;
 use crate::format::Format;
 use crate::model::{Block, BlockKind, Content, Delta, Event, Native, Reasoning, Str, ToolCall};
 use crate::responses::hosted;

@@ -1,6 +1,5 @@
 //! What becomes of texts: pieces, whole parts, annotations, and a message that is known whole.
 
-use crate::codec::StreamDecoder;
 use crate::json::Raw;
 use crate::model::{BlockKind, Channel, Content, Delta, Event, Str, Text};
 use crate::responses::annotation;
