@@ -1,0 +1,100 @@
+//! Who asks, and what the client's format has on top.
+
+use crate::format::Format;
+use crate::json::Object;
+use crate::model::Str;
+use sha2::{Digest as _, Sha256};
+
+use super::{CODEX_REFUSES, Purpose, Writer};
+
+impl Writer<'_> {
+    pub(super) fn identity(&mut self, object: &mut Object<'_>) {
+        let request = self.request;
+        let identity = &request.identity;
+        if self.is_codex {
+            for (is_set, path) in [
+                (identity.user.is_some(), "user"),
+                (identity.safety_identifier.is_some(), "safety_identifier"),
+                (identity.metadata.is_some(), "metadata"),
+            ] {
+                if is_set {
+                    self.hint(if request.origin == Format::Claude { "metadata.user_id" } else { path });
+                }
+            }
+        } else {
+            let mut safety = identity.safety_identifier.clone();
+            if request.origin == Format::Claude {
+                safety = safety.or_else(|| identity.user.as_ref().map(fitted));
+            } else {
+                object.opt_str("user", identity.user.as_deref());
+            }
+            object.opt_str("safety_identifier", safety.as_deref());
+            match request.origin {
+                Format::Chat | Format::Responses => object.opt_raw("metadata", identity.metadata.as_ref()),
+                _ if identity.metadata.is_some() => self.hint("metadata"),
+                _ => {}
+            }
+        }
+        if identity.labels.is_some() {
+            self.hint("labels");
+        }
+    }
+
+    /// Server state and members without a place in the model.
+    pub(super) fn rest(&mut self, object: &mut Object<'_>, purpose: Purpose) {
+        let request = self.request;
+        let state = &request.state;
+        if !self.is_own() {
+            if state.background == Some(true) {
+                self.semantic("background", "ask for the answer in the foreground");
+            }
+            return;
+        }
+        if self.is_codex {
+            if state.previous_response_id.is_some() {
+                self.semantic("previous_response_id", "send the whole conversation");
+            }
+            if state.conversation.is_some() {
+                self.semantic("conversation", "send the whole conversation");
+            }
+            if state.background == Some(true) {
+                self.semantic("background", "ask for the answer in the foreground");
+            }
+            if state.prompt.is_some() {
+                self.semantic("prompt", "send the prompt's text");
+            }
+        } else {
+            object.opt_str("previous_response_id", state.previous_response_id.as_deref());
+            object.opt_raw("conversation", state.conversation.as_ref());
+            object.opt_raw("prompt", state.prompt.as_ref());
+            object.opt_str("truncation", state.truncation.as_deref());
+            if purpose == Purpose::Count {
+                return;
+            }
+            object.opt_bool("background", state.background);
+            object.opt_raw("context_management", state.context_management.as_ref());
+        }
+        if purpose == Purpose::Count {
+            return;
+        }
+        for (name, value) in request.ext.iter() {
+            if !(self.is_codex && CODEX_REFUSES.contains(&name)) && name != "extra_body" {
+                object.raw(name, value.as_str());
+            }
+        }
+    }
+}
+
+/// A user id as the service takes it: long ones as their hash.
+fn fitted(user: &Str) -> Str {
+    if user.chars().count() <= 64 {
+        return Str::clone(user);
+    }
+    let mut digits = String::with_capacity(64);
+    for byte in Sha256::digest(user.as_bytes()) {
+        for nibble in [byte >> 4, byte & 15] {
+            digits.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+    }
+    digits.into()
+}
