@@ -1,17 +1,21 @@
 //! One candidate of an upstream's answer: its parts, in order, to blocks.
 
-use super::super::grounding::{Grounding, cited};
+mod call;
+mod end;
+mod found;
+
 use super::super::member::members;
-use super::super::part::{self, Call, NATIVE, Part, each, media};
-use super::super::{logprob, request, stop};
+use super::super::part::{self, NATIVE, Part, each, media};
+use super::super::request;
 use super::partial::Partial;
 use crate::codec::UpstreamContext;
 use crate::json::{Fragment, Kind, Raw, Reader, Surrogates};
 use crate::model::{
-    Anchor, BlockKind, CallKind, CandidateMeta, Channel, Content, Delta, Event, Hosted, HostedKind,
-    HostedPhase, Media, Native, Opaque, OpaqueKind, Stop, StopReason, Str,
+    Anchor, BlockKind, Channel, Content, Delta, Event, HostedKind, Media, Native, Opaque, OpaqueKind, Str,
 };
 use crate::{Error, Format, id};
+
+pub(super) use found::Found;
 
 /// A candidate so far.
 #[derive(Debug)]
@@ -55,67 +59,6 @@ enum Open {
         block: u32,
         mime: Str,
     },
-}
-
-/// What a chunk says about a candidate. The index stands behind the content, so the content waits.
-#[derive(Default)]
-pub(super) struct Found<'a> {
-    pub(super) index: Option<u32>,
-    content: Option<Reader<'a>>,
-    finish: Option<String>,
-    finish_message: Option<String>,
-    logprobs: Option<Raw>,
-    meta: CandidateMeta,
-    has_meta: bool,
-}
-
-impl<'a> Found<'a> {
-    /// Reads the candidate of one chunk.
-    ///
-    /// # Errors
-    /// Members of wrong kinds.
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let mut found = Self::default();
-        members(reader, |name, value| found.member(name, value))?;
-        Ok(found)
-    }
-
-    fn member(&mut self, name: &str, value: &mut Reader<'a>) -> Result<(), Error> {
-        match name {
-            "content" => {
-                // Not read yet, but checked: the reader moves over it.
-                self.content = Some(value.clone());
-                return Ok(());
-            }
-            "index" => {
-                self.index = value.opt(Reader::u64)?.and_then(|index| u32::try_from(index).ok());
-                return Ok(());
-            }
-            "finishReason" => {
-                self.finish = value.opt(Reader::string)?.filter(|reason| !reason.is_empty());
-                return Ok(());
-            }
-            "finishMessage" => {
-                self.finish_message = value.opt(Reader::string)?;
-                return Ok(());
-            }
-            "logprobsResult" => {
-                self.logprobs = value.opt(logprob::decode)?.filter(|list| !list.is_empty());
-                return Ok(());
-            }
-            _ => {}
-        }
-        let Some(raw) = value.opt(Reader::to_raw)?.filter(|raw| !raw.is_empty()) else { return Ok(()) };
-        self.has_meta = true;
-        match name {
-            "groundingMetadata" => self.meta.grounding = Some(raw),
-            "urlContextMetadata" => self.meta.url_context = Some(raw),
-            "citationMetadata" => self.meta.citations = Some(raw),
-            "safetyRatings" => self.meta.safety = Some(raw),
-            _ => self.meta.ext.set(name, raw),
-        }
-        Ok(())
-    }
 }
 
 impl Candidate {
@@ -307,82 +250,6 @@ impl Candidate {
         }
     }
 
-    fn call(
-        &mut self,
-        call: &Call<'_>,
-        signature: Option<&str>,
-        context: &UpstreamContext,
-        out: &mut Vec<Event>,
-    ) -> Result<(), Error> {
-        let is_new = self.partial.as_ref().is_some_and(|partial| {
-            call.name.as_deref().is_some_and(|name| !partial.name.is_empty() && name != partial.name)
-                || call.id.as_deref().is_some_and(|id| partial.id.as_deref().is_some_and(|known| known != id))
-        });
-        if is_new {
-            self.finish_partial(context, out);
-        }
-        if self.partial.is_some() || call.continues || call.partial.is_some() {
-            self.close(out);
-            self.partial.get_or_insert_with(Partial::default).add(call, signature)?;
-            if !call.continues {
-                self.finish_partial(context, out);
-            }
-            return Ok(());
-        }
-        let Some(name) = call.name.as_deref() else { return Ok(()) };
-        self.close(out);
-        self.whole_call(call.id.as_deref(), name, call.args.unwrap_or("{}"), signature, context, out);
-        Ok(())
-    }
-
-    fn finish_partial(&mut self, context: &UpstreamContext, out: &mut Vec<Event>) {
-        let Some(partial) = self.partial.take() else { return };
-        if partial.name.is_empty() {
-            return;
-        }
-        let arguments = partial.arguments();
-        self.whole_call(
-            partial.id.as_deref(),
-            &partial.name,
-            &arguments,
-            partial.signature.as_deref(),
-            context,
-            out,
-        );
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the members of one call")]
-    fn whole_call(
-        &mut self,
-        id: Option<&str>,
-        name: &str,
-        arguments: &str,
-        signature: Option<&str>,
-        context: &UpstreamContext,
-        out: &mut Vec<Event>,
-    ) {
-        let ordinal = self.calls;
-        self.calls += 1;
-        let call_id = match id {
-            Some(id) => id.into(),
-            None => id::call(&context.request_id, self.index, ordinal, name).into(),
-        };
-        let kind = BlockKind::ToolCall {
-            call_id,
-            is_id_synthetic: id.is_none(),
-            item_id: None,
-            name: name.into(),
-            namespace: None,
-            kind: CallKind::Function,
-            native: None,
-            caller: None,
-            opaque: signature.map(|data| opaque(data, Anchor::ToolCall(ordinal), context)),
-        };
-        let block = self.begin(kind, out);
-        self.delta(block, Delta::Arguments(arguments.to_owned()), out);
-        out.push(Event::BlockStop { candidate: self.index, block, full: None });
-    }
-
     fn media(
         &mut self,
         content: Content,
@@ -439,97 +306,6 @@ impl Candidate {
             return;
         };
         self.has_search |= hosted.kind == HostedKind::WebSearch;
-        self.whole(BlockKind::Hosted(Box::new(hosted)), out);
-    }
-
-    /// Closes the open block.
-    pub(super) fn close(&mut self, out: &mut Vec<Event>) {
-        let block = match std::mem::take(&mut self.open) {
-            Open::None => return,
-            Open::Text { block, start, .. } => {
-                if let Some(left) = self.text_channel.finish() {
-                    self.text.push(left);
-                    self.delta(block, Delta::Text(left.to_string()), out);
-                }
-                self.annotate(block, start, out);
-                block
-            }
-            Open::Reasoning { block } => {
-                if let Some(left) = self.thought_channel.finish() {
-                    let delta =
-                        Delta::Reasoning { channel: Channel::Summary, part: 0, text: left.to_string() };
-                    self.delta(block, delta, out);
-                }
-                block
-            }
-            Open::Audio { block, .. } => block,
-        };
-        out.push(Event::BlockStop { candidate: self.index, block, full: None });
-    }
-
-    fn annotate(&self, block: u32, start: usize, out: &mut Vec<Event>) {
-        let mut annotations = Vec::new();
-        if let Some(grounding) = &self.grounding {
-            Grounding::read(grounding).annotations(&self.text, start, &mut annotations);
-        }
-        if let Some(citations) = &self.citations {
-            cited(citations, &self.text, start, &mut annotations);
-        }
-        for annotation in annotations {
-            self.delta(block, Delta::Annotation(annotation), out);
-        }
-    }
-
-    /// Stops the candidate: closes what is open, tells of the search, gives the reason.
-    pub(super) fn stop(
-        &mut self,
-        blocked: Option<Stop>,
-        context: &UpstreamContext,
-        out: &mut Vec<Event>,
-    ) -> StopReason {
-        self.finish_partial(context, out);
-        self.close(out);
-        self.search(context, out);
-        let stop = match (&self.finish, blocked) {
-            (None, Some(stop)) => stop,
-            (word, _) => {
-                let word = word.as_deref().unwrap_or("STOP");
-                stop::decode(word, self.calls > 0, self.finish_message.as_deref())
-            }
-        };
-        let reason = stop.reason;
-        out.push(Event::CandidateStop { candidate: self.index, stop });
-        reason
-    }
-
-    /// A search that only the metadata tells of, as the hosted call it was.
-    fn search(&mut self, context: &UpstreamContext, out: &mut Vec<Event>) {
-        let Some(raw) = self.grounding.clone().filter(|_| !self.has_search) else { return };
-        let Grounding { queries, mut sources, .. } = Grounding::read(&raw);
-        if queries.is_empty() {
-            return;
-        }
-        sources.retain(|source| !source.url.is_empty());
-        let hosted = Hosted {
-            phase: HostedPhase::Both,
-            kind: HostedKind::WebSearch,
-            id: id::hex("ws_", 48, &[&context.request_id, "search", &self.index.to_string()]).into(),
-            status: Some("completed".into()),
-            input: Some(Raw::object(|input| {
-                input.opt_str("query", queries.first().map(String::as_str));
-                input.array("queries", |list| queries.iter().for_each(|query| list.str(query)));
-            })),
-            output: Some(Raw::array(|list| {
-                for source in &sources {
-                    list.object(|found| {
-                        found.str("url", &source.url);
-                        found.str("title", &source.title);
-                    });
-                }
-            })),
-            error: None,
-            native: Native { format: Format::Gemini, value: raw },
-        };
         self.whole(BlockKind::Hosted(Box::new(hosted)), out);
     }
 }
