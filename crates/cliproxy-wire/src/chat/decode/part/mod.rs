@@ -2,6 +2,8 @@
 //!
 //! One pass gathers the members of whatever kind of part it is, because `type` may come last; then the type decides.
 
+mod source;
+
 use std::borrow::Cow;
 
 use crate::Error;
@@ -12,6 +14,8 @@ use crate::model::{
     OpaqueKind, Owner, Reasoning, Str, ToolCall, ToolResult, Video,
 };
 use crate::opaque;
+
+use source::{Address, File, Source, address, source};
 
 /// Reads `content`: a string, parts, or one part.
 pub(super) fn content(value: &mut Reader<'_>, out: &mut Vec<Block>) -> Result<(), Error> {
@@ -70,31 +74,6 @@ struct Part<'a> {
     title: Option<Cow<'a, str>>,
     context: Option<Cow<'a, str>>,
     cache: Option<CacheMark>,
-}
-
-#[derive(Default)]
-struct Address<'a> {
-    key: &'static str,
-    is_flat: bool,
-    url: Option<Cow<'a, str>>,
-    detail: Option<Cow<'a, str>>,
-}
-
-#[derive(Default)]
-struct File<'a> {
-    data: Option<Cow<'a, str>>,
-    id: Option<Cow<'a, str>>,
-    name: Option<Cow<'a, str>>,
-    format: Option<Cow<'a, str>>,
-}
-
-#[derive(Default)]
-struct Source<'a> {
-    kind: Option<Cow<'a, str>>,
-    mime: Option<Cow<'a, str>>,
-    data: Option<Cow<'a, str>>,
-    url: Option<Cow<'a, str>>,
-    file_id: Option<Cow<'a, str>>,
 }
 
 impl<'a> Part<'a> {
@@ -305,86 +284,6 @@ impl<'a> Part<'a> {
             is_error: self.is_error,
             native: None,
         }))
-    }
-}
-
-impl<'a> File<'a> {
-    fn member(&mut self, key: &str, value: &mut Reader<'a>) -> Result<(), Error> {
-        match key {
-            "file_data" | "data" => self.data = value.opt(Reader::str)?,
-            "file_id" => self.id = value.opt(Reader::str)?.filter(|id| !id.is_empty()),
-            "filename" => self.name = value.opt(Reader::str)?.filter(|name| !name.is_empty()),
-            "format" => self.format = value.opt(Reader::str)?,
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-impl Source<'_> {
-    fn media(self, fallback: &str) -> Result<Media, Error> {
-        let mime = self.mime.map_or_else(|| fallback.to_owned(), |mime| mime.to_ascii_lowercase());
-        match self.kind.as_deref().unwrap_or_default() {
-            "base64" => {
-                let Some(data) = self.data else { return Err(Error::missing("data")) };
-                Ok(match media::read(&data, &mime).map_err(|error| error.under_key("data"))? {
-                    Media::Inline { base64, .. } if *base64 == *data => {
-                        Media::Inline { mime: mime.into(), base64 }
-                    }
-                    other => other,
-                })
-            }
-            "url" => match self.url {
-                Some(url) => media::read(&url, fallback).map_err(|error| error.under_key("url")),
-                None => Err(Error::missing("url")),
-            },
-            "text" => match self.data {
-                Some(data) => Ok(Media::Text { mime: "text/plain".into(), text: (*data).into() }),
-                None => Err(Error::missing("data")),
-            },
-            "file" => match self.file_id {
-                Some(id) => Ok(Media::File { owner: Owner::Anthropic, id: (*id).into() }),
-                None => Err(Error::missing("file_id")),
-            },
-            other => Err(Error::malformed(format!("unknown source type {other:?}")).under_key("type")),
-        }
-    }
-}
-
-fn source<'a>(value: &mut Reader<'a>) -> Result<Source<'a>, Error> {
-    let mut source = Source::default();
-    value.object(|key, value| {
-        match key {
-            "type" => source.kind = value.opt(Reader::str)?,
-            "media_type" => source.mime = value.opt(Reader::str)?,
-            "data" => source.data = value.opt(Reader::str)?,
-            "url" => source.url = value.opt(Reader::str)?,
-            "file_id" => source.file_id = value.opt(Reader::str)?,
-            _ => {}
-        }
-        Ok(())
-    })?;
-    Ok(source)
-}
-
-fn address<'a>(key: &'static str, value: &mut Reader<'a>) -> Result<Option<Address<'a>>, Error> {
-    match value.kind() {
-        Kind::Null => value.skip().map(|()| None),
-        Kind::String => {
-            Ok(Some(Address { key, is_flat: true, url: Some(value.str()?), ..Address::default() }))
-        }
-        _ => {
-            let mut address = Address { key, ..Address::default() };
-            value.object(|key, value| {
-                match key {
-                    "url" => address.url = value.opt(Reader::str)?,
-                    "detail" => address.detail = value.opt(Reader::str)?,
-                    _ => {}
-                }
-                Ok(())
-            })?;
-            Ok(Some(address))
-        }
     }
 }
 
