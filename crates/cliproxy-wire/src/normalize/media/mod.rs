@@ -2,18 +2,21 @@
 //!
 //! Payloads are never decoded, with one exception: a text file sent as base64 to a target that takes text only.
 
-use base64::Engine as _;
+mod guess;
+mod relocate;
 
 use crate::Error;
 use crate::codec::Strictness;
 use crate::format::Format;
-use crate::json::{Kind, Raw, Reader};
 use crate::model::{
-    Audio, Block, Content, Document, Image, Media, Owner, Role, Str, Text, ToolResult, Turn, Video,
+    Audio, Block, Content, Document, Image, Media, Owner, Role, Str, Text, ToolResult, Video,
 };
 use crate::profile::{Dialect, Profile};
 
 use super::{Work, place};
+
+use guess::{decoded, is_mpeg, is_readable, is_text, is_wave, mime_of, search_text};
+pub(super) use relocate::relocate;
 
 /// Converts every medium in place. Runs on the turns as the client sent them, so that paths are right.
 ///
@@ -274,175 +277,5 @@ impl Rules<'_> {
             return Ok(());
         }
         self.file(noun, Owner::Google)
-    }
-}
-
-fn is_wave(mime: &str) -> bool {
-    matches!(mime, "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave")
-}
-
-fn is_mpeg(mime: &str) -> bool {
-    matches!(mime, "audio/mpeg" | "audio/mp3" | "audio/x-mp3")
-}
-
-fn is_text(mime: &str) -> bool {
-    mime.starts_with("text/")
-        || matches!(
-            mime,
-            "application/json"
-                | "application/xml"
-                | "application/yaml"
-                | "application/x-yaml"
-                | "application/javascript"
-        )
-}
-
-/// File types that Gemini models read.
-fn is_readable(mime: &str) -> bool {
-    is_text(mime)
-        || mime.starts_with("image/")
-        || mime.starts_with("audio/")
-        || mime.starts_with("video/")
-        || matches!(
-            mime,
-            "application/pdf" | "application/x-javascript" | "application/x-python" | "application/rtf"
-        )
-}
-
-fn decoded(base64: &str) -> Option<String> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(base64.trim()).ok()?;
-    String::from_utf8(bytes).ok()
-}
-
-/// The type that the ending of an address suggests.
-fn mime_of(url: &str) -> Option<&'static str> {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let ending = path.rsplit('/').next()?.rsplit_once('.')?.1.to_ascii_lowercase();
-    Some(match ending.as_str() {
-        "jpg" | "jpeg" => "image/jpeg",
-        "png" => "image/png",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "heic" => "image/heic",
-        "heif" => "image/heif",
-        "bmp" => "image/bmp",
-        "svg" => "image/svg+xml",
-        "pdf" => "application/pdf",
-        "txt" | "md" => "text/plain",
-        "html" | "htm" => "text/html",
-        "csv" => "text/csv",
-        "mp3" => "audio/mpeg",
-        "wav" => "audio/wav",
-        "ogg" => "audio/ogg",
-        "flac" => "audio/flac",
-        "m4a" | "aac" => "audio/aac",
-        "mp4" => "video/mp4",
-        "mov" => "video/quicktime",
-        "webm" => "video/webm",
-        "mpeg" | "mpg" => "video/mpeg",
-        _ => return None,
-    })
-}
-
-/// A search result in words: title, source, text.
-fn search_text(raw: &Raw) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for name in ["title", "source"] {
-        lines.extend(raw.get(name).and_then(|value| value.to_text()).filter(|text| !text.is_empty()));
-    }
-    if let Some(content) = raw.get("content") {
-        if let Some(text) = content.to_text() {
-            lines.push(text);
-        }
-        let _read = Reader::new(content.as_str()).array(|_, part| {
-            if part.kind() == Kind::Object {
-                let part = part.to_raw()?;
-                lines.extend(part.get("text").and_then(|text| text.to_text()));
-            }
-            Ok(())
-        });
-    }
-    lines.join("\n")
-}
-
-/// Moves media out of results where the target's results hold text only: a placeholder stays, the media follow behind
-/// the results of the same turn.
-pub(super) fn relocate(work: &mut Work<'_>) {
-    let profile = work.target.profile;
-    let stays: fn(&Content) -> bool = match profile.format {
-        Format::Claude | Format::Responses => return,
-        Format::Chat if profile.has_media_in_tool_results => return,
-        Format::Chat => |content| !is_medium(content),
-        Format::Gemini if work.target.caps.has_media_in_function_response => {
-            |content| !is_medium(content) || function_response_mime(content)
-        }
-        Format::Gemini => |content| !is_medium(content),
-    };
-    for turn in work.request.turns.iter_mut().filter(|turn| turn.role == Role::User) {
-        relocate_in(turn, profile.format, stays);
-    }
-}
-
-fn relocate_in(turn: &mut Turn, format: Format, stays: fn(&Content) -> bool) {
-    let mut moved: Vec<Block> = Vec::new();
-    let mut results = 0;
-    for block in &mut turn.blocks {
-        let Content::ToolResult(result) = &mut block.content else { break };
-        results += 1;
-        if result.content.iter().all(|block| stays(&block.content)) {
-            continue;
-        }
-        let label = result.name.as_ref().filter(|name| !name.is_empty()).unwrap_or(&result.call_id);
-        if format == Format::Chat {
-            moved.push(Block::text(format!("Media of the result of {label} ({}):", result.call_id)));
-        }
-        let mut count = 0;
-        for inner in &mut result.content {
-            if stays(&inner.content) {
-                continue;
-            }
-            count += 1;
-            let noun = noun(&inner.content);
-            let placeholder = match format {
-                Format::Chat => format!("[{noun} {count} of this result follows in the next user message]"),
-                _ => format!("[{noun} attached below]"),
-            };
-            moved.push(std::mem::replace(inner, Block::text(placeholder)));
-        }
-        // The structured form would hide the placeholder.
-        if format != Format::Gemini {
-            result.structured = None;
-        }
-    }
-    if !moved.is_empty() {
-        turn.blocks.splice(results..results, moved);
-    }
-}
-
-fn is_medium(content: &Content) -> bool {
-    matches!(content, Content::Image(_) | Content::Audio(_) | Content::Video(_) | Content::Document(_))
-}
-
-fn noun(content: &Content) -> &'static str {
-    match content {
-        Content::Image(_) => "image",
-        Content::Audio(_) => "audio",
-        Content::Video(_) => "video",
-        _ => "document",
-    }
-}
-
-/// Whether Gemini's function responses hold this medium as a part of their own.
-fn function_response_mime(content: &Content) -> bool {
-    let source = match content {
-        Content::Image(image) => &image.source,
-        Content::Document(document) => &document.source,
-        _ => return false,
-    };
-    match source {
-        Media::Inline { mime, .. } => {
-            matches!(&**mime, "image/png" | "image/jpeg" | "image/webp" | "application/pdf" | "text/plain")
-        }
-        _ => false,
     }
 }
