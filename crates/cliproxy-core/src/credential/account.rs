@@ -3,6 +3,7 @@
 //! An [`Account`] outlives reloads: credentials of every snapshot share it, so a renewed token is seen by requests
 //! that are already waiting. Readers never wait; whoever renews or reloads swaps the reading.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::oauth::Changes;
 /// Pauses between renewals that fail in passing: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LAST_PAUSE: Duration = Duration::from_mins(5);
+/// A token that was just renewed is not renewed again.
+const SHORTEST_LIFE: Duration = Duration::from_secs(30);
 
 /// One auth file's account.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct Account {
     record: ArcSwap<Record>,
     condition: ArcSwap<Condition>,
     renewal: Mutex<Renewal>,
+    is_untried: AtomicBool,
     /// One renewal at a time; the others wait for its token.
     pub(super) flight: tokio::sync::Mutex<()>,
 }
@@ -48,8 +52,18 @@ struct Renewal {
     failures: u32,
     /// Not before.
     not_before: Option<Instant>,
-    /// What a received token changes and the storage does not have yet.
-    unsaved: Option<Changes>,
+    /// When the last one succeeded.
+    succeeded: Option<Instant>,
+    /// What the storage does not have yet.
+    unsaved: Option<Unsaved>,
+}
+
+/// What a received token changes and the storage does not have yet.
+#[derive(Clone, Debug)]
+pub(super) struct Unsaved {
+    pub(super) changes: Changes,
+    /// Fingerprint of the token that was spent for it.
+    pub(super) spent: String,
 }
 
 impl Account {
@@ -60,6 +74,7 @@ impl Account {
             record: ArcSwap::from_pointee(record),
             condition: ArcSwap::from_pointee(Condition::Well),
             renewal: Mutex::default(),
+            is_untried: AtomicBool::new(false),
             flight: tokio::sync::Mutex::default(),
         }
     }
@@ -98,10 +113,28 @@ impl Account {
         self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a renewal may be tried now.
+    /// Whether no failure a moment ago speaks against a renewal.
     pub(super) fn may_renew(&self, now: Instant) -> bool {
-        let renewal = self.renewal();
-        renewal.unsaved.is_none() && renewal.not_before.is_none_or(|at| at <= now)
+        self.renewal().not_before.is_none_or(|at| at <= now)
+    }
+
+    /// Whether the token is so new that renewing it again would be a storm, whatever clocks and upstreams say.
+    pub(super) fn was_just_renewed(&self, now: Instant) -> bool {
+        self.renewal().succeeded.is_some_and(|at| now.duration_since(at) < SHORTEST_LIFE)
+    }
+
+    /// Whether the token is new and no upstream has accepted it yet: one that is refused is not replaced by another
+    /// one, and so on.
+    pub(super) fn is_untried(&self, now: Instant) -> bool {
+        self.is_untried.load(Ordering::Relaxed) && self.was_just_renewed(now)
+    }
+
+    /// An upstream has accepted the token.
+    pub fn accepted(&self) {
+        // Nearly every request finds it so.
+        if self.is_untried.load(Ordering::Relaxed) {
+            self.is_untried.store(false, Ordering::Relaxed);
+        }
     }
 
     /// A renewal failed in passing: not again before a pause, the provider's own where it named one.
@@ -116,9 +149,19 @@ impl Account {
         pause
     }
 
-    /// A renewal succeeded, or the file is another one.
-    pub(super) fn renewal_succeeded(&self) {
+    /// A renewal succeeded.
+    pub(super) fn renewal_succeeded(&self, now: Instant) {
+        let mut renewal = self.renewal();
+        renewal.failures = 0;
+        renewal.not_before = None;
+        renewal.succeeded = Some(now);
+        self.is_untried.store(true, Ordering::Relaxed);
+    }
+
+    /// The file is another one: whatever happened to the old one does not count.
+    pub(super) fn begin_anew(&self) {
         *self.renewal() = Renewal::default();
+        self.set_condition(Condition::Well);
     }
 
     /// Whether a token is in memory only, because it could not be saved.
@@ -126,17 +169,18 @@ impl Account {
         self.renewal().unsaved.is_some()
     }
 
-    /// Whether no renewal is under way and none has to wait.
+    /// Whether a renewal could begin now.
     pub(crate) fn is_idle(&self) -> bool {
-        self.flight.try_lock().is_ok() && self.may_renew(Instant::now())
+        let now = Instant::now();
+        self.flight.try_lock().is_ok() && self.may_renew(now) && !self.was_just_renewed(now)
     }
 
     /// What the storage does not have yet.
-    pub(super) fn unsaved(&self) -> Option<Changes> {
+    pub(super) fn unsaved(&self) -> Option<Unsaved> {
         self.renewal().unsaved.clone()
     }
 
-    pub(super) fn set_unsaved(&self, changes: Option<Changes>) {
-        self.renewal().unsaved = changes;
+    pub(super) fn set_unsaved(&self, unsaved: Option<Unsaved>) {
+        self.renewal().unsaved = unsaved;
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::CredentialId;
-use super::account::{Account, Condition};
+use super::account::Account;
 use super::record::{NotARecord, Record};
+use super::refresh::fingerprint;
 use crate::store::{Store, StoreError, Version};
 
 /// Accounts by id.
@@ -97,10 +98,18 @@ impl Accounts {
             }
             // What we wrote ourselves comes back as what is there already.
             Some(account) if *account.record() == record => {}
+            // A token that is in memory only stays there until it is saved, unless the file got another one.
+            Some(account)
+                if account.unsaved().is_some_and(|unsaved| unsaved.spent == fingerprint(&record)) =>
+            {
+                if let Some(unsaved) = account.unsaved() {
+                    account.set_record(record.with(&unsaved.changes));
+                }
+                difference.changed.push(id);
+            }
             Some(account) => {
                 account.set_record(record);
-                account.set_condition(Condition::Well);
-                account.renewal_succeeded();
+                account.begin_anew();
                 difference.changed.push(id);
             }
         }
@@ -117,6 +126,7 @@ impl Accounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::Condition;
     use crate::store::{Expected, MemoryStore};
 
     async fn write(store: &MemoryStore, id: &str, content: &str) {

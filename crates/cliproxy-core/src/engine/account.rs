@@ -47,9 +47,16 @@ impl Engine {
         self.0.vault.load().as_ref().map(|vault| vault.accounts.all()).unwrap_or_default()
     }
 
-    /// Takes another store; the next [`Self::load_accounts`] reads it.
-    pub fn set_store(&self, store: Arc<dyn Store>) {
-        self.0.vault.store(Some(Arc::new(Vault::new(store))));
+    /// Takes another store, as soon as its accounts are read; until then those of the old one serve.
+    ///
+    /// # Errors
+    /// When the store cannot be listed; the old one stays.
+    pub async fn move_accounts(&self, store: Arc<dyn Store>) -> Result<Difference, StoreError> {
+        let vault = Vault::new(store);
+        let difference = vault.accounts.load(&*vault.store).await?;
+        self.0.vault.store(Some(Arc::new(vault)));
+        self.reload(self.snapshot().settings.clone());
+        Ok(difference)
     }
 
     /// Reads what changed in the store and takes it over. Running requests keep what they began with.
@@ -118,13 +125,24 @@ impl Engine {
     /// Brings what earlier runs received to where it belongs.
     async fn finish_earlier(&self, now: fn() -> u64) {
         let Some(vault) = self.0.vault.load_full() else { return };
-        for left in vault.refresher.left() {
+        for left in vault.refresher.left().await {
             let id = CredentialId::new(left.intent.account.as_str());
-            let Some(account) = vault.accounts.get(&id) else { continue };
-            let snapshot = self.snapshot();
-            if let Some(task) = self.task(&account, &snapshot.settings, now) {
-                vault.refresher.recover(&task, left).await;
-            }
+            let Some(account) = vault.accounts.get(&id) else {
+                tracing::warn!(
+                    account = %id,
+                    "a token of this account was being renewed, and its file is gone; what is left of it is forgotten"
+                );
+                left.end();
+                continue;
+            };
+            let engine = self.clone();
+            self.0.tasks.spawn(async move {
+                let Some(vault) = engine.0.vault.load_full() else { return };
+                let snapshot = engine.snapshot();
+                if let Some(task) = engine.task(&account, &snapshot.settings, now) {
+                    vault.refresher.recover(&task).await;
+                }
+            });
         }
     }
 
@@ -140,7 +158,7 @@ impl Engine {
                 let engine = self.clone();
                 self.spawn("renewal of one token", async move {
                     // Refusals are noted on the account and logged where they happen.
-                    drop(engine.renew(&account, &Wanted::Ahead, now).await);
+                    drop(engine.renew(&account, Wanted::Ahead, now).await);
                     drop(worker);
                 });
             }
@@ -176,10 +194,31 @@ impl Engine {
             identity: settings.oauth.identity(name, provider::identity(name).unwrap_or_default()),
             line: Line::new(settings, &self.0.clients, egress),
             now,
+            ending: self.0.cancel.clone(),
         })
     }
 
-    async fn renew(&self, account: &Account, wanted: &Wanted, now: fn() -> u64) -> Result<(), Refusal> {
+    /// Renews an account's token. What has begun goes to its end, also when nobody waits for it any more: a client
+    /// that gives up and a program that ends must not cost a token.
+    async fn renew(&self, account: &Arc<Account>, wanted: Wanted, now: fn() -> u64) -> Result<(), Refusal> {
+        let (engine, account) = (self.clone(), Arc::clone(account));
+        let renewal =
+            self.0.tasks.spawn(async move { engine.renew_to_the_end(&account, &wanted, now).await });
+        renewal.await.unwrap_or_else(|error| {
+            Err(Refusal {
+                kind: RefusalKind::Passing(None),
+                message: format!("the renewal was given up: {error}"),
+                remedy: "it is tried again by itself".to_owned(),
+            })
+        })
+    }
+
+    async fn renew_to_the_end(
+        &self,
+        account: &Account,
+        wanted: &Wanted,
+        now: fn() -> u64,
+    ) -> Result<(), Refusal> {
         let Some(vault) = self.0.vault.load_full() else { return Ok(()) };
         if account.has_unsaved() {
             vault.refresher.save_again(account).await;
@@ -196,22 +235,35 @@ impl Engine {
         if !refresh::is_over(&account.record(), now()) {
             return Ok(());
         }
-        self.renew(account, &Wanted::Ahead, now).await.map_err(|refusal| not_fresh(credential, &refusal))
+        match self.renew(account, Wanted::Ahead, now).await {
+            // Its last seconds are used.
+            Err(refusal) if refresh::has_ended(&account.record(), now()) => {
+                Err(not_fresh(credential, &refusal))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Renews the token that an upstream did not accept; true when there is another one to try.
+    /// Renews the token that an upstream did not accept.
+    ///
+    /// # Errors
+    /// When there is no other one to try: how long the account rests.
     pub(super) async fn renew_refused(
         &self,
         credential: &Credential,
         token: crate::secret::Secret,
         now: fn() -> u64,
-    ) -> bool {
-        let Some(account) = &credential.account else { return false };
-        let is_renewed = self.renew(account, &Wanted::Refused(token), now).await.is_ok();
-        if is_renewed {
-            self.0.pool.forgive(&credential.id);
+    ) -> Result<(), Rest> {
+        let Some(account) = &credential.account else { return Err(Rest::Unauthorized) };
+        match self.renew(account, Wanted::Refused(token), now).await {
+            Ok(()) => {
+                self.0.pool.forgive(&credential.id);
+                Ok(())
+            }
+            Err(Refusal { kind: RefusalKind::Passing(hint), .. }) => Err(Rest::Transient(hint)),
+            // The account is out of the rotation by its condition.
+            Err(_) => Err(Rest::None),
         }
-        is_renewed
     }
 }
 

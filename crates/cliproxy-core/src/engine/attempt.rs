@@ -198,11 +198,13 @@ impl Engine {
             let Err(failure) = result else { return result };
             if let Some(token) = token.filter(|_| failure.is_unauthorized()) {
                 is_renewed = true;
-                if self.renew_refused(&offer.credential, token, job.call.now).await {
+                let Err(rest) = self.renew_refused(&offer.credential, token, job.call.now).await else {
                     tracing::debug!(request_id = %job.call.request_id, credential = %offer.credential.id, "repeating with a renewed token");
                     continue;
-                }
-                lease.fail(&failure, job.snapshot.cooling, Instant::now());
+                };
+                let mut cooling = job.snapshot.cooling;
+                cooling.is_disabled |= offer.credential.never_rests;
+                lease.fail_as(rest, Scope::Account, cooling, Instant::now());
             }
             let wanted = fault::repair(offer.credential.profile.format, failure.fault());
             match wanted {
@@ -282,6 +284,9 @@ impl Engine {
             reply = unpack(reply, job).await?;
         }
         if reply.status.is_success() {
+            if let Some(account) = &credential.account {
+                account.accepted();
+            }
             return Ok(reply);
         }
         let (status, headers) = (reply.status, reply.headers);

@@ -86,6 +86,7 @@ impl fmt::Debug for Request {
 }
 
 /// An answer of an identity provider.
+#[derive(Clone)]
 pub struct Answer {
     /// Status.
     pub status: StatusCode,

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::file::{failure, file_name};
@@ -17,7 +17,33 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// # Errors
 /// When the lock cannot be had.
 pub fn take(workplace: &Path, name: &str, patience: Duration) -> Result<File, StoreError> {
-    let place = workplace.join("locks").join(format!("{}.lock", file_name(name)));
+    let end = Instant::now() + patience;
+    loop {
+        if let Some(lock) = try_take(workplace, name)? {
+            return Ok(lock);
+        }
+        if Instant::now() >= end {
+            let busy = io::Error::new(io::ErrorKind::TimedOut, "another process holds it");
+            return Err(failure("lock", &place(workplace, name), busy));
+        }
+        pause();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the end of another process's lock is no event; the caller may block"
+)]
+fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
+/// Takes a lock if it is free.
+///
+/// # Errors
+/// When there can be no lock.
+pub fn try_take(workplace: &Path, name: &str) -> Result<Option<File>, StoreError> {
+    let place = place(workplace, name);
     let failed = |source| failure("lock", &place, source);
     atomic::make_directory(atomic::parent(&place)).map_err(failed)?;
     let mut options = OpenOptions::new();
@@ -28,20 +54,13 @@ pub fn take(workplace: &Path, name: &str, patience: Duration) -> Result<File, St
         options.mode(0o600);
     }
     let file = options.open(&place).map_err(failed)?;
-    let end = Instant::now() + patience;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if Instant::now() < end => pause(),
-            Err(TryLockError::WouldBlock) => {
-                return Err(failed(io::Error::new(io::ErrorKind::TimedOut, "another process holds it")));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a lock of another process tells nobody when it is free")]
-fn pause() {
-    std::thread::sleep(PAUSE);
+fn place(workplace: &Path, name: &str) -> PathBuf {
+    workplace.join("locks").join(format!("{}.lock", file_name(name)))
 }

@@ -102,6 +102,13 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// The storage has no such thing, however often it is asked.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::Unsupported)
+    }
+}
+
 /// A place for auth files. Ids are relative paths with `/` between.
 pub trait Store: Send + Sync + fmt::Debug {
     /// All ids with the versions of their documents, in no order. Documents that cannot be read are left out and

@@ -146,11 +146,13 @@ fn watch_configuration(engine: &Engine, app: &App, source: Source, started: Load
                 let has_moved = engine.snapshot().settings.auth_dir != auth_dir;
                 engine.reload(loaded.settings);
                 if has_moved {
-                    engine.set_store(Arc::new(FileStore::new(auth_dir)));
-                    let engine = engine.clone();
-                    engine.clone().spawn("moved auth directory", async move {
-                        if let Err(error) = engine.load_accounts().await {
-                            tracing::error!("the accounts of the new auth directory cannot be used: {error}");
+                    let moving = engine.clone();
+                    engine.spawn("moved auth directory", async move {
+                        match moving.move_accounts(Arc::new(FileStore::new(auth_dir))).await {
+                            Ok(_) => tracing::info!("{}", inventory(&moving)),
+                            Err(error) => tracing::error!(
+                                "the accounts of the new auth directory cannot be used: {error}"
+                            ),
                         }
                     });
                 }

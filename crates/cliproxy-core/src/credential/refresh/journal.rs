@@ -55,6 +55,7 @@ pub(crate) struct Entry {
 }
 
 /// What an earlier process left behind.
+#[derive(Debug)]
 pub(crate) struct Left {
     pub(crate) intent: Intent,
     /// What came back, if that was known.
@@ -80,7 +81,7 @@ impl Journal {
     /// When it cannot be written; the token must not be spent then.
     pub(crate) fn begin(&self, intent: &Intent) -> io::Result<Entry> {
         atomic::make_directory(&self.folder)?;
-        let path = self.folder.join(format!("{}.entry", file_name(&intent.account)));
+        let path = self.place(&intent.account);
         let mut options = OpenOptions::new();
         options.create(true).truncate(true).write(true);
         #[cfg(unix)]
@@ -99,39 +100,55 @@ impl Journal {
         Ok(Entry { path, file, answer_at })
     }
 
-    /// What earlier processes left behind. Entries that cannot be read say nothing and are removed.
+    /// What earlier processes left behind. An entry whose first line is not whole was never followed by an exchange;
+    /// such are removed.
     pub(crate) fn left(&self) -> Vec<Left> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         paths
             .filter(|path| path.extension().is_some_and(|extension| extension == "entry"))
-            .filter_map(|path| {
-                let left = fs::read(&path).ok().and_then(|content| Left::read(&content, path.clone()));
-                if left.is_none() {
-                    tracing::warn!(
-                        "an entry of the token journal cannot be read and is left out: {}",
-                        path.display()
-                    );
-                }
-                left
-            })
+            .filter_map(|path| read(&path))
             .collect()
+    }
+
+    /// What an earlier process left behind about an account.
+    pub(crate) fn left_of(&self, account: &str) -> Option<Left> {
+        read(&self.place(account))
+    }
+
+    fn place(&self, account: &str) -> PathBuf {
+        self.folder.join(format!("{}.entry", file_name(account)))
     }
 }
 
+fn read(path: &Path) -> Option<Left> {
+    let content = match fs::read(path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            tracing::error!("an entry of the token journal cannot be read: {}: {error}", path.display());
+            return None;
+        }
+    };
+    let left = Left::read(&content, path.to_owned());
+    if left.is_none() {
+        tracing::warn!(
+            "an entry of the token journal is not whole, so nothing was spent: {}",
+            path.display()
+        );
+        remove(path);
+    }
+    left
+}
+
 impl Entry {
-    /// Writes down what came back. It survives the end of the process when this returns, and the machine's after
-    /// [`Self::sync`].
+    /// Writes down what came back. Blocks until it is durable.
     pub(crate) fn answered(&mut self, answer: &Answer) -> io::Result<()> {
         let told = Told { status: answer.status.as_u16(), body: STANDARD.encode(&answer.body) };
         let mut line = serde_json::to_vec(&told).map_err(io::Error::other)?;
         line.push(b'\n');
         self.file.seek(SeekFrom::Start(self.answer_at))?;
-        self.file.write_all(&line)
-    }
-
-    /// Makes durable what was written.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.write_all(&line)?;
         self.file.sync_data()
     }
 
@@ -198,7 +215,6 @@ mod tests {
         assert_eq!(left[0].intent, intent());
         assert!(left[0].answer.is_none());
         entry.answered(&answer("{\"access_token\":\"new\"}")).unwrap();
-        entry.sync().unwrap();
         let left = journal.left();
         assert_eq!(left[0].answer.as_ref().unwrap().body, "{\"access_token\":\"new\"}");
         entry.end();

@@ -1,37 +1,41 @@
-//! Renewing tokens without losing one.
+//! Renewing tokens so that none is ever lost.
 //!
-//! An account is renewed by one request at a time in this process ([`Account::flight`]) and by one process at a time on
-//! this machine (a lock file). Whoever gets the lock reads the file again first: a token that somebody else has renewed
-//! is adopted instead of being spent twice. Around the exchange stands the [journal](journal). A token that came back
-//! and cannot be saved stays in use in memory, is saved as soon as that is possible, and until then nothing is spent.
-//!
-//! What is said to a provider is the provider's [`Flow`](crate::oauth::Flow); this module performs it.
+//! A refresh token often works once: whoever redeems it must not lose the answer, and must not redeem it twice. So a
+//! renewal runs alone, within the process by the account's own lock and among processes by a lock file; it reads the
+//! file again before it redeems, because another process may have renewed the token meanwhile; it first finishes what
+//! a process that ended left in the [`journal`]; and it writes to the journal around the exchange. What is said to the
+//! identity provider is the provider's business, when to renew is that of [`schedule`], and that a renewal which has
+//! begun is not dropped halfway is the caller's.
 
+mod conversation;
 mod journal;
 mod schedule;
 
+pub(crate) use journal::{Left, fingerprint};
 pub(crate) use schedule::is_due;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::account::{Account, Condition};
-use super::record::Record;
-use crate::oauth::driver::Line;
-use crate::oauth::{Answer, Changes, Identity, Input, Refusal, RefusalKind, Request, Step};
-use crate::provider::{Provider, Renewal};
+use super::account::Unsaved;
+use super::{Account, Condition, Record};
+use crate::oauth::{Changes, Identity, Line, Refusal, RefusalKind};
+use crate::provider::Provider;
 use crate::secret::Secret;
 use crate::store::{self, Store, StoreError, lock};
-use journal::{Entry, Intent, Journal, Left, fingerprint};
+use conversation::Conversation;
+use journal::{Entry, Journal};
 
 /// How long a process waits for another one that is renewing the same account.
-const LONGEST_LOCK: Duration = Duration::from_mins(2);
-/// A conversation that waits longer than this is not about a renewal.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// A token that ends within this time is as good as over.
+const LONGEST_LOCK: Duration = Duration::from_mins(1);
+/// How often a lock that another process holds is tried.
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+/// A token that ends within this many seconds is as good as over.
 pub(crate) const ALMOST_OVER: u64 = 10;
 
 /// Renews accounts.
@@ -40,6 +44,8 @@ pub(crate) struct Refresher {
     store: Arc<dyn Store>,
     workplace: Option<PathBuf>,
     journal: Option<Journal>,
+    /// The file system has no locks, which was told once.
+    is_lockless: AtomicBool,
 }
 
 /// What a renewal needs to know.
@@ -50,6 +56,8 @@ pub(crate) struct Task<'a> {
     pub(crate) line: Line<'a>,
     /// The clock, in Unix seconds.
     pub(crate) now: fn() -> u64,
+    /// The program is ending: nothing is begun any more.
+    pub(crate) ending: CancellationToken,
 }
 
 /// Why a renewal is wanted.
@@ -64,141 +72,222 @@ pub(crate) enum Wanted {
 impl Refresher {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let workplace = store.workplace();
-        Self { journal: workplace.as_deref().map(Journal::new), workplace, store }
+        Self {
+            journal: workplace.as_deref().map(Journal::new),
+            workplace,
+            store,
+            is_lockless: AtomicBool::new(false),
+        }
     }
 
-    /// Renews an account's token, unless somebody else has done so meanwhile.
+    /// Renews an account's token, unless somebody else has done so meanwhile. Must not be dropped halfway.
     ///
     /// # Errors
     /// When there is no other token than before. The account's condition and pauses are set accordingly.
     pub(crate) async fn renew(&self, task: &Task<'_>, wanted: &Wanted) -> Result<(), Refusal> {
         let account = task.account;
         let _flight = account.flight.lock().await;
-        if Self::is_settled(task, wanted) {
+        if is_settled(&account.record(), task, wanted) {
             return Ok(());
         }
-        if let Condition::NeedsAttention { cause, remedy } = &*account.condition() {
-            return Err(Refusal { kind: RefusalKind::Dead, message: cause.clone(), remedy: remedy.clone() });
+        if matches!(wanted, Wanted::Ahead) && account.was_just_renewed(Instant::now()) {
+            // It is as new as it gets, whatever its end says.
+            return Ok(());
         }
-        if !account.may_renew(Instant::now()) {
-            return Err(passing("its renewal failed a moment ago and is tried again shortly"));
+        if let Some(refusal) = obstacle(account, wanted) {
+            return Err(refusal);
         }
         let result = self.renew_alone(task, wanted).await;
         match &result {
-            Ok(()) => account.renewal_succeeded(),
+            Ok(()) => account.renewal_succeeded(Instant::now()),
             Err(refusal) => note(account, refusal),
         }
         result
     }
 
-    /// Whether the account has a token that is worth a try.
-    fn is_settled(task: &Task<'_>, wanted: &Wanted) -> bool {
-        let record = task.account.record();
-        match wanted {
-            Wanted::Ahead => {
-                let now = (task.now)();
-                !is_due(&record, task.provider, task.account.id(), now) && !is_over(&record, now)
-            }
-            Wanted::Refused(token) => record.token("access_token").is_some_and(|current| current != *token),
-        }
-    }
-
     async fn renew_alone(&self, task: &Task<'_>, wanted: &Wanted) -> Result<(), Refusal> {
-        let _lock = self.lock(task.account).await?;
-        let record = self.read_again(task).await?;
-        let before = task.account.record();
-        task.account.set_record(record.clone());
-        let is_other = record.token("access_token") != before.token("access_token");
-        if is_other && (Self::is_settled(task, wanted) || !is_over(&record, (task.now)())) {
-            tracing::info!(account = %task.account.id(), "another process has renewed the token");
+        let account = task.account;
+        let _lock = self.lock(task).await?;
+        let mut record = self.read_again(task).await?;
+        if let Some(left) = self.left_of(account).await {
+            record = self.finish(task, left, record).await?;
+        }
+        if *account.record() != record {
+            account.set_record(record.clone());
+        }
+        if is_settled(&record, task, wanted) {
+            tracing::info!(account = %account.id(), "the file has a newer token already");
             return Ok(());
         }
-        let now = (task.now)();
-        let Some(mut flow) = task.provider.renew(&record, &task.identity, now) else {
+        let Some(flow) = task.provider.renew(&record, &task.identity, (task.now)()) else {
             return Err(Refusal {
                 kind: RefusalKind::Dead,
                 message: "the token has ended and there is nothing to renew it with".to_owned(),
                 remedy: login_remedy(&record),
             });
         };
-        let mut entry = None;
-        let result = self.perform(&mut flow, task, &record, &mut entry).await;
-        self.conclude(task, result, entry).await
+        let mut conversation = Conversation::new(flow, task, self.journal.clone(), fingerprint(&record));
+        let changes = conversation.run().await;
+        let entry = conversation.into_entry();
+        match changes {
+            Ok(changes) => self.conclude(account, &record, changes, entry).await,
+            Err(failed) => {
+                // What follows a redemption is tried again with the answer that was written down.
+                if let Some(entry) = entry.filter(|_| !failed.keeps_answer) {
+                    blocking(move || entry.end()).await;
+                }
+                Err(failed.refusal)
+            }
+        }
     }
 
     /// Saves what a conversation yielded, and ends its entry when nothing more can be lost.
     async fn conclude(
         &self,
-        task: &Task<'_>,
-        result: Result<Changes, Refusal>,
+        account: &Account,
+        before: &Record,
+        changes: Changes,
         entry: Option<Entry>,
     ) -> Result<(), Refusal> {
-        let changes = match result {
-            Ok(changes) => changes,
-            Err(refusal) => {
-                if let Some(entry) = entry {
-                    end(entry).await;
-                }
-                return Err(refusal);
-            }
-        };
-        let account = task.account;
         match store::save(&*self.store, account.id().as_str(), &changes, false).await {
             Ok(document) => {
                 adopt(account, &document.content);
                 if let Some(entry) = entry {
-                    end(entry).await;
+                    blocking(move || entry.end()).await;
                 }
                 tracing::info!(account = %account.id(), "token renewed");
                 Ok(())
             }
-            Err(StoreError::Missing(_)) => {
-                if let Some(entry) = entry {
-                    end(entry).await;
-                }
-                Err(passing("its file was removed while the token was renewed"))
-            }
+            // The entry stays: the token is not lost if the file comes back.
+            Err(StoreError::Missing(_)) => Err(passing("its file was removed while the token was renewed")),
             Err(error) => {
-                // The entry stays: with the answer in it the token is on disk, if only there.
-                tracing::error!(account = %account.id(), "a renewed token cannot be saved, is used from memory and saved as soon as possible: {error}");
-                account.set_record(account.record().with(&changes));
-                account.set_unsaved(Some(changes));
+                tracing::error!(
+                    account = %account.id(),
+                    "a renewed token cannot be saved; it is used from memory, and nothing is renewed for this account until it is saved: {error}"
+                );
+                account.set_record(before.with(&changes));
+                account.set_unsaved(Some(Unsaved { changes, spent: fingerprint(before) }));
                 Ok(())
             }
         }
     }
 
     /// Tries again to save a token that is in memory only.
-    pub(crate) async fn save_again(&self, account: &Account) -> bool {
+    pub(crate) async fn save_again(&self, account: &Account) {
         let _flight = account.flight.lock().await;
-        let Some(changes) = account.unsaved() else { return true };
-        match store::save(&*self.store, account.id().as_str(), &changes, false).await {
+        let Some(unsaved) = account.unsaved() else { return };
+        match store::save(&*self.store, account.id().as_str(), &unsaved.changes, false).await {
             Ok(document) => {
+                account.set_unsaved(None);
                 adopt(account, &document.content);
-                account.renewal_succeeded();
-                let left = self.journal.as_ref().map(Journal::left).unwrap_or_default();
-                left.into_iter()
-                    .filter(|left| left.intent.account == account.id().as_str())
-                    .for_each(Left::end);
+                if let Some(left) = self.left_of(account).await {
+                    blocking(move || left.end()).await;
+                }
                 tracing::info!(account = %account.id(), "the renewed token is saved");
-                true
             }
-            Err(StoreError::Missing(_)) => {
-                account.renewal_succeeded();
-                true
-            }
-            Err(_still) => false,
+            // A file that is gone takes its token with it; what came back for it stays in the journal.
+            Err(StoreError::Missing(_)) => account.set_unsaved(None),
+            Err(error) => tracing::debug!(account = %account.id(), "still not saved: {error}"),
         }
     }
 
-    async fn lock(&self, account: &Account) -> Result<Option<std::fs::File>, Refusal> {
-        let Some(workplace) = self.workplace.clone() else { return Ok(None) };
-        let id = account.id().as_str().to_owned();
-        let taken = tokio::task::spawn_blocking(move || lock::take(&workplace, &id, LONGEST_LOCK)).await;
-        match taken {
-            Ok(Ok(lock)) => Ok(Some(lock)),
-            Ok(Err(error)) => Err(passing(&format!("the token is not renewed, because {error}"))),
-            Err(_cancelled) => Err(passing("the program is ending")),
+    /// What earlier processes left behind.
+    pub(crate) async fn left(&self) -> Vec<Left> {
+        let Some(journal) = self.journal.clone() else { return Vec::new() };
+        blocking(move || journal.left()).await.unwrap_or_default()
+    }
+
+    async fn left_of(&self, account: &Account) -> Option<Left> {
+        let (journal, id) = (self.journal.clone()?, account.id().as_str().to_owned());
+        blocking(move || journal.left_of(&id)).await.flatten()
+    }
+
+    /// Brings what an earlier process received to where it belongs.
+    pub(crate) async fn recover(&self, task: &Task<'_>) {
+        let account = task.account;
+        let _flight = account.flight.lock().await;
+        let recovered = async {
+            let _lock = self.lock(task).await?;
+            let record = self.read_again(task).await?;
+            let Some(left) = self.left_of(account).await else { return Ok(()) };
+            let record = self.finish(task, left, record).await?;
+            account.set_record(record);
+            Ok(())
+        };
+        if let Err(refusal) = recovered.await {
+            note(account, &refusal);
+        }
+    }
+
+    /// Finishes what a process began that has ended: brings its answer into the file, whose reading is `record`. Needs
+    /// the account's locks. Gives the reading afterwards.
+    async fn finish(&self, task: &Task<'_>, left: Left, record: Record) -> Result<Record, Refusal> {
+        let account = task.account;
+        let is_of_this_token = fingerprint(&record) == left.intent.fingerprint;
+        let (Some(answer), true) = (left.answer.clone(), is_of_this_token) else {
+            if is_of_this_token {
+                tracing::warn!(
+                    account = %account.id(),
+                    "a process ended while it renewed this account's token, before the answer was there; if the next renewal is refused, log in again"
+                );
+            }
+            blocking(move || left.end()).await;
+            return Ok(record);
+        };
+        let Some(flow) = task.provider.renew(&record, &task.identity, left.intent.begun) else {
+            return Ok(record);
+        };
+        let changes = Conversation::replaying(flow, task, answer).run().await;
+        match changes {
+            Ok(changes) => {
+                let saved = store::save(&*self.store, account.id().as_str(), &changes, false).await;
+                let document = saved.map_err(|error| {
+                    passing(&format!("a token that was received earlier cannot be saved: {error}"))
+                })?;
+                blocking(move || left.end()).await;
+                tracing::info!(account = %account.id(), "a token that an earlier process received is saved");
+                Record::parse(&document.content)
+                    .map_err(|error| passing(&format!("its file cannot be read: {error}")))
+            }
+            Err(failed) if failed.keeps_answer => Err(failed.refusal),
+            Err(failed) => {
+                tracing::warn!(account = %account.id(), "what an earlier process received is no token: {}", failed.refusal.message);
+                blocking(move || left.end()).await;
+                Ok(record)
+            }
+        }
+    }
+
+    /// Takes the account's lock among processes; `None` where there are no others or no locks.
+    async fn lock(&self, task: &Task<'_>) -> Result<Option<std::fs::File>, Refusal> {
+        let Some(workplace) = &self.workplace else { return Ok(None) };
+        let end = Instant::now() + LONGEST_LOCK;
+        loop {
+            if task.ending.is_cancelled() {
+                return Err(passing("the program is ending"));
+            }
+            let (workplace, id) = (workplace.clone(), task.account.id().as_str().to_owned());
+            match blocking(move || lock::try_take(&workplace, &id)).await {
+                Some(Ok(Some(lock))) => return Ok(Some(lock)),
+                Some(Ok(None)) if Instant::now() < end => tokio::time::sleep(LOCK_PAUSE).await,
+                Some(Ok(None)) => {
+                    return Err(passing("another process has been renewing its token for a minute"));
+                }
+                Some(Err(error)) if error.is_unsupported() => {
+                    if !self.is_lockless.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            "the auth directory has no file locks; do not run two gateways on it: {error}"
+                        );
+                    }
+                    return Ok(None);
+                }
+                Some(Err(error)) => {
+                    return Err(passing(&format!(
+                        "the token is not renewed, because what comes back could not be saved: {error}"
+                    )));
+                }
+                None => return Err(passing("the program is ending")),
+            }
         }
     }
 
@@ -211,142 +300,37 @@ impl Refresher {
             Err(error) => Err(passing(&format!("its file cannot be read: {error}"))),
         }
     }
+}
 
-    /// Performs a conversation. `entry` is what stands in the journal about it.
-    async fn perform(
-        &self,
-        flow: &mut Renewal,
-        task: &Task<'_>,
-        record: &Record,
-        entry: &mut Option<Entry>,
-    ) -> Result<Changes, Refusal> {
-        let mut input = Input::Start;
-        loop {
-            input = match flow.step(input) {
-                Step::Done(changes) => return Ok(changes),
-                Step::Refused(refusal) => return Err(refusal),
-                Step::Send(request) => told(task.line.send(request).await),
-                Step::Redeem(request) => self.redeem(request, task, record, entry).await?,
-                Step::Wait(pause) => {
-                    tokio::time::sleep(pause.min(LONGEST_WAIT)).await;
-                    Input::Elapsed
-                }
-                Step::Ask(_) | Step::Visit(_) | Step::Show(_) => return Err(Refusal::out_of_turn()),
-            };
-        }
-    }
+/// Runs work that blocks; `None` when the runtime is ending.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
 
-    /// Spends a token, with the journal around it.
-    async fn redeem(
-        &self,
-        request: Request,
-        task: &Task<'_>,
-        record: &Record,
-        entry: &mut Option<Entry>,
-    ) -> Result<Input, Refusal> {
-        if let Some(journal) = self.journal.clone() {
-            let intent = Intent {
-                account: task.account.id().as_str().to_owned(),
-                fingerprint: fingerprint(record),
-                begun: (task.now)(),
-            };
-            let begun = tokio::task::spawn_blocking(move || journal.begin(&intent)).await;
-            let begun = begun.map_err(|_cancelled| passing("the program is ending"))?;
-            *entry = Some(begun.map_err(|error| {
-                passing(&format!("the token is not renewed, because the journal cannot be written: {error}"))
-            })?);
-        }
-        let sent = task.line.send(request).await;
-        if let (Ok(answer), Some(entry)) = (&sent, entry.as_mut()) {
-            Self::keep(answer, entry);
-        }
-        Ok(told(sent))
-    }
-
-    /// Writes an answer down. At once and on this thread: until it is written, ending the process would lose it.
-    fn keep(answer: &Answer, entry: &mut Entry) {
-        if let Err(error) = entry.answered(answer).and_then(|()| entry.sync()) {
-            tracing::error!("what came back for a refresh token cannot be written down: {error}");
-        }
-    }
-
-    /// Finishes what an earlier process began: an answer that is not in its file yet is brought there.
-    pub(crate) fn left(&self) -> Vec<Left> {
-        self.journal.as_ref().map(Journal::left).unwrap_or_default()
-    }
-
-    /// Brings the answer of an earlier process into the account's file.
-    pub(crate) async fn recover(&self, task: &Task<'_>, mut left: Left) {
-        let account = task.account;
-        let _flight = account.flight.lock().await;
-        let Ok(_lock) = self.lock(account).await else { return };
-        let Ok(record) = self.read_again(task).await else { return };
-        if fingerprint(&record) != left.intent.fingerprint {
-            // The file has another token already.
-            left.end();
-            return;
-        }
-        let Some(answer) = left.answer.take() else {
-            tracing::warn!(
-                account = %account.id(),
-                "the program ended while this account's token was renewed; if the renewal is refused now, log in again"
-            );
-            left.end();
-            return;
-        };
-        let Some(mut flow) = task.provider.renew(&record, &task.identity, left.intent.begun) else {
-            return left.end();
-        };
-        let mut answer = Some(answer);
-        let mut input = Input::Start;
-        let changes = loop {
-            input = match flow.step(input) {
-                Step::Done(changes) => break changes,
-                Step::Refused(refusal) => {
-                    note(account, &refusal);
-                    // A passing refusal of what follows the exchange is tried again at the next start.
-                    if !matches!(refusal.kind, RefusalKind::Passing(_)) {
-                        left.end();
-                    }
-                    return;
-                }
-                Step::Redeem(_) => match answer.take() {
-                    Some(answer) => Input::Answer(answer),
-                    None => return left.end(),
-                },
-                Step::Send(request) => told(task.line.send(request).await),
-                Step::Wait(pause) => {
-                    tokio::time::sleep(pause.min(LONGEST_WAIT)).await;
-                    Input::Elapsed
-                }
-                Step::Ask(_) | Step::Visit(_) | Step::Show(_) => return left.end(),
-            };
-        };
-        match store::save(&*self.store, account.id().as_str(), &changes, false).await {
-            Ok(document) => {
-                adopt(account, &document.content);
-                tracing::info!(account = %account.id(), "a token that an earlier run received is saved");
-                left.end();
-            }
-            Err(error) => {
-                tracing::error!(account = %account.id(), "a token that an earlier run received cannot be saved: {error}");
-                account.set_record(record.with(&changes));
-                account.set_unsaved(Some(changes));
-            }
-        }
+/// Whether there is a token that is worth a try.
+fn is_settled(record: &Record, task: &Task<'_>, wanted: &Wanted) -> bool {
+    match wanted {
+        Wanted::Ahead => !is_due(record, task.provider, task.account.id(), (task.now)()),
+        Wanted::Refused(token) => record.token("access_token").is_some_and(|current| current != *token),
     }
 }
 
-fn told(sent: Result<Answer, String>) -> Input {
-    match sent {
-        Ok(answer) => Input::Answer(answer),
-        Err(why) => Input::Lost(why),
+/// What stands in the way of a renewal at the moment.
+fn obstacle(account: &Account, wanted: &Wanted) -> Option<Refusal> {
+    if let Condition::NeedsAttention { cause, remedy } = &*account.condition() {
+        return Some(Refusal { kind: RefusalKind::Dead, message: cause.clone(), remedy: remedy.clone() });
     }
-}
-
-async fn end(entry: Entry) {
-    // Removing a name may wait for the disk.
-    drop(tokio::task::spawn_blocking(move || entry.end()).await);
+    let now = Instant::now();
+    if account.has_unsaved() {
+        return Some(passing("its last token is not saved yet, so no further one is asked for"));
+    }
+    if !account.may_renew(now) {
+        return Some(passing("its renewal failed a moment ago and is tried again shortly"));
+    }
+    if account.is_untried(now) && matches!(wanted, Wanted::Refused(_)) {
+        return Some(passing("the upstream does not accept a token that was renewed a moment ago"));
+    }
+    None
 }
 
 fn adopt(account: &Account, content: &[u8]) {
@@ -355,9 +339,14 @@ fn adopt(account: &Account, content: &[u8]) {
     }
 }
 
-/// Whether an account has no token that can be used any more. `now` is in Unix seconds.
+/// Whether a token has ended, as far as the file says.
 pub(crate) fn is_over(record: &Record, now: u64) -> bool {
-    record.token("access_token").is_none() || record.expires_at().is_some_and(|end| end <= now + ALMOST_OVER)
+    record.expires_at().is_some_and(|end| end <= now.saturating_add(ALMOST_OVER))
+}
+
+/// Whether a token's last second is over.
+pub(crate) fn has_ended(record: &Record, now: u64) -> bool {
+    record.expires_at().is_some_and(|end| end <= now)
 }
 
 /// Sets an account's condition and pauses by why it could not be renewed, and says so once.
@@ -386,7 +375,7 @@ fn passing(message: &str) -> Refusal {
 }
 
 /// The command that logs in again.
-pub(crate) fn login_remedy(record: &Record) -> String {
+fn login_remedy(record: &Record) -> String {
     let flag = match record.provider() {
         "gemini-cli" => "login".to_owned(),
         "vertex" => "vertex-import FILE".to_owned(),
