@@ -14,6 +14,6 @@ pub mod sdk;
 mod terminal;
 mod upstream;
 
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Killer};
 pub use terminal::{Home, Terminal};
 pub use upstream::{Received, Script, Upstream};

@@ -142,14 +142,12 @@ impl Book {
         }
     }
 
-    /// Whether the upstream accepts an access token.
-    pub(crate) fn used(&mut self, access: &str) -> bool {
-        let account =
-            self.accounts.values_mut().find(|account| account.access == access && account.is_accepted);
-        if let Some(account) = account {
-            account.used = Some(access.to_owned());
-            return true;
-        }
-        false
+    /// Whose access token it is that the upstream is asked with, if it is accepted.
+    pub(crate) fn used(&mut self, access: &str) -> Option<String> {
+        let mut accounts = self.accounts.iter_mut();
+        let (name, account) =
+            accounts.find(|(_, account)| account.access == access && account.is_accepted)?;
+        account.used = Some(access.to_owned());
+        Some(name.clone())
     }
 }

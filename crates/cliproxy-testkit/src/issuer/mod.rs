@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use answer::Reply;
 use book::{Book, Decision, Grant};
 
-/// A point of a redemption, in the order in which they come.
+/// A point on the way to a new token and its use, in the order in which they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Point {
     /// The request has arrived; nothing is redeemed yet.
@@ -34,11 +34,13 @@ pub enum Point {
     Halfway,
     /// The whole answer is on its way.
     Answered,
+    /// The upstream is asked with an access token and accepts it.
+    Used,
 }
 
 impl Point {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Asked, Self::Redeemed, Self::Halfway, Self::Answered];
+    pub const ALL: [Self; 5] = [Self::Asked, Self::Redeemed, Self::Halfway, Self::Answered, Self::Used];
 }
 
 type Hook = Arc<dyn Fn(Point, &str) + Send + Sync>;
@@ -130,7 +132,7 @@ impl Issuer {
         self.shared.book().lifetime = seconds;
     }
 
-    /// Calls `hook` with every point that a redemption reaches and its account, instead of the hook before.
+    /// Calls `hook` with every point that is reached and its account, instead of the hook before.
     pub fn on_point(&self, hook: impl Fn(Point, &str) + Send + Sync + 'static) {
         *self.shared.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
     }
@@ -177,7 +179,10 @@ async fn messages(State(shared): State<Arc<Shared>>, request: Request) -> Respon
     let token = bearer.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default().to_owned();
     // A request is read to its end before it is answered.
     drop(request.into_body().collect().await);
-    if !shared.book().used(&token) {
+    let user = shared.book().used(&token);
+    if let Some(account) = &user {
+        shared.reached(Point::Used, account);
+    } else {
         let error = json!({"type": "authentication_error", "message": "OAuth token has expired"});
         return Reply::json(401, &json!({"type": "error", "error": error})).response();
     }
