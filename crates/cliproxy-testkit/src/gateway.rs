@@ -129,6 +129,17 @@ impl Gateway {
         self.directory.path().join("config.yaml")
     }
 
+    /// Asks it to end, as a terminal or a service manager does, and waits until it has.
+    ///
+    /// # Panics
+    /// When it cannot be asked.
+    pub fn end(&mut self) -> std::process::ExitStatus {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").arg(&id).status().expect("a program that asks");
+        assert!(asked.success(), "the gateway runs");
+        self.child.wait().expect("the gateway ends")
+    }
+
     /// Replaces the configuration file as editors do, by renaming.
     pub fn rewrite(&self, config: &str) {
         let next = self.directory.path().join("config.yaml.next");

@@ -44,12 +44,24 @@ pub(crate) struct Arguments {
 }
 
 /// What to do instead of serving.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve (the default)
     Serve,
     /// Validate the configuration and print the effective settings, secrets masked
     Check,
+    /// Say which credential a request for a model would use now, and why not each other one
+    Explain {
+        /// The model, as a client names it
+        #[arg(long)]
+        model: String,
+        /// The conversation, as the client names it in a header
+        #[arg(long)]
+        session: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Long flags of one dash become those of two.

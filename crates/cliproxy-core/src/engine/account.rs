@@ -47,6 +47,11 @@ impl Engine {
         self.0.vault.load().as_ref().map(|vault| vault.accounts.all()).unwrap_or_default()
     }
 
+    /// The store's folder for what is no document.
+    pub(super) fn workplace(&self) -> Option<PathBuf> {
+        self.0.vault.load().as_ref().and_then(|vault| vault.store.workplace())
+    }
+
     /// Takes another store, as soon as its accounts are read; until then those of the old one serve.
     ///
     /// # Errors

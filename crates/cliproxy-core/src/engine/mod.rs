@@ -11,6 +11,7 @@ mod attempt;
 mod count;
 mod pipe;
 mod relay;
+mod rest;
 mod select;
 
 use account::Vault;

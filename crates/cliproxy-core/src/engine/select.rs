@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{Engine, Job};
 use crate::credential::{Block, Condition, CredentialId, Lease, Pool, Why};
 use crate::failure::{Failure, Retry};
+use crate::route::affinity::Session;
 use crate::route::{Offer, Offers, Skip, State, explain, select};
 use crate::snapshot::Snapshot;
 
@@ -76,14 +77,18 @@ pub(super) fn choose<'o>(
 
 impl Engine {
     /// Says which credential a request for `model` would use now, and why not each other one. Decides by the same
-    /// function as a real request, without taking a turn.
-    pub fn explain(&self, model: &str) -> Option<Explanation> {
+    /// function as a real request, without taking a turn. `session` is what a client names its conversation by in a
+    /// header; `None` when the model is not known.
+    pub fn explain(&self, model: &str, session: Option<&str>) -> Option<Explanation> {
         let snapshot = self.snapshot();
         let resolved = snapshot.routes.resolve(model)?;
         let (offers, now) = (resolved.offers, Instant::now());
         let turn = offers.turn().load(Ordering::Relaxed);
+        let bound =
+            session.and_then(|name| self.0.pool.affinity().bound(Session::named(name), &resolved.model, now));
+        let bound = bound.and_then(|credential| offers.position(&credential));
         let (choice, skipped) =
-            explain(offers.ranks(), snapshot.strategy, turn, None, |index| state(offers, index, &[], now));
+            explain(offers.ranks(), snapshot.strategy, turn, bound, |index| state(offers, index, &[], now));
         let chosen = choice.and_then(|choice| offers.members().get(choice.index));
         Some(Explanation {
             chosen: chosen.map(|offer| (offer.credential.id.clone(), Arc::clone(&offer.upstream))),

@@ -38,6 +38,11 @@ const HEADERS: [&str; 7] = [
 pub struct Session(u64);
 
 impl Session {
+    /// The conversation that clients name like this in a header.
+    pub fn named(name: &str) -> Self {
+        Self(hash(&name.as_bytes()))
+    }
+
     /// The conversation as held with one model.
     fn with(self, model: &str) -> u64 {
         hash(&(self.0, model))

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod login;
 mod serve;
 
@@ -16,7 +17,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(result) = login::run(&arguments.login, &source(arguments)) {
         return result;
     }
-    match arguments.command {
+    match &arguments.command {
+        Some(Command::Explain { model, session, json }) => {
+            explain::run(&source(arguments), arguments.demo, model, session.as_deref(), *json)
+        }
         Some(Command::Check) => Ok(check::run(&source(arguments))),
         Some(Command::Serve) | None => serve::run(arguments),
     }

@@ -7,6 +7,7 @@ mod combination;
 mod conformance;
 mod crash;
 mod demo;
+mod explain;
 mod fault;
 mod login;
 mod support;

@@ -135,7 +135,7 @@ fn defaults_are_shown_in_full() {
     max-retry-interval: 30
     max-retry-credentials: 0
     disable-cooling: false
-    save-cooldown-status: false
+    save-cooldown-status: true
     transient-error-cooldown-seconds: 60
     auth-auto-refresh-workers: 16
     streaming:

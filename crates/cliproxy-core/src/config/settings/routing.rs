@@ -148,7 +148,7 @@ pub(super) fn retry(config: &file::Config) -> Retry {
             seconds if seconds < 0 => None,
             seconds => Some(Duration::from_secs(u64::from(clamp(seconds)))),
         },
-        save_cooldown_status: is_on(config.save_cooldown_status.as_ref()),
+        save_cooldown_status: config.save_cooldown_status.as_ref().is_none_or(|member| member.value),
         refresh_workers: match config.auth_auto_refresh_workers.as_ref() {
             Some(member) if member.value > 0 => clamp(member.value),
             _ => 16,
