@@ -3,13 +3,14 @@
 //! What is ours alone (locks, journal, rests) lies in the folder [`OWN`] inside it, which is no auth file and which
 //! other programs on the same directory pass over.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -22,6 +23,9 @@ pub const OWN: &str = ".cliproxy";
 /// How deep folders are looked into.
 const DEEPEST: usize = 4;
 
+/// File names may be a little longer than this, and get endings.
+const LONGEST_NAME: usize = 200;
+
 /// How long a writer waits for another one on the same file. A write takes milliseconds.
 const LONGEST_LOCK: Duration = Duration::from_secs(10);
 
@@ -29,12 +33,38 @@ const LONGEST_LOCK: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct FileStore {
     pub(super) directory: Arc<Path>,
+    /// What was seen of each file at the last look.
+    seen: Arc<Mutex<HashMap<String, Seen>>>,
+    /// Takes other people's access away where it finds it.
+    mends: bool,
 }
 
 impl FileStore {
     /// The files of a directory. It is made when the first file is written.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into().into() }
+        Self { directory: directory.into().into(), seen: Arc::default(), mends: true }
+    }
+
+    /// The same, without changing anything when only looked at.
+    #[must_use]
+    pub fn untouched(self) -> Self {
+        Self { mends: false, ..self }
+    }
+
+    /// Makes the directory, for its owner only, unless it is there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn prepare(&self) -> Result<(), StoreError> {
+        self.blocking(|store| {
+            let failed = |source| failure("make", &store.directory, source);
+            atomic::make_directory(&store.directory).map_err(failed)?;
+            if store.mends {
+                mend(&store.directory);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Our own folder in it.
@@ -60,47 +90,27 @@ impl FileStore {
     }
 
     fn list_now(&self) -> Result<Vec<(String, Version)>, StoreError> {
-        let mut found = Vec::new();
-        match Self::visit(&self.directory, "", DEEPEST, &mut found) {
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-            Ok(()) => Ok(found),
-        }
-    }
-
-    fn visit(
-        folder: &Path,
-        prefix: &str,
-        depth: usize,
-        found: &mut Vec<(String, Version)>,
-    ) -> Result<(), StoreError> {
-        let entries = fs::read_dir(folder).map_err(|source| failure("read", folder, source))?;
-        for entry in entries {
-            let entry = entry.map_err(|source| failure("read", folder, source))?;
-            let path = entry.path();
-            let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
-            let id = format!("{prefix}{name}");
-            if path.is_dir() {
-                if let Some(depth) = depth.checked_sub(1) {
-                    // A folder that cannot be read costs its own files only.
-                    if let Err(error) = Self::visit(&path, &format!("{id}/"), depth, found) {
-                        tracing::warn!("auth files of a folder are left out: {error}");
-                    }
-                }
-            } else if is_json(&path) {
-                match read(&path) {
-                    Ok(Some(document)) => found.push((id, document.version)),
-                    Ok(None) => {}
-                    Err(error) => tracing::warn!("an auth file is left out: {error}"),
-                }
+        let before = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut look = Look { before: &before, now: HashMap::new(), mends: self.mends };
+        let visited = look.visit(&self.directory, "", DEEPEST);
+        let now = look.now;
+        match visited {
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = before;
+                return Err(error);
             }
+            Ok(()) => {}
         }
-        Ok(())
+        let found = now.iter().filter_map(|(id, seen)| Some((id.clone(), seen.version?))).collect();
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(found)
     }
 
     fn put_now(&self, id: &str, content: &[u8], expected: Expected) -> Result<Version, StoreError> {
         let path = self.path(id)?;
+        // What a link points to is written, not the link.
+        let path = fs::canonicalize(&path).unwrap_or(path);
         atomic::make_directory(&self.directory).map_err(|source| failure("make", &self.directory, source))?;
         let _lock = lock::take(&self.own(), &format!("write-{id}"), LONGEST_LOCK)?;
         let there = read(&path)?.map(|document| document.version);
@@ -173,6 +183,125 @@ impl Store for FileStore {
     }
 }
 
+/// What was seen of a file.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    stamp: Stamp,
+    /// The version of its content; `None` when it could not be read, which was told.
+    version: Option<Version>,
+}
+
+/// What changes when a file does, as far as can be told without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Device, number and time of the last change of any kind, where the system tells them.
+    identity: (u64, u64, i64, i64),
+    /// Changed so shortly before the look that a further change might not show.
+    is_recent: bool,
+}
+
+/// File systems tell times this coarsely.
+const COARSEST_TIME: Duration = Duration::from_secs(2);
+
+impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Self {
+        #[cfg(unix)]
+        let identity = {
+            use std::os::unix::fs::MetadataExt as _;
+            (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+        };
+        #[cfg(not(unix))]
+        let identity = (0, 0, 0, 0);
+        let modified = metadata.modified().ok();
+        #[expect(clippy::disallowed_methods, reason = "file times are of the machine's clock")]
+        let age = modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        let is_recent = age.is_none_or(|age| age < COARSEST_TIME);
+        Self { length: metadata.len(), modified, identity, is_recent }
+    }
+
+    fn is_the_same(&self, now: &Self) -> bool {
+        !self.is_recent && Self { is_recent: self.is_recent, ..*now } == *self
+    }
+}
+
+/// A look at the directory.
+struct Look<'a> {
+    before: &'a HashMap<String, Seen>,
+    now: HashMap<String, Seen>,
+    mends: bool,
+}
+
+impl Look<'_> {
+    fn visit(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), StoreError> {
+        let entries = fs::read_dir(folder).map_err(|source| failure("read", folder, source))?;
+        for entry in entries {
+            let entry = entry.map_err(|source| failure("read", folder, source))?;
+            let path = entry.path();
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+            let id = format!("{prefix}{name}");
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            if metadata.is_dir() {
+                if let Some(depth) = depth.checked_sub(1) {
+                    // A folder that cannot be read costs its own files only.
+                    if let Err(error) = self.visit(&path, &format!("{id}/"), depth) {
+                        tracing::warn!("auth files of a folder are left out: {error}");
+                    }
+                }
+            } else if is_json(&path) {
+                self.file(id, &path, &metadata);
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, id: String, path: &Path, metadata: &fs::Metadata) {
+        let before = self.before.get(&id).copied();
+        let mut stamp = Stamp::of(metadata);
+        if let Some(seen) = before.filter(|seen| seen.stamp.is_the_same(&stamp)) {
+            self.now.insert(id, seen);
+            return;
+        }
+        if self.mends
+            && mend(path)
+            && let Ok(metadata) = fs::metadata(path)
+        {
+            stamp = Stamp::of(&metadata);
+        }
+        let version = match read(path) {
+            Ok(None) => return,
+            Ok(Some(document)) => Some(document.version),
+            Err(error) => {
+                let is_news =
+                    before.is_none_or(|seen| Stamp { is_recent: stamp.is_recent, ..seen.stamp } != stamp);
+                if is_news {
+                    tracing::warn!("an auth file cannot be used: {error}");
+                }
+                // Its account stays as it was.
+                before.and_then(|seen| seen.version)
+            }
+        };
+        self.now.insert(id, Seen { stamp, version });
+    }
+}
+
+/// Takes other people's access away; true when there was some.
+fn mend(path: &Path) -> bool {
+    match atomic::make_private(path) {
+        Ok(true) => {
+            tracing::warn!("{} was open to other users and is now its owner's only", path.display());
+            true
+        }
+        Ok(false) => false,
+        Err(error) => {
+            tracing::warn!("{} may be open to other users, which cannot be changed: {error}", path.display());
+            false
+        }
+    }
+}
+
 /// Reads a file; `None` when there is none.
 fn read(path: &Path) -> Result<Option<Document>, StoreError> {
     let length = match fs::metadata(path) {
@@ -204,6 +333,11 @@ pub fn file_name(id: &str) -> String {
             }
             other => drop(write!(name, "%{other:02x}")),
         }
+    }
+    if name.len() > LONGEST_NAME {
+        let version = Version::of(id.as_bytes());
+        name.truncate(LONGEST_NAME - 40);
+        let _written = write!(name, "%{version}");
     }
     name
 }

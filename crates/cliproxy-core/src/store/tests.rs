@@ -143,3 +143,71 @@ fn a_lock_is_held_against_others_until_it_is_let_go() {
     drop(held);
     assert!(take("a.json").is_ok());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_others_may_read_is_made_private_at_the_first_look() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("auth");
+    let store = FileStore::new(&place);
+    store.put("a.json", "{}".into(), Expected::Absent).await.unwrap();
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    set(&place, 0o755);
+    set(&place.join("a.json"), 0o644);
+    let looking = FileStore::new(&place).untouched();
+    looking.prepare().await.unwrap();
+    assert_eq!(looking.list().await.unwrap().len(), 1);
+    assert_eq!((mode(&place), mode(&place.join("a.json"))), (0o755, 0o644), "a mere look changes nothing");
+    store.prepare().await.unwrap();
+    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert_eq!((mode(&place), mode(&place.join("a.json"))), (0o700, 0o600));
+}
+
+#[tokio::test]
+async fn a_change_shows_however_often_and_quickly_it_happens() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::new(directory.path());
+    let path = directory.path().join("a.json");
+    let mut before = None;
+    for turn in 0..50 {
+        // Same length, perhaps the same time, written in place.
+        let content = format!("{{\"n\":{}}}", 10 + turn);
+        atomic_free_write(&path, &content);
+        let found = store.list().await.unwrap();
+        assert_eq!(found, [("a.json".to_owned(), Version::of(content.as_bytes()))]);
+        assert_ne!(Some(found.clone()), before);
+        before = Some(found);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "as careless programs write")]
+fn atomic_free_write(path: &std::path::Path, content: &str) {
+    std::fs::write(path, content).unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_stays_a_link_and_its_target_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, elsewhere) =
+        (FileStore::new(directory.path().join("auth")), directory.path().join("real.json"));
+    store.prepare().await.unwrap();
+    atomic_free_write(&elsewhere, "{\"type\":\"x\"}");
+    let link = directory.path().join("auth/a.json");
+    std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+    save(&store, "a.json", &changes("a", "b"), false).await.unwrap();
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "{\"type\":\"x\",\"a\":\"b\"}");
+}
+
+#[test]
+fn names_of_our_own_files_tell_ids_apart_and_are_never_too_long() {
+    let long = |end: &str| file_name(&format!("{}{end}.json", "ü".repeat(300)));
+    assert_ne!(long("a"), long("b"));
+    assert!(long("a").len() <= 240, "{}", long("a").len());
+    assert_eq!(file_name("team/a@b.c.json"), "team%2fa@b.c.json");
+}
