@@ -133,11 +133,11 @@ impl Gateway {
     ///
     /// # Panics
     /// When it cannot be asked.
-    pub fn end(&mut self) -> std::process::ExitStatus {
-        let id = self.child.id().to_string();
-        let asked = Command::new("kill").arg(&id).status().expect("a program that asks");
+    pub fn end(&self) -> std::process::ExitStatus {
+        let mut child = self.process.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = Command::new("kill").arg(child.id().to_string()).status().expect("a program that asks");
         assert!(asked.success(), "the gateway runs");
-        self.child.wait().expect("the gateway ends")
+        child.wait().expect("the gateway ends")
     }
 
     /// Replaces the configuration file as editors do, by renaming.

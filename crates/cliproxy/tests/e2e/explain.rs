@@ -38,7 +38,7 @@ async fn it_says_who_would_serve_and_why_the_others_would_not_after_a_restart_to
     let config = format!(
         "request-retry: 0\ngemini-api-key:\n  - {{api-key: tired-key-0001, base-url: '{url}', priority: 1, {models}}}\n  - {{api-key: fresh-key-0001, base-url: '{url}', {models}}}\n"
     );
-    let mut gateway = support::start(&config, &[]);
+    let gateway = support::start(&config, &[]);
     let home = gateway.config().parent().unwrap().to_owned();
     let (path, body) = support::request("chat", "up", false);
     assert_eq!(support::post(&gateway, &path, &body).await.0, 200);
