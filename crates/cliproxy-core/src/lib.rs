@@ -6,6 +6,7 @@ pub mod config;
 pub mod credential;
 pub mod engine;
 pub mod failure;
+pub mod lender;
 pub mod oauth;
 pub mod provider;
 pub mod route;

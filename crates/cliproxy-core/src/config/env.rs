@@ -52,6 +52,10 @@ pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
 pub const NO_PROXY: &str = "NO_PROXY";
 /// Time zone of log lines.
 pub const TZ: &str = "TZ";
+/// Directory of Codex, whose login can be imported.
+pub const CODEX_HOME: &str = "CODEX_HOME";
+/// Directory of Claude Code, whose login can be imported.
+pub const CLAUDE_CONFIG_DIR: &str = "CLAUDE_CONFIG_DIR";
 /// Set in sessions of a remote shell: the browser is on another machine.
 pub const SSH_CONNECTION: &str = "SSH_CONNECTION";
 /// The user's home directory, for a leading `~`.
@@ -83,6 +87,8 @@ pub const VARIABLES: &[(&str, &str)] = &[
     (HTTPS_PROXY, "outbound proxy for HTTPS when none is configured"),
     (NO_PROXY, "hosts reached without these proxies"),
     (TZ, "time zone of log lines"),
+    (CODEX_HOME, "directory of Codex, whose login `import` finds"),
+    (CLAUDE_CONFIG_DIR, "directory of Claude Code, whose login `import` finds"),
     (SSH_CONNECTION, "the session is remote: logins explain the tunnel that a browser elsewhere needs"),
     (HOME, "home directory, for a leading `~`"),
     (USERPROFILE, "home directory on Windows"),

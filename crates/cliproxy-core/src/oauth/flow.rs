@@ -161,6 +161,13 @@ impl Changes {
         self
     }
 
+    /// These changes, then those.
+    #[must_use]
+    pub fn and(mut self, then: Self) -> Self {
+        self.0.extend(then.0);
+        self
+    }
+
     /// What is written or removed, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[String], Option<&Value>)> {
         self.0.iter().map(|(path, value)| (path.as_slice(), value.as_ref()))

@@ -31,4 +31,5 @@ pub use login::{Grant, Login};
 pub use message::{Tokens, rfc3339};
 pub use pkce::Pkce;
 pub use save::{Saved, save};
+pub(crate) use save::{find_account, free_name};
 pub use state::State;

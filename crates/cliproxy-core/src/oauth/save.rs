@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::flow::Changes;
 use super::login::Grant;
 use crate::credential::Record;
+use crate::lender;
 use crate::store::{Document, Expected, Store, StoreError, patched};
 
 /// Names that are tried for one account.
@@ -42,33 +43,41 @@ pub async fn save(store: &dyn Store, grant: &Grant) -> Result<Saved, StoreError>
 
 async fn save_once(store: &dyn Store, grant: &Grant) -> Result<Saved, StoreError> {
     let unreadable = |id: &str| StoreError::Unreadable(id.to_owned());
-    let (id, before, expected) = if let Some((id, document)) = existing(store, grant).await? {
+    let existing = match provider(&grant.changes) {
+        Some(provider) => find_account(store, &provider, &grant.account, &grant.file).await?,
+        None => None,
+    };
+    let (id, before, expected) = if let Some((id, document)) = existing {
         (id, document.content, Expected::Version(document.version))
     } else {
-        let id = free_name(store, &grant.file).await?;
+        let id = free_name(store, &grant.file, |_| false).await?;
         let empty = Bytes::from_static(b"{}");
         let begun = patched(&empty, &grant.defaults).ok_or_else(|| unreadable(&id))?;
         (id, begun, Expected::Absent)
     };
-    let content = patched(&before, &grant.changes).ok_or_else(|| unreadable(&id))?;
+    // An account that was borrowed has tokens of its own from now on.
+    let changes = grant.changes.clone().remove(lender::MEMBER);
+    let content = patched(&before, &changes).ok_or_else(|| unreadable(&id))?;
     let is_disabled = Record::parse(&content).is_ok_and(|record| record.is_disabled());
     store.put(&id, content, expected).await?;
     Ok(Saved { id, is_known: expected != Expected::Absent, is_disabled })
 }
 
-/// The document that the account has.
-async fn existing(store: &dyn Store, grant: &Grant) -> Result<Option<(String, Document)>, StoreError> {
-    let Some(provider) = provider(&grant.changes) else { return Ok(None) };
+/// The document that an account has; of several the one with the `usual` name. `account` are members that say whose
+/// it is, most telling first.
+pub(crate) async fn find_account(
+    store: &dyn Store,
+    provider: &str,
+    account: &[(&'static str, String)],
+    usual: &str,
+) -> Result<Option<(String, Document)>, StoreError> {
     let mut found = None;
     for (id, _) in store.list().await? {
         // One that cannot be read is nobody's.
         let Ok(Some(document)) = store.get(&id).await else { continue };
         let Ok(record) = Record::parse(&document.content) else { continue };
-        if record.provider() != provider || !is_same(&record, grant) {
-            continue;
-        }
-        // Of several files of one account, the one with the usual name.
-        if id == grant.file || found.is_none() {
+        let is_other = record.provider() != provider || !is_same(&record, account);
+        if !is_other && (id == usual || found.is_none()) {
             found = Some((id, document));
         }
     }
@@ -80,9 +89,9 @@ fn provider(changes: &Changes) -> Option<String> {
     Some(Record::parse(&content).ok()?.provider().to_owned())
 }
 
-/// Whether a file is the grant's account: the most telling member is the same, and no other one differs.
-fn is_same(record: &Record, grant: &Grant) -> bool {
-    let mut members = grant.account.iter();
+/// Whether a file is this account: the most telling member is the same, and no other one differs.
+fn is_same(record: &Record, account: &[(&'static str, String)]) -> bool {
+    let mut members = account.iter();
     let Some((name, value)) = members.next() else { return false };
     let differs = |name: &str, value: &str| {
         !value.is_empty() && record.text(name).is_some_and(|known| !known.eq_ignore_ascii_case(value))
@@ -94,13 +103,17 @@ fn is_same(record: &Record, grant: &Grant) -> bool {
 }
 
 /// The usual name, or one like it that nobody has.
-async fn free_name(store: &dyn Store, file: &str) -> Result<String, StoreError> {
+pub(crate) async fn free_name(
+    store: &dyn Store,
+    file: &str,
+    is_taken: impl Fn(&str) -> bool,
+) -> Result<String, StoreError> {
     let stem = file.strip_suffix(".json").unwrap_or(file);
     for count in 1..MOST_NAMES {
         let id = if count == 1 { file.to_owned() } else { format!("{stem}-{count}.json") };
         match store.get(&id).await {
-            Ok(None) => return Ok(id),
-            Ok(Some(_)) | Err(StoreError::Unreadable(_)) => {}
+            Ok(None) if !is_taken(&id) => return Ok(id),
+            Ok(_) | Err(StoreError::Unreadable(_)) => {}
             Err(error) => return Err(error),
         }
     }

@@ -6,7 +6,7 @@
 
 mod antigravity;
 mod claude;
-mod codex;
+pub(crate) mod codex;
 pub mod demo;
 mod gemini;
 mod gemini_cli;
