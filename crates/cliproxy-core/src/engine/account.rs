@@ -14,6 +14,7 @@ use crate::credential::accounts::{Accounts, Difference};
 use crate::credential::refresh::{self, Refresher, Task, Wanted};
 use crate::credential::{Account, Credential, CredentialId};
 use crate::failure::{Failure, Rest, Retry};
+use crate::lender::LendingStore;
 use crate::oauth::{Line, Refusal, RefusalKind};
 use crate::provider;
 use crate::snapshot::account_proxy;
@@ -37,6 +38,7 @@ pub(super) struct Vault {
 
 impl Vault {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        let store: Arc<dyn Store> = Arc::new(LendingStore::new(store));
         Self { refresher: Refresher::new(Arc::clone(&store)), accounts: Accounts::default(), store }
     }
 }
@@ -105,10 +107,17 @@ impl Engine {
     async fn follow_files(&self) {
         let woken = Arc::new(Notify::new());
         let mut watched: Option<(PathBuf, RecommendedWatcher)> = None;
+        let mut elsewhere: Option<(Vec<PathBuf>, RecommendedWatcher)> = None;
         loop {
-            let directory = self.0.vault.load().as_ref().and_then(|vault| vault.store.directory());
+            let vault = self.0.vault.load_full();
+            let directory = vault.as_ref().and_then(|vault| vault.store.directory());
             if watched.as_ref().map(|(path, _)| path) != directory.as_ref() {
                 watched = directory.and_then(|path| Some((path.clone(), watch(&path, &woken)?)));
+            }
+            let mut files = vault.as_ref().map(|vault| vault.store.elsewhere()).unwrap_or_default();
+            files.sort();
+            if elsewhere.as_ref().map_or(&[][..], |(watched, _)| watched) != files {
+                elsewhere = watch_files(&files, &woken).map(|watcher| (files, watcher));
             }
             tokio::select! {
                 () = woken.notified() => tokio::time::sleep(QUIET).await,
@@ -299,5 +308,26 @@ fn watch(directory: &std::path::Path, woken: &Arc<Notify>) -> Option<Recommended
     };
     let mut watcher = notify::recommended_watcher(report).ok()?;
     watcher.watch(directory, RecursiveMode::Recursive).ok()?;
+    Some(watcher)
+}
+
+/// Reports changes of single files, by way of the directories that they are in: programs replace their files.
+fn watch_files(files: &[PathBuf], woken: &Arc<Notify>) -> Option<RecommendedWatcher> {
+    let (woken, wanted) = (Arc::clone(woken), files.to_vec());
+    let report = move |event: notify::Result<notify::Event>| {
+        let concerns_us = match &event {
+            Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
+            Ok(event) => event.paths.iter().any(|path| wanted.contains(path)),
+            Err(_) => true,
+        };
+        if concerns_us {
+            woken.notify_one();
+        }
+    };
+    let mut watcher = notify::recommended_watcher(report).ok()?;
+    for directory in files.iter().filter_map(|file| file.parent()) {
+        // A directory that cannot be watched is looked at from time to time.
+        drop(watcher.watch(directory, RecursiveMode::NonRecursive));
+    }
     Some(watcher)
 }

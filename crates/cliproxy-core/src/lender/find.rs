@@ -16,8 +16,6 @@ use crate::store::LONGEST_DOCUMENT;
 pub struct Place {
     /// The program's name.
     pub program: &'static str,
-    /// What renews its login.
-    pub remedy: &'static str,
     /// The file.
     pub path: PathBuf,
 }
@@ -37,14 +35,14 @@ pub fn find(env: &dyn Env, auth_dir: &Path) -> Vec<Found> {
         return Vec::new();
     };
     let of = |variable: &str, usual: &str| env.get(variable).map_or_else(|| home.join(usual), PathBuf::from);
-    let place = |program, remedy, path| Place { program, remedy, path };
+    let place = |program, path| Place { program, path };
     let claude = of(env::CLAUDE_CONFIG_DIR, ".claude");
     let mut found = Vec::new();
     for (provider, place) in [
-        ("codex", place("Codex", "start `codex` once", of(env::CODEX_HOME, ".codex").join("auth.json"))),
-        ("claude", place("Claude Code", "start `claude` once", claude.join(".credentials.json"))),
-        ("gemini-cli", place("Gemini CLI", "start `gemini` once", home.join(".gemini/oauth_creds.json"))),
-        ("qwen", place("Qwen Code", "start `qwen` once", home.join(".qwen/oauth_creds.json"))),
+        ("codex", place("Codex", of(env::CODEX_HOME, ".codex").join("auth.json"))),
+        ("claude", place("Claude Code", claude.join(".credentials.json"))),
+        ("gemini-cli", place("Gemini CLI", home.join(".gemini/oauth_creds.json"))),
+        ("qwen", place("Qwen Code", home.join(".qwen/oauth_creds.json"))),
     ] {
         let Some(read) = read(&place.path) else { continue };
         let loan = read.and_then(|content| parse(provider, &content)).map(|loan| match provider {
@@ -100,11 +98,7 @@ fn auth_file(path: &Path) -> Option<Found> {
     let Ok(Value::Object(members)) = serde_json::from_slice(&content) else { return None };
     let loan = format::auth_file(&record, &members, name)
         .ok_or_else(|| format!("logins of the provider `{}` are not known", record.provider()));
-    let place = Place {
-        program: "another gateway",
-        remedy: "start the gateway that it belongs to",
-        path: path.to_owned(),
-    };
+    let place = Place { program: "another gateway", path: path.to_owned() };
     Some(Found { place, loan })
 }
 

@@ -55,6 +55,17 @@ impl Record {
     }
 }
 
+/// What renews a borrowed token of a provider.
+pub(crate) fn remedy(provider: &str) -> &'static str {
+    match provider {
+        "codex" => "start `codex` once, which renews it",
+        "claude" => "start `claude` once, which renews it",
+        "gemini-cli" => "start `gemini` once, which renews it",
+        "qwen" => "start `qwen` once, which renews it",
+        _ => "start the program that it belongs to, which renews it",
+    }
+}
+
 /// The members of an auth file of `provider` that the tokens in another program's file become.
 pub(crate) fn tokens(provider: &str, content: &[u8]) -> Option<Changes> {
     let body: Value = serde_json::from_slice(content).ok()?;

@@ -174,6 +174,18 @@ impl Store for LendingStore {
     fn delete<'s>(&'s self, id: &'s str) -> BoxFuture<'s, Result<(), StoreError>> {
         self.store.delete(id)
     }
+
+    fn workplace(&self) -> Option<PathBuf> {
+        self.store.workplace()
+    }
+
+    fn directory(&self) -> Option<PathBuf> {
+        self.store.directory()
+    }
+
+    fn elsewhere(&self) -> Vec<PathBuf> {
+        self.seen().values().filter_map(|seen| Some(seen.borrowed.as_ref()?.from.clone())).collect()
+    }
 }
 
 /// A borrowed token goes to its provider and to nobody else: a file with an address of its own gets none.

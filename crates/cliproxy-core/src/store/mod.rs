@@ -145,6 +145,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn directory(&self) -> Option<PathBuf> {
         None
     }
+
+    /// Files elsewhere on which documents depend.
+    fn elsewhere(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
 }
 
 /// How often a writer that was overtaken reads again.

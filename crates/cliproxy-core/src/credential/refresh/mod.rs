@@ -119,6 +119,9 @@ impl Refresher {
             tracing::info!(account = %account.id(), "the file has a newer token already");
             return Ok(());
         }
+        if let Some(from) = record.borrowed_from() {
+            return Err(lent_no_more(&record, &from));
+        }
         let Some(flow) = task.provider.renew(&record, &task.identity, (task.now)()) else {
             return Err(Refusal {
                 kind: RefusalKind::Dead,
@@ -363,6 +366,15 @@ fn note(account: &Account, refusal: &Refusal) {
                 remedy: refusal.remedy.clone(),
             });
         }
+    }
+}
+
+/// A borrowed token has ended. It is renewed by the program that it belongs to, and read again when that has happened.
+fn lent_no_more(record: &Record, from: &std::path::Path) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Passing(None),
+        message: format!("its token, borrowed from {}, has ended or is refused", from.display()),
+        remedy: crate::lender::remedy(record.provider()).to_owned(),
     }
 }
 

@@ -10,6 +10,10 @@ const LONGEST_INTERVAL: u64 = 90 * 24 * 3600;
 
 /// Whether an account's token is to be renewed now. `now` is in Unix seconds.
 pub(crate) fn is_due(record: &Record, provider: &dyn Provider, id: &CredentialId, now: u64) -> bool {
+    // Renewing a borrowed token stays with the program that it belongs to.
+    if record.borrowed_from().is_some() {
+        return false;
+    }
     if let Some(every) = interval(record) {
         return record.renewed_at().is_none_or(|at| at.saturating_add(every) <= now);
     }
