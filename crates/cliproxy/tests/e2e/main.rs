@@ -5,6 +5,7 @@ mod account;
 mod browser;
 mod combination;
 mod conformance;
+mod conversation;
 mod crash;
 mod demo;
 mod explain;
