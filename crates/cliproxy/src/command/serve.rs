@@ -1,7 +1,7 @@
 //! `serve`: load, listen, serve, reload, end in order.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ async fn start(
     let settings = loaded.settings.clone();
     let listener = bind(&settings).await?;
     let address = listener.local_addr().context("cannot tell the address that was bound")?;
-    let store = Arc::new(FileStore::new(settings.auth_dir.clone()));
+    let store = Arc::new(prepared(settings.auth_dir.clone()).await);
     let mut builder = Engine::builder(settings.clone()).with_store(store);
     if has_demo {
         builder = builder.with_demo();
@@ -72,6 +72,15 @@ async fn start(
     engine.save_rests_now(clock::now()).await;
     engine.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The auth directory, there and private. One that cannot be made is still read.
+async fn prepared(directory: PathBuf) -> FileStore {
+    let store = FileStore::new(directory);
+    if let Err(error) = store.prepare().await {
+        tracing::error!("the auth directory cannot be made: {error}");
+    }
+    store
 }
 
 async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
@@ -151,7 +160,7 @@ fn watch_configuration(engine: &Engine, app: &App, source: Source, started: Load
                 if has_moved {
                     let moving = engine.clone();
                     engine.spawn("moved auth directory", async move {
-                        match moving.move_accounts(Arc::new(FileStore::new(auth_dir))).await {
+                        match moving.move_accounts(Arc::new(prepared(auth_dir).await)).await {
                             Ok(_) => tracing::info!("{}", inventory(&moving)),
                             Err(error) => tracing::error!(
                                 "the accounts of the new auth directory cannot be used: {error}"
