@@ -1,9 +1,10 @@
 //! Chores of the workspace.
 //!
-//! `docs` writes the generated documents, `tidy` checks the rules of the house that no compiler knows. Both only read
-//! the sources and the package graph; building, testing and measuring are cargo's business.
+//! `docs` writes the generated documents, `tidy` checks the rules of the house that no compiler knows; both only read the
+//! sources and the package graph. `crash` runs the crash test at full length.
 
 mod conformance;
+mod crash;
 mod errors;
 mod tidy;
 mod tree;
@@ -14,13 +15,14 @@ use anyhow::Context as _;
 
 use tree::Tree;
 
-const USAGE: &str = "usage: cargo run -p xtask -- docs | tidy";
+const USAGE: &str = "usage: cargo run -p xtask -- docs | tidy | crash [ROUNDS]";
 
 fn main() -> anyhow::Result<()> {
     let tree = Tree::read()?;
     match std::env::args().nth(1).as_deref() {
         Some("docs") => write_documents(&tree),
         Some("tidy") => tidy::print(&tree),
+        Some("crash") => crash::run(&tree, std::env::args().nth(2).as_deref()),
         _ => anyhow::bail!(USAGE),
     }
 }
