@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::command::ImportArguments;
 use crate::logins::LoginArguments;
 
 /// One gateway for every AI client and every account and key you own.
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Serve,
     /// Validate the configuration and print the effective settings, secrets masked
     Check,
+    /// Use the logins of other programs on this machine, and undo that
+    Import(ImportArguments),
     /// Say which credential a request for a model would use now, and why not each other one
     Explain {
         /// The model, as a client names it

@@ -3,8 +3,11 @@
 mod check;
 mod demo;
 mod explain;
+mod import;
 mod login;
 mod serve;
+
+pub(crate) use import::ImportArguments;
 
 use std::process::ExitCode;
 
@@ -18,6 +21,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return result;
     }
     match &arguments.command {
+        Some(Command::Import(import)) => import::run(import, &source(arguments)),
         Some(Command::Explain { model, session, json }) => {
             explain::run(&source(arguments), arguments.demo, model, session.as_deref(), *json)
         }

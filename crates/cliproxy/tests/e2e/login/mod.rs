@@ -5,6 +5,7 @@ mod cookie;
 mod device;
 mod fault;
 mod google;
+mod import;
 mod json;
 mod service_account;
 
