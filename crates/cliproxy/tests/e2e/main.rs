@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 mod fault;
 mod login;
+mod renewal;
 mod support;
 
 #[test]
