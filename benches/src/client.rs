@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::sample::{MARK, Question};
+use cliproxy_bench::sample::{MARK, Question};
 
 /// A keep-alive connection; closed when dropped.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, Stream};
-use crate::sample::{Dialect, Question};
 use crate::upstream::{Lane, Lanes};
+use cliproxy_bench::sample::{Dialect, Question};
 
 /// Opens `count` connections.
 pub(crate) async fn connect(address: SocketAddr, count: usize) -> anyhow::Result<Vec<Client>> {

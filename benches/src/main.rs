@@ -10,7 +10,6 @@ mod experiment;
 mod load;
 mod process;
 mod report;
-mod sample;
 mod statistics;
 mod upstream;
 
@@ -21,6 +20,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
+use cliproxy_bench::sample;
 
 use experiment::{Bench, Both, cancel, chunk, latency, memory, request, start};
 use process::Programs;

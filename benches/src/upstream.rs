@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::sample::Dialect;
+use cliproxy_bench::sample::Dialect;
 
 /// The load's end of a stream.
 #[derive(Debug)]

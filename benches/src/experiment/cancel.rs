@@ -5,8 +5,8 @@ use crate::client::Client;
 use crate::load::{Pairing, Running};
 use crate::process::{Server, Side};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Dialect, Lane};
 use crate::statistics::Spread;
+use cliproxy_bench::sample::{Dialect, Lane};
 
 async fn once(bench: &Bench, server: &Server, pairing: &Pairing) -> anyhow::Result<f64> {
     let client = Client::connect(server.address).await?;

@@ -5,7 +5,7 @@ use super::{Bench, Both};
 use crate::load::{self, Pairing, Running};
 use crate::process::{Server, Side};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Dialect, Lane};
+use cliproxy_bench::sample::{Dialect, Lane};
 
 const STREAMS: usize = 16;
 

@@ -6,8 +6,8 @@ use super::{Bench, Both};
 use crate::client::Client;
 use crate::load::{Pairing, Running};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Dialect, Lane};
 use crate::statistics::{Spread, percentile};
+use cliproxy_bench::sample::{Dialect, Lane};
 
 /// Microseconds of every piece.
 async fn pieces(

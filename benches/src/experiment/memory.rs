@@ -4,7 +4,7 @@ use super::Bench;
 use crate::load::{self, Pairing, Running};
 use crate::process::{Server, Side};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Dialect, Lane};
+use cliproxy_bench::sample::{Dialect, Lane};
 
 /// KiB for every open stream of a fresh process.
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]

@@ -8,7 +8,7 @@ use super::{Bench, Both};
 use crate::load;
 use crate::process::{Server, Side, own_cpu};
 use crate::report::{Row, Target, progress};
-use crate::sample::{Dialect, Lane, Question, agentic};
+use cliproxy_bench::sample::{Dialect, Lane, Question, agentic};
 
 const CONNECTIONS: usize = 8;
 

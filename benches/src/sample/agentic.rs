@@ -9,7 +9,7 @@ const TOOLS: usize = 40;
 const CALLS: usize = 49;
 
 /// A question of `format` for a model.
-pub(crate) fn agentic(format: Dialect, model: &str) -> Question {
+pub fn agentic(format: Dialect, model: &str) -> Question {
     let body = match format {
         Dialect::Chat => chat(model),
         Dialect::Responses => responses(model),

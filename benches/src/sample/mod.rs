@@ -5,14 +5,14 @@ mod agentic;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-pub(crate) use agentic::agentic;
+pub use agentic::agentic;
 
 /// Stands once in every piece of text, whatever the format.
-pub(crate) const MARK: &[u8] = b"kettle";
+pub const MARK: &[u8] = b"kettle";
 const DELTA: &str = " kettle";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub enum Dialect {
     Chat,
     Responses,
     Claude,
@@ -21,7 +21,7 @@ pub(crate) enum Dialect {
 
 /// How the gateway is to carry a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub enum Lane {
     /// Same format, same name: untouched bytes.
     Passthrough,
     /// Same format, another name: single members patched.
@@ -32,15 +32,15 @@ pub(crate) enum Lane {
 
 /// A request of a client.
 #[derive(Clone, Debug)]
-pub(crate) struct Question {
-    pub(crate) path: String,
-    pub(crate) body: Bytes,
+pub struct Question {
+    pub path: String,
+    pub body: Bytes,
 }
 
 impl Dialect {
-    pub(crate) const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Claude, Self::Gemini];
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Claude, Self::Gemini];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Responses => "responses",
@@ -49,7 +49,7 @@ impl Dialect {
         }
     }
 
-    pub(crate) fn of_path(path: &str) -> Self {
+    pub fn of_path(path: &str) -> Self {
         match path {
             _ if path.contains("/models/") => Self::Gemini,
             _ if path.ends_with("/messages") => Self::Claude,
@@ -59,7 +59,7 @@ impl Dialect {
     }
 
     /// The client's name for a model of an upstream of this format.
-    pub(crate) fn model(self, lane: Lane) -> String {
+    pub fn model(self, lane: Lane) -> String {
         match lane {
             Lane::Alias => format!("{}-alias", self.name()),
             Lane::Passthrough | Lane::Translate => format!("{}-model", self.name()),
@@ -67,7 +67,7 @@ impl Dialect {
     }
 
     /// A question of this format for a model.
-    pub(crate) fn question(self, model: &str, text: &str, is_stream: bool) -> Question {
+    pub fn question(self, model: &str, text: &str, is_stream: bool) -> Question {
         let body = match self {
             Self::Chat => json!({"model": model, "stream": is_stream, "temperature": 0.7, "messages": [
                 {"role": "system", "content": "You are a helpful assistant."},
@@ -101,7 +101,7 @@ impl Dialect {
     }
 
     /// A whole answer of an upstream.
-    pub(crate) fn answer(self) -> Bytes {
+    pub fn answer(self) -> Bytes {
         let text = "A kettle boils water, and the water makes tea. ".repeat(6);
         let body = match self {
             Self::Chat => json!({"id": "chatcmpl-B1", "object": "chat.completion", "created": 1_700_000_000,
@@ -127,7 +127,7 @@ impl Dialect {
     }
 
     /// What an upstream's stream begins with, up to its first text.
-    pub(crate) fn opening(self) -> Bytes {
+    pub fn opening(self) -> Bytes {
         match self {
             Self::Chat => events(&[json!({"id": "chatcmpl-B1", "object": "chat.completion.chunk",
                 "created": 1_700_000_000, "model": "chat-model", "service_tier": "default",
@@ -159,7 +159,7 @@ impl Dialect {
     }
 
     /// One piece of text of an upstream's stream.
-    pub(crate) fn delta(self) -> Bytes {
+    pub fn delta(self) -> Bytes {
         events(&[match self {
             Self::Chat => {
                 json!({"id": "chatcmpl-B1", "object": "chat.completion.chunk", "created": 1_700_000_000,
@@ -180,7 +180,7 @@ impl Dialect {
     }
 
     /// What an upstream's stream ends with.
-    pub(crate) fn closing(self) -> Bytes {
+    pub fn closing(self) -> Bytes {
         match self {
             Self::Chat => {
                 let last = events(&[json!({"id": "chatcmpl-B1", "object": "chat.completion.chunk",
@@ -231,7 +231,7 @@ fn events(values: &[Value]) -> Bytes {
 }
 
 /// The gateway's configuration: one upstream of every format, each with a plain and a renamed model.
-pub(crate) fn config(upstream: std::net::SocketAddr) -> String {
+pub fn config(upstream: std::net::SocketAddr) -> String {
     let models = |format: Dialect| {
         let name = format.name();
         format!(

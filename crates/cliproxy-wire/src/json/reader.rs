@@ -203,6 +203,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The first element of an array, as it is written. The cursor is left behind it, inside of the array.
+    ///
+    /// # Errors
+    /// When the value is not an array, or the element is malformed.
+    pub fn first(&mut self) -> Result<Option<&'a str>, Error> {
+        if self.kind() != Kind::Array {
+            return Err(self.unexpected("an array"));
+        }
+        self.enter()?;
+        self.space();
+        if self.byte() == Some(b']') {
+            return Ok(None);
+        }
+        self.raw().map(Some).map_err(|error| error.under_index(0))
+    }
+
     fn enter(&mut self) -> Result<(), Error> {
         if self.depth >= MAX_DEPTH {
             return Err(too_deep());
@@ -340,7 +356,10 @@ impl<'a> Reader<'a> {
 
     /// The rest of a string that holds escapes; `start` is its first byte.
     fn escaped(&mut self, start: usize) -> Result<Fragment<'a>, Error> {
-        let mut text = String::from(self.text.get(start..self.at).unwrap_or_default());
+        // Up to the next quote is a good guess at the length: it is the end, or an escaped one on the way there.
+        let guess = memchr::memchr(b'"', self.rest()).unwrap_or_default();
+        let mut text = String::with_capacity(self.at - start + guess);
+        text.push_str(self.text.get(start..self.at).unwrap_or_default());
         let mut low = None;
         let mut high: Option<u16> = None;
         loop {
@@ -350,35 +369,15 @@ impl<'a> Reader<'a> {
                     return Ok(Fragment { low, text: Cow::Owned(text), high });
                 }
                 Some(b'\\') => {
-                    self.at += 1;
-                    let Some(escape) = self.byte() else { return Err(self.syntax("unfinished escape")) };
-                    self.at += 1;
-                    let plain = match escape {
-                        b'"' => '"',
-                        b'\\' => '\\',
-                        b'/' => '/',
-                        b'b' => '\u{8}',
-                        b'f' => '\u{c}',
-                        b'n' => '\n',
-                        b'r' => '\r',
-                        b't' => '\t',
-                        b'u' => {
-                            let unit = self.hex()?;
-                            match (unit, high.take()) {
-                                (0xDC00..=0xDFFF, Some(first)) => text.push(join(first, unit)),
-                                (0xDC00..=0xDFFF, None) if text.is_empty() && low.is_none() => {
-                                    low = Some(unit);
-                                }
-                                (0xDC00..=0xDFFF, None) => text.push('\u{FFFD}'),
-                                (_, Some(_)) => {
-                                    text.push('\u{FFFD}');
-                                    high = push_unit(&mut text, unit);
-                                }
-                                (_, None) => high = push_unit(&mut text, unit),
-                            }
-                            continue;
-                        }
-                        _ => return Err(self.syntax("unknown escape")),
+                    let escape = self.text.as_bytes().get(self.at + 1).copied();
+                    self.at += 2;
+                    if escape == Some(b'u') {
+                        self.unicode(&mut text, &mut low, &mut high)?;
+                        continue;
+                    }
+                    let Some(plain) = escape.and_then(unescaped) else {
+                        self.at -= 1;
+                        return Err(self.syntax("unknown escape"));
                     };
                     if high.take().is_some() {
                         text.push('\u{FFFD}');
@@ -397,6 +396,27 @@ impl<'a> Reader<'a> {
                 None => return Err(self.syntax("unfinished string")),
             }
         }
+    }
+
+    /// The four digits behind `\u`, as text or as half of a pair.
+    fn unicode(
+        &mut self,
+        text: &mut String,
+        low: &mut Option<u16>,
+        high: &mut Option<u16>,
+    ) -> Result<(), Error> {
+        let unit = self.hex()?;
+        match (unit, high.take()) {
+            (0xDC00..=0xDFFF, Some(first)) => text.push(join(first, unit)),
+            (0xDC00..=0xDFFF, None) if text.is_empty() && low.is_none() => *low = Some(unit),
+            (0xDC00..=0xDFFF, None) => text.push('\u{FFFD}'),
+            (_, Some(_)) => {
+                text.push('\u{FFFD}');
+                *high = push_unit(text, unit);
+            }
+            (_, None) => *high = push_unit(text, unit),
+        }
+        Ok(())
     }
 
     fn hex(&mut self) -> Result<u16, Error> {
@@ -548,11 +568,11 @@ impl<'a> Reader<'a> {
                 Some(b'\\') => {
                     self.at += 1;
                     match self.byte() {
-                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
                         Some(b'u') => {
                             self.at += 1;
                             self.hex()?;
                         }
+                        Some(letter) if unescaped(letter).is_some() => self.at += 1,
                         _ => return Err(self.syntax("unknown escape")),
                     }
                 }
@@ -622,8 +642,9 @@ fn too_deep() -> Error {
     Error::malformed(format!("nested deeper than {MAX_DEPTH} levels"))
 }
 
-/// Length of the leading run without quote, backslash or control character. Eight bytes at a time.
-fn plain_run(bytes: &[u8]) -> usize {
+/// Length of the leading run without quote, backslash or control character: what a string holds, or may hold, as it
+/// is. Eight bytes at a time.
+pub(super) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let mut at = 0;
@@ -644,6 +665,21 @@ fn plain_run(bytes: &[u8]) -> usize {
         at += 8;
     }
     at + tail.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20).unwrap_or(tail.len())
+}
+
+/// What a letter behind a backslash stands for.
+fn unescaped(letter: u8) -> Option<char> {
+    Some(match letter {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        _ => return None,
+    })
 }
 
 fn push_unit(text: &mut String, unit: u16) -> Option<u16> {

@@ -1,5 +1,7 @@
 //! The push writer: objects and arrays straight into a byte buffer.
 
+use super::reader::plain_run;
+
 /// Appends `value` as a JSON string. Only what JSON demands is escaped, so non-ASCII text stays as it is.
 pub fn string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
@@ -9,32 +11,25 @@ pub fn string(out: &mut Vec<u8>, value: &str) {
 
 /// Appends `value` as the inside of a JSON string, without quotes.
 pub fn escape(out: &mut Vec<u8>, value: &str) {
-    let bytes = value.as_bytes();
-    let mut done = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let short = match byte {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x8 => b'b',
-            0xC => b'f',
-            0x20.. => continue,
-            _ => 0,
-        };
-        out.extend_from_slice(bytes.get(done..at).unwrap_or_default());
-        done = at + 1;
-        if short == 0 {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.extend_from_slice(b"\\u00");
-            out.push(HEX.get(usize::from(byte >> 4)).copied().unwrap_or(b'0'));
-            out.push(HEX.get(usize::from(byte & 15)).copied().unwrap_or(b'0'));
-        } else {
-            out.extend_from_slice(&[b'\\', short]);
+    let mut rest = value.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_run(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, behind)) = special.split_first() else { return };
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x8 => out.extend_from_slice(b"\\b"),
+            0xC => out.extend_from_slice(b"\\f"),
+            _ => {
+                let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+            }
         }
+        rest = behind;
     }
-    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
 }
 
 /// Appends an object that `build` fills.

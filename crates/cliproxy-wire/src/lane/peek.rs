@@ -135,18 +135,14 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
     Ok(peek)
 }
 
-/// The first element of a conversation; a conversation that is a single text is its own opening.
+/// The first element of a conversation; a conversation that is a single text is its own opening. The others are not
+/// looked at.
 fn opening<'b>(value: &mut Reader<'b>) -> Result<Option<&'b str>, Error> {
     if value.kind() != Kind::Array {
         return value.raw().map(Some);
     }
-    let mut first = None;
-    value.array(|index, element| {
-        if index == 0 {
-            first = Some(element.raw()?);
-        }
-        Ok(())
-    })?;
+    let first = value.clone().first()?;
+    value.pass_over()?;
     Ok(first)
 }
 
@@ -198,6 +194,13 @@ mod tests {
             let at = seen(Format::Chat, body).model_at;
             assert_eq!(at.and_then(|at| body.get(at)), Some("\"a\""));
         }
+    }
+
+    #[test]
+    fn the_opening_is_the_first_element_as_written() {
+        assert_eq!(seen(Format::Chat, "{\"messages\":[ {\"a\": 1.0} , {}]}").opening, Some("{\"a\": 1.0}"));
+        assert_eq!(seen(Format::Gemini, "{\"contents\":[]}").opening, None);
+        assert_eq!(seen(Format::Responses, "{\"input\":\"hi\"}").opening, Some("\"hi\""));
     }
 
     #[test]
