@@ -38,6 +38,10 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
 
+    /// How often both sides take their turn: 7, or 3 with `--quick`
+    #[arg(long, value_name = "COUNT")]
+    rounds: Option<usize>,
+
     /// The gateway to measure, instead of the one built by this command
     #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,
@@ -106,7 +110,7 @@ async fn run(arguments: &Arguments, gateway: PathBuf) -> anyhow::Result<()> {
         programs: Programs::new(gateway, address, &sample::config(address))?,
         lanes,
         upstream: address,
-        rounds: if arguments.quick { 3 } else { 7 },
+        rounds: arguments.rounds.unwrap_or(if arguments.quick { 3 } else { 7 }),
         is_quick: arguments.quick,
         case: arguments.case.clone(),
     };
