@@ -356,44 +356,40 @@ impl<'a> Reader<'a> {
 
     /// The rest of a string that holds escapes; `start` is its first byte.
     fn escaped(&mut self, start: usize) -> Result<Fragment<'a>, Error> {
-        // Up to the next quote is a good guess at the length: it is the end, or an escaped one on the way there.
-        let guess = memchr::memchr(b'"', self.rest()).unwrap_or_default();
-        let mut text = String::with_capacity(self.at - start + guess);
+        // Most of it is copied once more into what keeps it, so too large is better than growing.
+        let mut text = String::with_capacity(self.rest().len().min(1 << 10) + self.at - start);
         text.push_str(self.text.get(start..self.at).unwrap_or_default());
         let mut low = None;
         let mut high: Option<u16> = None;
         loop {
+            let run = plain_run(self.rest());
+            if run > 0 {
+                give_up(&mut high, &mut text);
+                text.push_str(self.text.get(self.at..self.at + run).unwrap_or_default());
+                self.at += run;
+            }
             match self.byte() {
+                Some(b'\\') => self.at += 1,
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(Fragment { low, text: Cow::Owned(text), high });
                 }
-                Some(b'\\') => {
-                    let escape = self.text.as_bytes().get(self.at + 1).copied();
-                    self.at += 2;
-                    if escape == Some(b'u') {
-                        self.unicode(&mut text, &mut low, &mut high)?;
-                        continue;
-                    }
-                    let Some(plain) = escape.and_then(unescaped) else {
-                        self.at -= 1;
-                        return Err(self.syntax("unknown escape"));
-                    };
-                    if high.take().is_some() {
-                        text.push('\u{FFFD}');
-                    }
-                    text.push(plain);
-                }
-                Some(byte) if byte >= 0x20 => {
-                    if high.take().is_some() {
-                        text.push('\u{FFFD}');
-                    }
-                    let run = plain_run(self.rest());
-                    text.push_str(self.text.get(self.at..self.at + run).unwrap_or_default());
-                    self.at += run;
-                }
                 Some(_) => return Err(self.syntax("control character in a string")),
                 None => return Err(self.syntax("unfinished string")),
+            }
+            match self.byte() {
+                Some(b'u') => {
+                    self.at += 1;
+                    self.unicode(&mut text, &mut low, &mut high)?;
+                }
+                letter => {
+                    let Some(plain) = letter.and_then(unescaped) else {
+                        return Err(self.syntax("unknown escape"));
+                    };
+                    give_up(&mut high, &mut text);
+                    text.push(plain);
+                    self.at += 1;
+                }
             }
         }
     }
@@ -680,6 +676,13 @@ fn unescaped(letter: u8) -> Option<char> {
         b't' => '\t',
         _ => return None,
     })
+}
+
+/// A first half that something other than a second half follows.
+fn give_up(high: &mut Option<u16>, text: &mut String) {
+    if high.take().is_some() {
+        text.push('\u{FFFD}');
+    }
 }
 
 fn push_unit(text: &mut String, unit: u16) -> Option<u16> {

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use foldhash::quality::RandomState;
+
 use crate::json::Raw;
 
 use super::{Dialect, Purpose};
@@ -21,7 +23,7 @@ pub struct Cleaned {
 
 #[derive(Debug, Default)]
 struct Known {
-    schemas: HashMap<Key, Raw>,
+    schemas: HashMap<Key, Raw, RandomState>,
     bytes: usize,
 }
 

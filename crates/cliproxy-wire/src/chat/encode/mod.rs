@@ -26,7 +26,7 @@ pub(super) fn request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
     let settings = writer.settings()?;
     let choice = writer.choice()?;
     let mut messages = Messages::new(&request, target);
-    let mut body = Vec::with_capacity(64 * 1024);
+    let mut body = Vec::with_capacity(request.size_hint());
     json::object(&mut body, |object| {
         object.str("model", target.model);
         object.array("messages", |array| messages.write(array));

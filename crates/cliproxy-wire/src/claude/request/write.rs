@@ -28,7 +28,7 @@ pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
     history::settle(&mut request, &mut plan, target, &mut notes);
     limit::judge(&request, target, &mut notes)?;
     let mut betas = Betas::default();
-    let mut body = Vec::with_capacity(4096);
+    let mut body = Vec::with_capacity(request.size_hint());
     let mut outcome = Ok(());
     json::object(&mut body, |object| {
         let mut encoding =

@@ -14,7 +14,7 @@ use crate::{Error, Format};
 /// # Errors
 /// What this format cannot say.
 pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, Error> {
-    let mut body = Vec::with_capacity(4096);
+    let mut body = Vec::with_capacity(prepared.request.size_hint());
     let mut writer = Writer { prepared: &prepared, target, notes: Notes::default(), refusal: None };
     json::object(&mut body, |object| {
         if target.profile.is_enveloped {

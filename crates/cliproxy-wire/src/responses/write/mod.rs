@@ -12,9 +12,7 @@ use crate::Error;
 use crate::codec::{Encoded, Notes, Strictness, Target};
 use crate::format::Format;
 use crate::json::{self, Object};
-use crate::model::{
-    CallKind, Content, HostedKind, InstructionRole, Media, OutputFormat, Request, ToolChoice,
-};
+use crate::model::{CallKind, HostedKind, InstructionRole, OutputFormat, Request, ToolChoice};
 use crate::normalize::Prepared;
 use crate::profile::Dialect;
 
@@ -55,7 +53,7 @@ fn write(prepared: Prepared, target: &Target<'_>, purpose: Purpose) -> Result<En
         notes,
         failure: None,
     };
-    let mut body = Vec::with_capacity(4096 + size(&request));
+    let mut body = Vec::with_capacity(request.size_hint());
     json::object(&mut body, |object| {
         writer.head(object);
         writer.tools(object);
@@ -73,27 +71,6 @@ fn write(prepared: Prepared, target: &Target<'_>, purpose: Purpose) -> Result<En
         return Err(error);
     }
     Ok(Encoded { body, betas: Vec::new(), bridge, notes: writer.notes })
-}
-
-/// About how many bytes the texts of a request need.
-fn size(request: &Request) -> usize {
-    let blocks = request.turns.iter().flat_map(|turn| &turn.blocks).map(|block| match &block.content {
-        Content::Text(text) => text.text.len(),
-        Content::ToolCall(call) => call.arguments.as_str().len(),
-        Content::ToolResult(result) => {
-            result.content.iter().filter_map(|block| block.as_text()).map(|text| text.text.len()).sum()
-        }
-        Content::Image(image) => match &image.source {
-            Media::Inline { base64, .. } => base64.len(),
-            _ => 0,
-        },
-        Content::Reasoning(reasoning) => reasoning.opaque.iter().map(|state| state.data.len()).sum(),
-        _ => 0,
-    });
-    let text: usize = blocks.map(|length| length + 96).sum();
-    text + text / 16
-        + request.tools.len() * 1024
-        + request.instructions.iter().map(|block| block.text.len()).sum::<usize>()
 }
 
 struct Writer<'a> {
