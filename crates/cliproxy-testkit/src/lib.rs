@@ -6,14 +6,31 @@
     reason = "a failed test set-up ends the test"
 )]
 
+mod authority;
 mod gateway;
 pub mod identity;
 pub mod issuer;
 pub mod provider;
+mod proxy;
+mod script;
 pub mod sdk;
+pub mod socket;
 mod terminal;
 mod upstream;
 
-pub use gateway::{Gateway, Killer};
+pub use authority::{Authority, ServerFiles};
+pub use gateway::{Finished, Gateway, Killer, Launch};
+pub use proxy::Proxy;
+pub use script::{Gate, Script};
 pub use terminal::{Home, Terminal};
-pub use upstream::{Received, Script, Upstream};
+pub use upstream::{Received, Upstream};
+
+#[expect(clippy::disallowed_methods, reason = "servers of a test live as long as the test's runtime")]
+fn background(work: impl Future<Output = ()> + Send + 'static) {
+    drop(tokio::spawn(work));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file of the test's own")]
+fn write(path: &std::path::Path, text: &str) {
+    std::fs::write(path, text).expect("written");
+}
