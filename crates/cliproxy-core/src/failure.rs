@@ -19,6 +19,8 @@ struct Inner {
     retry: Retry,
     relay: Option<Relay>,
     detail: String,
+    broke_early: bool,
+    attempts: u32,
 }
 
 /// Who caused a failure.
@@ -75,7 +77,7 @@ pub struct Relay {
 
 impl Failure {
     fn with(fault: Fault, origin: Origin, retry: Retry, detail: String) -> Self {
-        Self(Box::new(Inner { fault, origin, retry, relay: None, detail }))
+        Self(Box::new(Inner { fault, origin, retry, relay: None, detail, broke_early: false, attempts: 0 }))
     }
 
     /// The client's request is wrong.
@@ -120,6 +122,30 @@ impl Failure {
     pub fn with_relay(mut self, relay: Relay) -> Self {
         self.0.relay = Some(relay);
         self
+    }
+
+    /// The same failure, of an answer that broke after its head and before its first content.
+    #[must_use]
+    pub(crate) fn after_head(mut self) -> Self {
+        self.0.broke_early = true;
+        self
+    }
+
+    /// The same failure, as the last of so many attempts.
+    #[must_use]
+    pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// Whether the answer had a head and broke before its first content.
+    pub(crate) fn broke_early(&self) -> bool {
+        self.0.broke_early
+    }
+
+    /// Whether the gateway has tried more than once, so that a client need not.
+    pub fn was_retried(&self) -> bool {
+        self.0.attempts > 1
     }
 
     /// What the client may see.

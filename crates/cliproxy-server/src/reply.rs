@@ -38,22 +38,10 @@ pub(crate) fn fault(format: Format, fault: &Fault, request_id: &str, was_retried
     response
 }
 
-/// A response with an error body and a status that its kind does not have.
-pub(crate) fn fault_with_status(
-    format: Format,
-    what: &Fault,
-    status: StatusCode,
-    request_id: &str,
-) -> Response {
-    let mut response = fault(format, what, request_id, false);
-    *response.status_mut() = status;
-    response
-}
-
 /// The response to a call that got no answer.
 pub(crate) fn failure(format: Format, failure: &Failure, request_id: &str) -> Response {
     let Some(relay) = failure.relay() else {
-        return fault(format, failure.fault(), request_id, false);
+        return fault(format, failure.fault(), request_id, failure.was_retried());
     };
     // Same format: the upstream's own words, status and all.
     let mut response = Response::new(Body::from(relay.body.clone()));
@@ -64,7 +52,7 @@ pub(crate) fn failure(format: Format, failure: &Failure, request_id: &str) -> Re
     if let Some(seconds) = failure.fault().retry_after_seconds() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(should) = failure.fault().should_retry(false) {
+    if let Some(should) = failure.fault().should_retry(failure.was_retried()) {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should { "true" } else { "false" }));
     }
     set_request_id(headers, format, request_id);

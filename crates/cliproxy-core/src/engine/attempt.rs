@@ -19,7 +19,8 @@ use tokio::time::Instant;
 use super::answer::{Answer, AnswerBody, AnswerStream, Closing};
 use super::pipe::{Decode, Gather, Pipe, Translate};
 use super::relay::{self};
-use super::select::{blocks, choose, is_busy, nobody, rounds};
+use super::round::Rounds;
+use super::select::{blocks, choose, is_busy, nobody};
 use super::{Engine, Job};
 use crate::config::payload;
 use crate::config::settings::ErrorRule;
@@ -110,7 +111,7 @@ impl Engine {
         };
         let mut tried = Vec::new();
         let mut last: Option<Failure> = None;
-        let mut rounds_left = rounds(&snapshot, offers);
+        let mut rounds = Rounds::new(&snapshot, offers);
         let most = snapshot.settings.retry.credentials_per_round.map_or(u32::MAX, std::num::NonZeroU32::get);
         let mut in_round = 0;
         let patience = Instant::now() + snapshot.settings.retry.longest_wait;
@@ -123,12 +124,11 @@ impl Engine {
                 }
             }
             let Some((index, offer, lease)) = chosen else {
-                let Some(wait) = next_round(job, offers, last.as_ref(), rounds_left) else {
+                let Some(wait) = rounds.next(last.as_ref(), blocks(offers), Instant::now()) else {
                     return Err(last.unwrap_or_else(|| nobody(job, offers)));
                 };
-                tracing::debug!(request_id = %job.call.request_id, ?wait, "waiting for a credential to come back");
+                tracing::debug!(request_id = %job.call.request_id, ?wait, "waiting before another round");
                 tokio::time::sleep(wait).await;
-                rounds_left -= 1;
                 in_round = 0;
                 tried.clear();
                 continue;
@@ -298,7 +298,8 @@ impl Engine {
             &body,
         );
         let mut failure = Self::judge(job, offer, fault, &body);
-        if credential.profile.format == job.call.format {
+        // A page of some box on the way is not the upstream's word.
+        if credential.profile.format == job.call.format && relay::is_object(&body) {
             failure = failure.with_relay(Relay {
                 status: status.as_u16(),
                 content_type: headers.get(CONTENT_TYPE).cloned(),
@@ -339,7 +340,11 @@ impl Engine {
         let offer = attempt.offer;
         let profile = &offer.credential.profile;
         let wants_stream = job.call.operation == Operation::Stream;
-        let same_format = profile.format == job.call.format && wants_stream == asks_stream;
+        let same_format = match job.call.operation {
+            // A conversation is compacted in the client's format or not at all; the provider knows.
+            Operation::Compact => true,
+            _ => profile.format == job.call.format && wants_stream == asks_stream,
+        };
         let snapshot = Arc::clone(&job.snapshot);
         let target = Target {
             profile,
@@ -420,7 +425,7 @@ impl Engine {
             Err((fault, closing)) => {
                 let failure = Self::judge(job, offer, fault, b"");
                 closing.fail(&failure);
-                Err(failure)
+                Err(failure.after_head())
             }
         }
     }
@@ -433,6 +438,13 @@ impl Engine {
         accepted: Accepted,
     ) -> Result<Answer, Failure> {
         let Accepted { reply, mut headers, mut closing } = accepted;
+        let way = match way {
+            // A stream in answer to a whole request is folded, whatever its format.
+            Way::Relay(_) if content_type(&reply.headers).starts_with("text/event-stream") => {
+                Way::Translate(Bridge::default())
+            }
+            way => way,
+        };
         let gathered = match way {
             Way::Relay(plan) => {
                 closing.set_lane(plan.lane());
@@ -469,31 +481,6 @@ impl Engine {
             }
         }
     }
-}
-
-/// How long to wait before going through the credentials once more; `None` when that makes no sense.
-fn next_round(job: &Job, offers: &Offers, last: Option<&Failure>, rounds_left: u32) -> Option<Duration> {
-    let longest = job.snapshot.settings.retry.longest_wait;
-    if rounds_left == 0 || longest.is_zero() {
-        return None;
-    }
-    let may_pass = last.is_none_or(|failure| {
-        matches!(
-            failure.fault().kind,
-            Kind::RateLimit
-                | Kind::Overloaded
-                | Kind::Unavailable
-                | Kind::Timeout
-                | Kind::Api
-                | Kind::BadUpstream
-        )
-    });
-    if !may_pass {
-        return None;
-    }
-    let now = Instant::now();
-    let earliest = blocks(offers).flatten().map(|block| block.until.saturating_duration_since(now)).min()?;
-    (earliest <= longest).then(|| earliest + Duration::from_millis(1))
 }
 
 fn translated(job: &mut Job, target: &Target<'_>) -> Result<Outbound, Failure> {
@@ -573,6 +560,7 @@ pub(super) async fn gather(
         return gather.into_response();
     }
     let mut body = reply.body;
+    let mut length = 0;
     loop {
         let next = std::future::poll_fn(|context| body.poll_chunk(context));
         let chunk = match idle {
@@ -583,7 +571,13 @@ pub(super) async fn gather(
             None => next.await,
         };
         match chunk {
-            Some(Ok(bytes)) => gather.push(&bytes),
+            Some(Ok(bytes)) => {
+                length += bytes.len();
+                if length > LONGEST_ANSWER {
+                    return Err(read_fault(&ReadError::TooLarge));
+                }
+                gather.push(&bytes);
+            }
             Some(Err(message)) => {
                 gather.finish(Some(Fault::new(Kind::BadUpstream, message).with_code("upstream_truncated")));
             }

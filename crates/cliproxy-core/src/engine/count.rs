@@ -34,7 +34,7 @@ impl Engine {
             *attempts = 1;
             match tokio::time::timeout(LIMIT, self.count_upstream(job, offer)).await {
                 Ok(Ok(tokens)) => return Ok(answer(job.call.format, tokens, false)),
-                Ok(Err(failure)) if failure.retry() == Retry::Never => return Err(failure),
+                Ok(Err(failure)) if is_wrong(&failure) => return Err(failure),
                 Ok(Err(failure)) => {
                     tracing::debug!(request_id = %job.call.request_id, "counting locally: {failure}");
                 }
@@ -79,6 +79,11 @@ impl Engine {
         let count = decode_count_response(profile.format, &body);
         count.ok_or_else(unable)
     }
+}
+
+/// Whether the body is wrong, rather than the upstream unable.
+fn is_wrong(failure: &Failure) -> bool {
+    failure.retry() == Retry::Never && failure.fault().status != Some(405)
 }
 
 /// The upstream gives no count; the caller estimates.

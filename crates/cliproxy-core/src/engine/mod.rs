@@ -12,6 +12,7 @@ mod count;
 mod pipe;
 mod relay;
 mod rest;
+mod round;
 mod select;
 
 use account::Vault;
@@ -194,10 +195,9 @@ impl fmt::Debug for Job {
 }
 
 impl Job {
-    /// The body as text, without byte order mark.
+    /// The body as text.
     fn text(&self) -> Result<&str, Failure> {
-        let body = self.call.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.call.body);
-        std::str::from_utf8(body).map_err(|_checked_before| {
+        std::str::from_utf8(&self.call.body).map_err(|_checked_before| {
             Failure::client(cliproxy_wire::Error::malformed("the body is not UTF-8"))
         })
     }
@@ -305,9 +305,17 @@ impl Engine {
     /// A body that is no request, or a model that is not known.
     pub fn open(&self, mut call: Call) -> Result<Opened, Failure> {
         let snapshot = self.snapshot();
+        // A byte order mark is borne and not passed on: to most upstreams it is a syntax error.
+        if call.body.starts_with(b"\xEF\xBB\xBF") {
+            call.body = call.body.slice(3..);
+        }
         let peek = cliproxy_wire::lane::peek(call.format, &call.body).map_err(Failure::client)?;
         if call.operation == Operation::Generate && peek.is_stream && call.format != Format::Gemini {
             call.operation = Operation::Stream;
+        }
+        if call.operation == Operation::Compact && peek.is_stream {
+            let message = "a conversation is compacted in one piece; leave this member out";
+            return Err(Failure::client(cliproxy_wire::Error::invalid("stream", message)));
         }
         let named = call.path_model.as_deref().or(peek.model.as_deref()).map(str::trim).unwrap_or_default();
         if named.is_empty() {
@@ -352,7 +360,7 @@ impl Engine {
             _ => self.attempt_models(&mut job, &mut attempts).await,
         };
         result.map_err(|failure| {
-            let failure = failure.for_client();
+            let failure = failure.for_client().after_attempts(attempts);
             tracing::warn!(
                 request_id = %job.call.request_id,
                 model = %job.requested,

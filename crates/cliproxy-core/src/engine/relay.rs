@@ -7,6 +7,8 @@ use bytes::Bytes;
 use cliproxy_wire::codec::{Bridge, ClientContext, Notes, Target};
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::format::stream_encoder;
+use cliproxy_wire::json;
+use cliproxy_wire::json::patch::{Edit, Path};
 use cliproxy_wire::lane::{self, Acceptance, Changes, Progress, Relay, Rewrite, rename, rewrite};
 use cliproxy_wire::model::{Event, Usage};
 use cliproxy_wire::reasoning;
@@ -16,6 +18,7 @@ use super::Job;
 use super::attempt::{Outbound, Way, decode, echoes};
 use super::pipe::{Decode, LONGEST_FRAME};
 use crate::failure::Failure;
+use crate::provider::Operation;
 use crate::route::Offer;
 use cliproxy_wire::Format;
 
@@ -47,17 +50,22 @@ pub(super) fn request(
         }
         None => None,
     };
+    let edits = match job.call.operation {
+        // A compaction is never streamed, and its route knows no such member.
+        Operation::Compact => vec![Edit::remove(Path::root().key("stream"))],
+        _ => Vec::new(),
+    };
     // Gemini says the model in the path.
     let names_another = |model: &&str| **model != *offer.upstream && format != Format::Gemini;
     let model = job.peeked.model.as_deref().filter(names_another).map(|_| &*offer.upstream);
     let body = match (model, &job.peeked.model_at) {
-        _ if plan.is_some() || job.peeked.has_envelope => {
+        _ if plan.is_some() || job.peeked.has_envelope || !edits.is_empty() => {
             let accepts = job.peeked.has_envelope.then_some(Acceptance {
                 owner: target.profile.owner,
                 scope: target.scope,
                 needs_signatures: target.caps.needs_signatures,
             });
-            rewritten(job, &Rewrite { model, plan: plan.as_ref(), accepts, ..Rewrite::default() })?
+            rewritten(job, &Rewrite { model, plan: plan.as_ref(), accepts, edits, ..Rewrite::default() })?
         }
         (None, _) => None,
         (Some(model), Some(at)) => rename(&job.call.body, at.clone(), model).map(Bytes::from),
@@ -107,18 +115,27 @@ impl Plan {
     }
 
     pub(super) fn body(&self, job: &Job, body: Bytes) -> Result<(Bytes, Usage), Fault> {
-        let relayed = lane::body(job.call.format, body, &self.changes);
-        if !relayed.is_json {
-            return Err(Fault::new(
-                Kind::BadUpstream,
-                "the upstream answered with something that is not JSON",
-            ));
+        let format = job.call.format;
+        let relayed = lane::body(format, body, &self.changes);
+        if let Some(fault) = relayed.fault.filter(|_| relayed.is_json) {
+            return Err(fault);
         }
-        match relayed.fault {
-            Some(fault) => Err(fault),
-            None => Ok((relayed.bytes, relayed.usage.unwrap_or_default())),
+        if relayed.is_answer {
+            return Ok((relayed.bytes, relayed.usage.unwrap_or_default()));
         }
+        let message = if relayed.is_json {
+            format!("the upstream's JSON is no answer of the {} format", format.name())
+        } else {
+            "the upstream answered with something that is not JSON".to_owned()
+        };
+        Err(Fault::new(Kind::BadUpstream, message))
     }
+}
+
+/// Whether a body is one JSON object: the error of a service, and not the page of some box on the way.
+pub(super) fn is_object(body: &[u8]) -> bool {
+    let Ok(mut reader) = json::Reader::from_bytes(body) else { return false };
+    reader.kind() == json::Kind::Object && reader.skip().and_then(|()| reader.finish()).is_ok()
 }
 
 /// What is needed when a stream request is answered with a whole body.

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use cliproxy_wire::fault::{Fault, Kind};
 use tokio::time::Instant;
 
 use super::{Engine, Job};
 use crate::credential::{Block, Condition, CredentialId, Lease, Pool, Why};
-use crate::failure::{Failure, Retry};
+use crate::failure::Failure;
 use crate::route::affinity::Session;
-use crate::route::{Offer, Offers, Skip, State, explain, select};
+use crate::route::{Listed, Offer, Offers, Skip, State, explain, select};
 use crate::snapshot::Snapshot;
 
 /// Why a credential would be used for a model, and each other one not.
@@ -76,6 +75,17 @@ pub(super) fn choose<'o>(
 }
 
 impl Engine {
+    /// The models that clients may be offered now: those that every credential was refused for, for another reason than
+    /// quota, are left out until a rest ends.
+    pub fn offered(&self, snapshot: &Snapshot) -> Vec<Listed> {
+        let is_refused =
+            |block: Option<Block>| block.is_some_and(|block| !block.why.is_soft() && block.why != Why::Quota);
+        let is_offered = |model: &&Listed| {
+            snapshot.routes.offers(&model.id).is_some_and(|offers| !blocks(offers).all(is_refused))
+        };
+        snapshot.routes.listed().iter().filter(is_offered).cloned().collect()
+    }
+
     /// Says which credential a request for `model` would use now, and why not each other one. Decides by the same
     /// function as a real request, without taking a turn. `session` is what a client names its conversation by in a
     /// header; `None` when the model is not known.
@@ -136,27 +146,22 @@ pub(super) fn nobody(job: &Job, offers: &Offers) -> Failure {
             Skip::Busy => true,
             _ => false,
         });
-    if is_quota {
-        let wait = wait.unwrap_or(Duration::from_secs(1));
-        let message = format!(
-            "all credentials for model {} are cooling down, try again in {} s",
-            job.model,
-            wait.as_secs() + 1
-        );
-        let fault = Fault {
-            retry_after: Some(wait),
-            ..Fault::new(Kind::RateLimit, message).with_code("model_cooldown")
-        };
-        return Failure::gateway(fault).with_retry(Retry::Never);
+    let mut fault = if is_quota {
+        let message = format!("all credentials for model {} are cooling down", job.model);
+        Fault::new(Kind::RateLimit, message).with_code("model_cooldown")
+    } else {
+        let mut message = format!("no credential can serve model {} at the moment", job.model);
+        let mut reasons: Vec<String> = skipped.iter().map(|(_, skip)| skip.text()).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        if !reasons.is_empty() {
+            message = format!("{message} ({})", reasons.join("; "));
+        }
+        Fault::new(Kind::Unavailable, message).with_code("auth_unavailable")
+    };
+    fault.retry_after = wait;
+    if let Some(seconds) = fault.retry_after_seconds() {
+        fault.message = format!("{}, try again in {seconds} s", fault.message);
     }
-    let message = format!("no credential can serve model {} at the moment", job.model);
-    let fault =
-        Fault { retry_after: wait, ..Fault::new(Kind::Unavailable, message).with_code("auth_unavailable") };
     Failure::gateway(fault)
-}
-
-/// How often all credentials are gone through again after the first round.
-pub(super) fn rounds(snapshot: &Snapshot, offers: &Offers) -> u32 {
-    let own = offers.members().iter().filter_map(|offer| offer.credential.request_retry).max();
-    own.unwrap_or(snapshot.settings.retry.rounds)
 }

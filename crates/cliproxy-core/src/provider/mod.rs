@@ -357,8 +357,9 @@ fn path_segment(model: &str) -> String {
 /// An operation that an upstream does not have. The engine answers some of them itself.
 fn not_offered(what: &str) -> Failure {
     Failure::gateway(
-        Fault::new(FaultKind::NotFound, format!("{what} is not offered by this upstream"))
-            .with_code("not_supported"),
+        Fault::new(FaultKind::NotFound, format!("{what} is not offered by the upstream of this model"))
+            .with_code("not_supported")
+            .with_status(501),
     )
     .with_retry(Retry::Next(Rest::None))
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -96,23 +97,14 @@ impl Clients {
             request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, auth);
         }
         *request.uri_mut() = uri;
-        let sending = client.request(request);
-        let answer = match limits.first_byte {
-            None => sending.await,
-            Some(limit) => {
-                // Connecting has limits of its own and is not counted against the upstream's thinking time.
-                let whole = limit + limits.connect.unwrap_or_default() + limits.tls.unwrap_or_default();
-                match tokio::time::timeout(whole, sending).await {
-                    Ok(answer) => answer,
-                    Err(_elapsed) => {
-                        let fault = Fault::new(
-                            Kind::Timeout,
-                            format!("the upstream did not begin to answer within {} s", limit.as_secs_f32()),
-                        );
-                        return Err(Failure::upstream(fault, "first byte limit"));
-                    }
-                }
-            }
+        // Connecting has limits of its own and is not counted against the upstream's thinking time.
+        let mut connection = capture_connection(&mut request);
+        let connected = async move { drop(connection.wait_for_connection_metadata().await) };
+        let mut sending = client.request(request);
+        let answer = tokio::select! {
+            biased;
+            answer = &mut sending => answer,
+            () = connected => first_byte(sending, limits.first_byte).await?,
         };
         match answer {
             Ok(answer) => {
@@ -149,6 +141,15 @@ impl Clients {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(egress, _), _| keep(egress));
     }
+}
+
+/// Waits for the head of the answer on an open connection.
+async fn first_byte<T>(sending: impl Future<Output = T>, limit: Option<Duration>) -> Result<T, Failure> {
+    let Some(limit) = limit else { return Ok(sending.await) };
+    tokio::time::timeout(limit, sending).await.map_err(|_elapsed| {
+        let message = format!("the upstream did not begin to answer within {} s", limit.as_secs_f32());
+        Failure::upstream(Fault::new(Kind::Timeout, message), "first byte limit")
+    })
 }
 
 fn transport_failure(error: &hyper_util::client::legacy::Error) -> Failure {

@@ -83,20 +83,19 @@ fn listing(app: &App, shape: Shape, request: &Request) -> Response {
     if let Some(denied) = denied(app, shape, request) {
         return denied;
     }
-    let snapshot = app.engine.snapshot();
-    let listed = snapshot.routes.listed();
+    let listed = app.engine.offered(&app.engine.snapshot());
     json_response(StatusCode::OK, |root| match shape {
         Shape::OpenAi => {
             root.str("object", "list");
             root.array("data", |data| {
-                for model in listed {
+                for model in &listed {
                     data.object(|object| openai(object, model));
                 }
             });
         }
         Shape::Claude => {
             root.array("data", |data| {
-                for model in listed {
+                for model in &listed {
                     data.object(|object| claude(object, model));
                 }
             });
@@ -106,7 +105,7 @@ fn listing(app: &App, shape: Shape, request: &Request) -> Response {
         }
         Shape::Gemini => {
             root.array("models", |models| {
-                for model in listed {
+                for model in &listed {
                     models.object(|object| gemini(object, model));
                 }
             });

@@ -35,7 +35,9 @@ impl Fault {
 
     /// The status for a client of `format`.
     pub fn status_for(&self, format: Format) -> u16 {
-        row(self.shown().kind, format).status
+        let shown = self.shown();
+        let own = shown.status.filter(|status| !shown.is_upstream && *status >= 400);
+        own.unwrap_or_else(|| row(shown.kind, format).status)
     }
 
     /// What the header `x-should-retry` says, if anything: clients shall not repeat what the gateway has tried already
@@ -62,13 +64,12 @@ fn whole_seconds(delay: Duration) -> u64 {
 /// Writes the body of a refusal for a client of `format`, and its status. `request_id` is the gateway's.
 pub fn encode(format: Format, fault: &Fault, request_id: &str) -> (u16, Vec<u8>) {
     let mut body = Vec::new();
-    let row = row(fault.shown().kind, format);
-    match row.shape {
+    match row(fault.shown().kind, format).shape {
         Shape::OpenAi => write_chat_error(&mut body, fault),
         Shape::Claude => write_claude_error(&mut body, fault, request_id),
         Shape::Google => write_gemini_error(&mut body, fault),
     }
-    (row.status, body)
+    (fault.status_for(format), body)
 }
 
 /// Writes the error object of the OpenAI formats: the body of a refusal, and a frame of a Chat stream.
@@ -111,7 +112,7 @@ pub fn write_gemini_error(out: &mut Vec<u8>, fault: &Fault) {
     let row = row(fault.kind, Format::Gemini);
     json::object(out, |object| {
         object.object("error", |error| {
-            error.u64("code", u64::from(row.status));
+            error.u64("code", u64::from(fault.status_for(Format::Gemini)));
             error.str("message", &fault.message());
             error.str("status", row.word);
             write_details(error, fault.details.as_ref(), fault.retry_after_seconds());

@@ -70,7 +70,8 @@ pub enum Kind {
 pub struct Fault {
     /// The kind; decides status and type words.
     pub kind: Kind,
-    /// The status the upstream answered with, where there was one.
+    /// The status the upstream answered with, where there was one; of a fault of the gateway's own, the status that is
+    /// more telling than the kind's.
     pub status: Option<u16>,
     /// A finer word than the kind, as the upstream or the gateway gives it.
     pub code: Option<String>,
@@ -108,6 +109,13 @@ impl Fault {
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
+        self
+    }
+
+    /// The same with a status that the kind does not have.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
         self
     }
 

@@ -184,6 +184,19 @@ impl Kind {
         Self::BadUpstream,
     ];
 
+    /// Whether the same request may succeed a moment later.
+    pub fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimit
+                | Self::Overloaded
+                | Self::Unavailable
+                | Self::Timeout
+                | Self::Api
+                | Self::BadUpstream
+        )
+    }
+
     /// The kind that a status alone speaks for.
     pub fn of_status(status: u16) -> Self {
         match status {

@@ -54,6 +54,9 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
     let text = std::str::from_utf8(body).map_err(|error| {
         Error::malformed(format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
+    if text.trim_ascii().is_empty() {
+        return Err(Error::malformed("the body is empty; send a JSON object"));
+    }
     let mut peek = Peek {
         text,
         model: None,

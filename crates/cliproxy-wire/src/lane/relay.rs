@@ -274,6 +274,8 @@ pub struct Body {
     pub bytes: Bytes,
     /// Whether it is JSON: a body that was cut off, or is a page, must not look like an answer.
     pub is_json: bool,
+    /// Whether it has a member that answers or errors of the format have.
+    pub is_answer: bool,
     /// What it cost.
     pub usage: Option<Usage>,
     /// The model that answered, as the upstream names it.
@@ -285,7 +287,7 @@ pub struct Body {
 /// Passes a whole body on: untouched without changes.
 pub fn body(format: Format, bytes: Bytes, changes: &Changes) -> Body {
     let mut tap = Tap::new(format);
-    let is_json = tap.body(&bytes).is_ok();
+    let read = tap.body(&bytes);
     let changed = if changes.has_edits() {
         std::str::from_utf8(&bytes)
             .ok()
@@ -297,7 +299,8 @@ pub fn body(format: Format, bytes: Bytes, changes: &Changes) -> Body {
     };
     Body {
         bytes: changed.unwrap_or(bytes),
-        is_json,
+        is_json: read.is_ok(),
+        is_answer: read.unwrap_or(false),
         usage: tap.usage(),
         model: tap.model().map(str::to_owned),
         fault: tap.fault().cloned(),

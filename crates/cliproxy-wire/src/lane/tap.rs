@@ -100,13 +100,12 @@ impl Tap {
         self.frames
     }
 
-    /// Reads a whole body. What a body lacks of a stream (an end) it has by being whole.
+    /// Reads a whole body; true when it is an answer or an error, by having a member that one has. What a body lacks
+    /// of a stream (an end) it has by being whole.
     ///
     /// # Errors
     /// When the body is not JSON. What was read before that is kept.
-    pub fn body(&mut self, body: &[u8]) -> Result<(), Error> {
-        self.progress = Progress::Started;
-        self.is_complete = true;
+    pub fn body(&mut self, body: &[u8]) -> Result<bool, Error> {
         let mut reader = Reader::from_bytes(body)?;
         if reader.kind() == Kind::Array {
             // Chunks of a Gemini stream, or an error in the way of Google's Chat endpoint.
@@ -114,7 +113,11 @@ impl Tap {
         } else {
             self.whole(&mut reader)?;
         }
-        reader.finish()
+        reader.finish()?;
+        let is_named = self.id.is_some() || self.model.is_some() || self.counts.is_seen();
+        let is_answer = self.progress > Progress::Nothing || is_named;
+        self.complete();
+        Ok(is_answer)
     }
 
     fn whole(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
@@ -284,6 +287,10 @@ impl Tap {
             "usage" => self.counts.read(value),
             "model" => self.name(value),
             "id" => self.identify(value),
+            "content" => {
+                self.reach(Progress::Announced);
+                Ok(())
+            }
             "error" => {
                 self.fail(value);
                 Ok(())
@@ -342,6 +349,10 @@ impl Tap {
             "usage" => self.counts.read(value),
             "model" => self.name(value),
             "id" => self.identify(value),
+            "output" => {
+                self.reach(Progress::Announced);
+                Ok(())
+            }
             "error" => {
                 self.fail(value);
                 Ok(())
