@@ -17,8 +17,7 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::App;
-use crate::api::call::request_id;
-use crate::api::format_of;
+use crate::api::refuse;
 
 /// Adds cross-origin headers, answers preflights, refuses foreign pages where no key protects.
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -28,9 +27,10 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     let is_for_this_machine = !app.engine.snapshot().settings.access.allow_unauthenticated_remote;
     if is_open && is_for_this_machine && host(&request).is_some_and(|host| is_foreign_name(&host)) {
         return refusal(
-            &request,
+            request,
             "without client keys the gateway serves this machine only, by the names localhost and 127.0.0.1; add api-keys to config.yaml to use another name",
-        );
+        )
+        .await;
     }
     if request.method() == Method::OPTIONS {
         let mut response = Response::new(axum::body::Body::empty());
@@ -42,9 +42,10 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     }
     if is_foreign {
         return refusal(
-            &request,
+            request,
             "web pages may not use a gateway without client keys; add api-keys to config.yaml and send one of them",
-        );
+        )
+        .await;
     }
     let mut response = next.run(request).await;
     if origin.is_some() || !is_open {
@@ -53,9 +54,8 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     response
 }
 
-fn refusal(request: &Request, message: &str) -> Response {
-    let fault = Fault::new(Kind::Permission, message);
-    crate::reply::fault(format_of(request.uri().path()), &fault, &request_id(), false)
+async fn refusal(request: Request, message: &str) -> Response {
+    refuse(request, &Fault::new(Kind::Permission, message)).await
 }
 
 /// The name by which the gateway is called, without the port.
@@ -85,7 +85,8 @@ fn allow(response: &mut Response, origin: Option<HeaderValue>, is_open: bool) {
         ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS"),
     );
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+    // The star does not stand for `Authorization`.
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*, Authorization"));
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(

@@ -1,29 +1,62 @@
-//! Request bodies: read within a limit, unpacked within the same limit.
+//! Request bodies: read within limits of size and silence, unpacked within the same size.
 
 use std::io::Read;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use cliproxy_wire::fault::{Fault, Kind};
-use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
+
+/// Longest silence in the middle of a body.
+const SILENCE: Duration = Duration::from_mins(1);
+/// Longest time for what is left of a body that is not wanted.
+const DRAINING: Duration = Duration::from_secs(10);
 
 /// Reads a body.
 ///
 /// # Errors
-/// Too large, cut off, or in an encoding that cannot be unpacked.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Fault> {
-    let announced = headers
-        .get(http::header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+/// Too large, too slow, cut off, or in an encoding that cannot be unpacked.
+pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Fault> {
+    let result = gather(headers, &mut body, limit).await;
+    if result.is_err() {
+        drain(headers, body).await;
+    }
+    let packed = result?;
+    let encodings = encodings(headers)?;
+    if encodings.is_empty() {
+        return Ok(packed);
+    }
+    // Unpacking may take its time, and other requests' streams must not wait for it.
+    let unpacking = tokio::task::spawn_blocking(move || unpack(&encodings, packed, limit));
+    unpacking.await.unwrap_or_else(|_panic| Err(Fault::new(Kind::Api, "internal error of the gateway")))
+}
+
+/// Reads on and throws away, within limits: a connection that is closed while its client still sends takes the answer
+/// with it. Clients that wait for a `100 Continue` do not send.
+pub(crate) async fn drain(headers: &HeaderMap, mut body: Body) {
+    if body.is_end_stream() || headers.contains_key(EXPECT) {
+        return;
+    }
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    if tokio::time::timeout(DRAINING, reading).await.is_err() {
+        tracing::debug!("a client is still sending what is not wanted");
+    }
+}
+
+async fn gather(headers: &HeaderMap, body: &mut Body, limit: usize) -> Result<Bytes, Fault> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
     let mut first: Option<Bytes> = None;
     let mut gathered = BytesMut::new();
-    let mut body = body;
-    while let Some(frame) = body.frame().await {
+    loop {
+        let frame = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_elapsed| too_slow())?;
+        let Some(frame) = frame else { break };
         let frame = frame.map_err(|_cut| {
             Fault::new(Kind::InvalidRequest, "the request body ended early; send it again")
         })?;
@@ -42,12 +75,11 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
         }
         gathered.extend_from_slice(&bytes);
     }
-    let packed = first.unwrap_or_else(|| gathered.freeze());
-    unpack(headers, packed, limit)
+    Ok(first.unwrap_or_else(|| gathered.freeze()))
 }
 
-fn unpack(headers: &HeaderMap, packed: Bytes, limit: usize) -> Result<Bytes, Fault> {
-    let mut plain = packed;
+/// What a body is packed with, in the order of packing.
+fn encodings(headers: &HeaderMap) -> Result<Vec<String>, Fault> {
     let encodings: Vec<String> = headers
         .get_all(CONTENT_ENCODING)
         .into_iter()
@@ -59,6 +91,11 @@ fn unpack(headers: &HeaderMap, packed: Bytes, limit: usize) -> Result<Bytes, Fau
     if encodings.len() > 3 {
         return Err(Fault::new(Kind::InvalidRequest, "the request body is packed more than three times"));
     }
+    Ok(encodings)
+}
+
+fn unpack(encodings: &[String], packed: Bytes, limit: usize) -> Result<Bytes, Fault> {
+    let mut plain = packed;
     for encoding in encodings.iter().rev() {
         plain = match encoding.as_str() {
             "gzip" | "x-gzip" => inflate(flate2::read::MultiGzDecoder::new(&*plain), limit, encoding)?,
@@ -85,7 +122,8 @@ fn unpack(headers: &HeaderMap, packed: Bytes, limit: usize) -> Result<Bytes, Fau
                         "the content encoding `{shown}` is not supported; use gzip, deflate, br, zstd or none"
                     ),
                 )
-                .with_code("unsupported_content_encoding"));
+                .with_code("unsupported_content_encoding")
+                .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16()));
             }
         };
     }
@@ -100,6 +138,11 @@ fn inflate(reader: impl Read, limit: usize, encoding: &str) -> Result<Bytes, Fau
         return Err(too_large(limit));
     }
     Ok(plain.into())
+}
+
+fn too_slow() -> Fault {
+    let message = format!("nothing of the request body came for {} s; send it again", SILENCE.as_secs());
+    Fault::new(Kind::Timeout, message).with_status(StatusCode::REQUEST_TIMEOUT.as_u16())
 }
 
 fn damaged(encoding: &str) -> Fault {
@@ -124,8 +167,9 @@ mod tests {
 
     use super::*;
 
-    fn headers(encoding: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))])
+    fn unpacked(encoding: &'static str, packed: Bytes, limit: usize) -> Result<Bytes, Fault> {
+        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
+        unpack(&encodings(&headers)?, packed, limit)
     }
 
     fn gzip(bytes: &[u8]) -> Bytes {
@@ -153,7 +197,7 @@ mod tests {
             ("identity", Bytes::from_static(text)),
             ("gzip, identity", gzip(text)),
         ] {
-            assert_eq!(unpack(&headers(encoding), packed, 1000).unwrap(), &text[..], "{encoding}");
+            assert_eq!(unpacked(encoding, packed, 1000).unwrap(), &text[..], "{encoding}");
         }
     }
 
@@ -161,14 +205,14 @@ mod tests {
     fn a_bomb_is_refused_at_the_limit() {
         let bomb = gzip(&vec![b' '; 1 << 20]);
         assert!(bomb.len() < 4096);
-        assert_eq!(unpack(&headers("gzip"), bomb, 4096).unwrap_err().kind, Kind::TooLarge);
+        assert_eq!(unpacked("gzip", bomb, 4096).unwrap_err().kind, Kind::TooLarge);
     }
 
     #[test]
     fn damage_and_unknown_encodings_are_named() {
-        let fault = unpack(&headers("gzip"), Bytes::from_static(b"no gzip"), 100).unwrap_err();
+        let fault = unpacked("gzip", Bytes::from_static(b"no gzip"), 100).unwrap_err();
         assert!(fault.message.contains("gzip"), "{}", fault.message);
-        let fault = unpack(&headers("snappy"), Bytes::from_static(b"x"), 100).unwrap_err();
+        let fault = unpacked("snappy", Bytes::from_static(b"x"), 100).unwrap_err();
         assert!(fault.message.contains("`snappy`"), "{}", fault.message);
     }
 }

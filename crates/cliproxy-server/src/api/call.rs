@@ -7,8 +7,10 @@ use axum::body::Body;
 use axum::extract::Request as HttpRequest;
 use axum::response::Response;
 use bytes::Bytes;
+use cliproxy_core::access::Caller;
 use cliproxy_core::engine::Opened;
 use cliproxy_core::provider::Operation;
+use cliproxy_core::snapshot::Snapshot;
 use cliproxy_core::{Answer, AnswerBody, Call, Failure};
 use cliproxy_wire::Format;
 use cliproxy_wire::codec::ClientContext;
@@ -74,11 +76,13 @@ async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Res
     let (parts, body) = request.into_parts();
     let snapshot = app.engine.snapshot();
     let query = parts.uri.query().unwrap_or_default();
-    let caller = snapshot
-        .access
-        .check(&parts.headers, Some(query))
-        .map_err(|refused| Fault::new(Kind::Authentication, refused.to_string()))?;
-    check_media(&parts.headers)?;
+    let caller = match admit(&snapshot, &parts) {
+        Ok(caller) => caller,
+        Err(fault) => {
+            encoding::drain(&parts.headers, body).await;
+            return Err(fault.into());
+        }
+    };
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
     let body = encoding::read(&parts.headers, body, limit).await?;
     let keepalive = (snapshot.settings.streaming.keepalive, snapshot.settings.streaming.nonstream_keepalive);
@@ -113,6 +117,14 @@ async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Res
     };
     let answer = answer?;
     Ok(respond(answer, format, id))
+}
+
+/// Whether a request may be read at all, by what its head says.
+fn admit(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
+    let caller = snapshot.access.check(&head.headers, head.uri.query());
+    let caller = caller.map_err(|refused| Fault::new(Kind::Authentication, refused.to_string()))?;
+    check_media(&head.headers)?;
+    Ok(caller)
 }
 
 fn respond(answer: Answer, format: Format, id: &str) -> Response {
@@ -204,7 +216,8 @@ fn check_media(headers: &http::HeaderMap) -> Result<(), Fault> {
         Kind::InvalidRequest,
         format!("the content type {shown} is not supported; send application/json"),
     )
-    .with_code("unsupported_media_type"))
+    .with_code("unsupported_media_type")
+    .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16()))
 }
 
 /// The start of the client's name, for listings that depend on it.

@@ -11,9 +11,9 @@ use axum::routing::{any, get, post};
 use cliproxy_core::provider::Operation;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 
-use crate::{App, browser, reply};
+use crate::{App, browser, encoding, reply};
 
 /// The gateway's routes, ready to be served or mounted into another program.
 pub fn router(app: App) -> Router {
@@ -89,20 +89,13 @@ async fn count_tokens(State(app): State<App>, request: Request) -> Response {
 }
 
 /// `{model}:{method}`; the model may hold slashes and, percent-encoded, anything.
-async fn gemini(
-    State(app): State<App>,
-    Path(rest): Path<String>,
-    OriginalUri(uri): OriginalUri,
-    request: Request,
-) -> Response {
-    let Some((model, method)) = rest.rsplit_once(':') else {
-        return not_found(&uri, request.headers());
-    };
+async fn gemini(State(app): State<App>, Path(rest): Path<String>, request: Request) -> Response {
+    let Some((model, method)) = rest.rsplit_once(':') else { return not_found(request).await };
     let operation = match method {
         "generateContent" => Operation::Generate,
         "streamGenerateContent" => Operation::Stream,
         "countTokens" => Operation::CountTokens,
-        _ => return not_found(&uri, request.headers()),
+        _ => return not_found(request).await,
     };
     let model = model.strip_prefix("models/").unwrap_or(model).to_owned();
     call::serve(
@@ -117,40 +110,26 @@ async fn gemini(
 async fn upgrade() -> Response {
     let fault =
         Fault::new(Kind::InvalidRequest, "responses over websocket are not offered; send a POST request")
-            .with_code("upgrade_required");
-    let mut response = reply::fault_with_status(
-        Format::Responses,
-        &fault,
-        StatusCode::UPGRADE_REQUIRED,
-        &call::request_id(),
-    );
+            .with_code("upgrade_required")
+            .with_status(StatusCode::UPGRADE_REQUIRED.as_u16());
+    let mut response = reply::fault(Format::Responses, &fault, &call::request_id(), false);
     response.headers_mut().insert(http::header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
     response
 }
 
-async fn unknown(State(app): State<App>, OriginalUri(uri): OriginalUri, request: Request) -> Response {
+async fn unknown(State(app): State<App>, mut request: Request) -> Response {
     // A slash too many is forgiven instead of redirected: clients drop the body of redirected posts.
-    let path = uri.path();
-    let trimmed = path.trim_end_matches('/');
-    let collapsed = collapse(trimmed);
-    if !collapsed.is_empty() && collapsed != path {
-        let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
-        if let Ok(target) = format!("{collapsed}{query}").parse::<http::Uri>() {
-            let (mut parts, body) = request.into_parts();
-            parts.uri = target;
-            parts.extensions = http::Extensions::new();
-            return tower::ServiceExt::oneshot(router_inner(app), Request::from_parts(parts, body))
-                .await
-                .unwrap_or_else(|never| match never {});
-        }
-        return not_found(&uri, &http::HeaderMap::new());
+    let path = request.uri().path();
+    let collapsed = collapse(path);
+    if collapsed.is_empty() || collapsed == path {
+        return not_found(request).await;
     }
-    not_found(&uri, request.headers())
-}
-
-/// The routes without the outer layers, for a path that was cleaned up.
-fn router_inner(app: App) -> Router {
-    router(app)
+    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    let Ok(target) = format!("{collapsed}{query}").parse() else { return not_found(request).await };
+    *request.uri_mut() = target;
+    // What the first routing left there is of the path as it was.
+    request.extensions_mut().clear();
+    tower::ServiceExt::oneshot(router(app), request).await.unwrap_or_else(|never| match never {})
 }
 
 /// Clients whose base address ends in a slash send doubled ones; some append `/v1` to a base that has it.
@@ -163,23 +142,32 @@ fn collapse(path: &str) -> String {
     clean.strip_prefix("/v1/v1/").map(|rest| format!("/v1/{rest}")).unwrap_or(clean)
 }
 
-fn not_found(uri: &http::Uri, _headers: &http::HeaderMap) -> Response {
-    let path: String = uri.path().chars().take(200).collect();
-    let fault =
-        Fault::new(Kind::NotFound, format!("no route {path}; GET / lists the routes")).with_code("not_found");
-    reply::fault(format_of(uri.path()), &fault, &call::request_id(), false)
+async fn not_found(request: Request) -> Response {
+    let message = format!("no route {}; GET / lists the routes", shown_path(&request));
+    refuse(request, &Fault::new(Kind::NotFound, message).with_code("not_found")).await
 }
 
-async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> Response {
-    let path: String = uri.path().chars().take(200).collect();
-    let fault = Fault::new(Kind::InvalidRequest, format!("{method} is not a method of {path}"))
-        .with_code("method_not_allowed");
-    reply::fault_with_status(
-        format_of(uri.path()),
-        &fault,
-        StatusCode::METHOD_NOT_ALLOWED,
-        &call::request_id(),
-    )
+async fn wrong_method(request: Request) -> Response {
+    let message = format!("{} is not a method of {}", request.method(), shown_path(&request));
+    let fault = Fault::new(Kind::InvalidRequest, message)
+        .with_code("method_not_allowed")
+        .with_status(StatusCode::METHOD_NOT_ALLOWED.as_u16());
+    refuse(request, &fault).await
+}
+
+/// The path as the client wrote it, also where the router is mounted below another path.
+fn shown_path(request: &Request) -> String {
+    let original =
+        request.extensions().get::<OriginalUri>().map_or_else(|| request.uri(), |original| &original.0);
+    original.path().chars().take(200).collect()
+}
+
+/// Says `fault` in the format of the path and takes what the client still sends.
+pub(crate) async fn refuse(request: Request, fault: &Fault) -> Response {
+    let response = reply::fault(format_of(request.uri().path()), fault, &call::request_id(), false);
+    let (head, body) = request.into_parts();
+    encoding::drain(&head.headers, body).await;
+    response
 }
 
 /// A defect of ours costs one request, not the process.
