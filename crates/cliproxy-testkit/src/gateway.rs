@@ -89,7 +89,8 @@ impl Launch {
         let said = Arc::new(Said::default());
         said.gather(child.stdout.take().expect("a pipe"));
         said.gather(child.stderr.take().expect("a pipe"));
-        let mut gateway = Gateway { process: Killer(Arc::new(Mutex::new(child))), url: String::new(), said, directory };
+        let mut gateway =
+            Gateway { process: Killer(Arc::new(Mutex::new(child))), url: String::new(), said, directory };
         let line = gateway.said.first("API server started successfully on: ");
         // The last line of every start; a test that waits for another of its kind must not find this one.
         gateway.said.first("server clients and configuration updated");

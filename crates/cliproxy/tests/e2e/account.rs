@@ -89,7 +89,8 @@ fn file(gateway: &Gateway, name: &str) -> Value {
 
 async fn ask(gateway: &Gateway, format: &str) -> (u16, String) {
     let (path, body) = support::request(format, "claude-sonnet-4-6", false);
-    support::post(gateway, &path, &body).await
+    let answer = support::ask(gateway, &path, &body).await;
+    (answer.status, answer.body)
 }
 
 #[tokio::test(flavor = "multi_thread")]

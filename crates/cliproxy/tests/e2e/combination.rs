@@ -12,7 +12,8 @@ async fn every_client_format_works_with_every_upstream_format() {
         for client in FORMATS {
             for is_stream in [false, true] {
                 let (path, body) = support::request(client, "up", is_stream);
-                let (status, answer) = support::post(&gateway, &path, &body).await;
+                let answer = support::ask(&gateway, &path, &body).await;
+                let (status, answer) = (answer.status, answer.body);
                 let what = format!("{client} over {upstream_format}, stream {is_stream}: {answer}");
                 assert_eq!(status, 200, "{what}");
                 assert_eq!(support::text_of(client, is_stream, &answer), TEXT, "{what}");
@@ -34,7 +35,8 @@ async fn j235_a_body_in_answer_to_a_stream_request_is_unfolded() {
         let gateway = support::start(&support::config(upstream_format, &upstream), &[]);
         for client in FORMATS {
             let (path, body) = support::request(client, "up", true);
-            let (status, answer) = support::post(&gateway, &path, &body).await;
+            let answer = support::ask(&gateway, &path, &body).await;
+            let (status, answer) = (answer.status, answer.body);
             assert_eq!(status, 200, "{client} over {upstream_format}: {answer}");
             assert_eq!(
                 support::text_of(client, true, &answer),

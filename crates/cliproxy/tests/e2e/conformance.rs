@@ -74,7 +74,8 @@ async fn j014_an_error_of_the_clients_format_passes_unchanged_unless_it_is_about
                 // A refused key rests.
                 let gateway = support::start(&support::config(format, &upstream), &[]);
                 let (path, body) = support::request(format, "up", is_stream);
-                let (found, answer) = support::post(&gateway, &path, &body).await;
+                let answer = support::ask(&gateway, &path, &body).await;
+                let (found, answer) = (answer.status, answer.body);
                 assert_eq!(found, shown, "{format} {status}: {answer}");
                 if status == 401 {
                     assert!(
@@ -114,7 +115,8 @@ async fn j044_the_suffix_works_percent_encoded_in_a_gemini_path() {
         ),
     ] {
         let path = format!("/v1beta/models/{model}:{method}");
-        let (status, answer) = support::post(&gateway, &path, &body).await;
+        let answer = support::ask(&gateway, &path, &body).await;
+        let (status, answer) = (answer.status, answer.body);
         assert_eq!(status, 200, "{model}: {answer}");
         let received = upstream.received().pop().unwrap();
         let sent: Value = serde_json::from_slice(&received.body).unwrap();
@@ -142,7 +144,7 @@ async fn usage_that_an_upstream_leaves_out_is_estimated_for_every_client() {
     for client in ["responses", "claude", "gemini"] {
         for is_stream in [false, true] {
             let (path, body) = support::request(client, "up", is_stream);
-            let (_, answer) = support::post(&gateway, &path, &body).await;
+            let answer = support::ask(&gateway, &path, &body).await.body;
             let counts: Vec<u64> = ["\"input_tokens\":", "\"promptTokenCount\":"]
                 .iter()
                 .flat_map(|name| answer.split(name).skip(1))

@@ -44,7 +44,7 @@ async fn a_conversation_stays_with_its_credential_and_moves_when_that_is_refused
     let gateway = support::start(&config(&upstream, "routing: {session-affinity: true}"), &[]);
     for turns in 1..4 {
         for opening in ["first", "second"] {
-            assert_eq!(support::post(&gateway, "/v1/messages", &turn(opening, turns)).await.0, 200);
+            assert_eq!(support::ask(&gateway, "/v1/messages", &turn(opening, turns)).await.status, 200);
         }
     }
     let used = |opening: &str| {
@@ -62,7 +62,7 @@ async fn a_conversation_stays_with_its_credential_and_moves_when_that_is_refused
     assert_ne!(first, second, "a new conversation takes the next turn");
     refused.lock().unwrap().clone_from(&first[0]);
     for turns in 4..6 {
-        assert_eq!(support::post(&gateway, "/v1/messages", &turn("first", turns)).await.0, 200);
+        assert_eq!(support::ask(&gateway, "/v1/messages", &turn("first", turns)).await.status, 200);
     }
     let moved = used("first");
     assert_eq!(moved.len(), 2, "it moves once and stays there: {moved:?}");
@@ -95,12 +95,12 @@ async fn a_credential_at_its_limit_lets_others_wait_for_a_place() {
     keys.dedup();
     assert_eq!(keys.len(), 3, "one request each");
     let body = turn("quick", 1);
-    let waiting = support::post(&gateway, "/v1/messages", &body);
+    let waiting = support::ask(&gateway, "/v1/messages", &body);
     let mut waiting = std::pin::pin!(waiting);
     let early = tokio::time::timeout(Duration::from_millis(300), waiting.as_mut()).await;
     assert!(early.is_err(), "nobody has a place");
     open.pop();
-    assert_eq!(waiting.await.0, 200, "a place is free when one leaves");
+    assert_eq!(waiting.await.status, 200, "a place is free when one leaves");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,5 +129,5 @@ async fn another_model_stands_in_when_configured_and_the_answer_says_so() {
     assert_eq!(answer["model"], "tired", "the client sees the name it asked for");
     // A wrong request is wrong for every model.
     let wrong = json!({"model": "tired", "messages": 5});
-    assert_eq!(support::post(&gateway, "/v1/chat/completions", &wrong).await.0, 400);
+    assert_eq!(support::ask(&gateway, "/v1/chat/completions", &wrong).await.status, 400);
 }

@@ -10,7 +10,8 @@ async fn the_demo_answers_in_every_format_without_an_account() {
     for format in FORMATS {
         for is_stream in [false, true] {
             let (path, body) = support::request(format, "demo-echo", is_stream);
-            let (status, answer) = support::post(&gateway, &path, &body).await;
+            let answer = support::ask(&gateway, &path, &body).await;
+            let (status, answer) = (answer.status, answer.body);
             assert_eq!(status, 200, "{format}: {answer}");
             assert_eq!(support::text_of(format, is_stream, &answer), "You said: hi", "{format}: {answer}");
         }
@@ -25,7 +26,8 @@ async fn fault_models_fail_in_the_clients_format() {
     for (model, status) in expected {
         for format in FORMATS {
             let (path, body) = support::request(format, model, false);
-            let (got, answer) = support::post(&gateway, &path, &body).await;
+            let answer = support::ask(&gateway, &path, &body).await;
+            let (got, answer) = (answer.status, answer.body);
             assert_eq!(got, status, "{model} {format}: {answer}");
             assert!(
                 serde_json::from_str::<serde_json::Value>(&answer).unwrap()["error"].is_object(),
@@ -50,7 +52,8 @@ async fn routes_answer_and_unknown_ones_say_so_in_their_format() {
     }
     assert_eq!(client.get(format!("{}/v1/responses", gateway.url())).send().await.unwrap().status(), 426);
     assert_eq!(client.get(format!("{}/v1/messages", gateway.url())).send().await.unwrap().status(), 405);
-    let (status, answer) = support::post(&gateway, "/v1/messages/nothing", &json!({})).await;
+    let answer = support::ask(&gateway, "/v1/messages/nothing", &json!({})).await;
+    let (status, answer) = (answer.status, answer.body);
     assert_eq!(status, 404);
     assert!(answer.contains("\"not_found_error\""), "{answer}");
 }

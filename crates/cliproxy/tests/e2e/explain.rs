@@ -41,7 +41,7 @@ async fn it_says_who_would_serve_and_why_the_others_would_not_after_a_restart_to
     let gateway = support::start(&config, &[]);
     let home = gateway.config().parent().unwrap().to_owned();
     let (path, body) = support::request("chat", "up", false);
-    assert_eq!(support::post(&gateway, &path, &body).await.0, 200);
+    assert_eq!(support::ask(&gateway, &path, &body).await.status, 200);
     gateway.end();
     let (is_served, explanation) = explain(&home, &gateway.config(), "up");
     assert!(is_served, "{explanation}");

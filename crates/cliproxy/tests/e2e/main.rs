@@ -1,16 +1,32 @@
 //! The real binary on loopback against scripted upstreams.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests"
+)]
 
 mod account;
+mod body;
 mod browser;
+mod check;
 mod combination;
 mod conformance;
 mod conversation;
+mod cooldown;
 mod crash;
 mod demo;
 mod explain;
+mod failover;
 mod fault;
+mod leave;
+mod limit;
+mod listing;
 mod login;
+mod reload;
+mod route;
 mod renewal;
 mod support;
 

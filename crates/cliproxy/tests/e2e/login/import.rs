@@ -73,12 +73,12 @@ async fn a_borrowed_token_is_used_as_it_changes_and_never_renewed() {
     );
     let gateway = cliproxy_testkit::Gateway::start(binary(), &config, &[]);
     let (path, body) = support::request("claude", "claude-haiku-4-5-20251001", false);
-    assert_eq!(support::post(&gateway, &path, &body).await.0, 200);
+    assert_eq!(support::ask(&gateway, &path, &body).await.status, 200);
     let last = || upstream.received().last().unwrap().headers["authorization"].to_str().unwrap().to_owned();
     assert_eq!(last(), "Bearer access-1");
     home.write(".claude/.credentials.json", &claude_code("access-2"));
     for _ in 0..400 {
-        support::post(&gateway, &path, &body).await;
+        support::ask(&gateway, &path, &body).await;
         if last() == "Bearer access-2" {
             break;
         }

@@ -1,36 +1,15 @@
-//! What the modules share: the binary, a client, hand-made bodies of the four formats.
-
-use std::path::Path;
+//! Hand-made exchanges of the four formats: what is asked, what a scripted upstream answers, what a client reads.
 
 use bytes::Bytes;
-use cliproxy_testkit::{Gateway, Received, Script, Upstream};
+use cliproxy_testkit::{Received, Script};
 use serde_json::{Value, json};
 
+/// The formats, by the names of these tests.
 pub(crate) const FORMATS: [&str; 4] = ["chat", "responses", "claude", "gemini"];
+/// What upstreams say.
 pub(crate) const TEXT: &str = "Grüße 🌤";
 
-pub(crate) fn start(config: &str, arguments: &[&str]) -> Gateway {
-    Gateway::start(Path::new(env!("CARGO_BIN_EXE_cli-proxy-api")), config, arguments)
-}
-
-/// A configuration that offers the model `up` at `upstream`, which speaks `format`.
-pub(crate) fn config(format: &str, upstream: &Upstream) -> String {
-    let url = upstream.url();
-    let models = "models: [{name: up, alias: up}]";
-    match format {
-        "chat" => format!(
-            "openai-compatibility:\n  - name: scripted\n    base-url: {url}/v1\n    api-key-entries: [{{api-key: upstream-key-0001}}]\n    {models}\n"
-        ),
-        "responses" => {
-            format!("codex-api-key:\n  - api-key: upstream-key-0001\n    base-url: {url}/v1\n    {models}\n")
-        }
-        "claude" => {
-            format!("claude-api-key:\n  - api-key: upstream-key-0001\n    base-url: {url}\n    {models}\n")
-        }
-        _ => format!("gemini-api-key:\n  - api-key: upstream-key-0001\n    base-url: {url}\n    {models}\n"),
-    }
-}
-
+/// A small request: where it goes and its body.
 pub(crate) fn request(format: &str, model: &str, is_stream: bool) -> (String, Value) {
     match format {
         "chat" => (
@@ -50,17 +29,6 @@ pub(crate) fn request(format: &str, model: &str, is_stream: bool) -> (String, Va
             )
         }
     }
-}
-
-pub(crate) async fn post(gateway: &Gateway, path: &str, body: &Value) -> (u16, String) {
-    let answer = reqwest::Client::new()
-        .post(format!("{}{path}", gateway.url()))
-        .header("content-type", "application/json")
-        .body(body.to_string())
-        .send()
-        .await
-        .unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
 /// Whether a request to a scripted upstream asks for a stream.

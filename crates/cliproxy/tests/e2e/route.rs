@@ -1,0 +1,310 @@
+//! Every route of the clients: that it is there, what it answers, and what a wrong one says.
+
+use cliproxy_testkit::{Script, Upstream};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{self, Answer, FORMATS, TEXT};
+
+async fn call(gateway: &cliproxy_testkit::Gateway, method: Method, path: &str) -> Answer {
+    support::send(support::client().request(method, format!("{}{path}", gateway.url()))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_completions_are_served_by_every_upstream() {
+    for format in FORMATS {
+        let upstream = Upstream::start(support::answering(format)).await;
+        let gateway = support::start(&support::config(format, &upstream), &[]);
+        let whole =
+            support::ask(&gateway, "/v1/completions", &json!({"model": "up", "prompt": "Say it"})).await;
+        let body = whole.json();
+        assert_eq!((whole.status, &body["object"]), (200, &json!("text_completion")), "{format}: {body}");
+        assert_eq!(body["choices"][0]["text"], TEXT, "{format}");
+        assert_eq!(body["choices"][0]["finish_reason"], "stop", "{format}");
+        let usage = &body["usage"];
+        assert_eq!(
+            (&usage["prompt_tokens"], &usage["completion_tokens"]),
+            (&json!(10), &json!(5)),
+            "{format}"
+        );
+
+        let request = json!({"model": "up", "prompt": ["Say it"], "stream": true, "max_tokens": 9});
+        let stream = support::ask(&gateway, "/v1/completions", &request).await;
+        assert_eq!(stream.status, 200, "{format}: {}", stream.body);
+        assert!(stream.body.ends_with("data: [DONE]\n\n"), "{format}: {}", stream.body);
+        let chunks: Vec<Value> = stream
+            .body
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .filter(|data| *data != "[DONE]")
+            .map(|data| serde_json::from_str(data).unwrap())
+            .collect();
+        assert!(chunks.iter().all(|chunk| chunk["object"] == "text_completion"), "{chunks:?}");
+        let text: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["text"].as_str()).collect();
+        assert_eq!(text, TEXT, "{format}: {chunks:?}");
+        let received = upstream.received();
+        assert!(received.iter().all(|request| String::from_utf8_lossy(&request.body).contains("Say it")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gemini_calls_are_served_under_both_versions() {
+    let upstream = Upstream::start(support::answering("chat")).await;
+    let gateway = support::start(&support::config("chat", &upstream), &[]);
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+    for version in ["v1", "v1beta"] {
+        for model in ["up", "models/up", "up%28high%29"] {
+            let path = format!("/{version}/models/{model}:generateContent");
+            let answer = support::ask(&gateway, &path, &body).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            assert_eq!(support::text_of("gemini", false, &answer.body), TEXT, "{path}");
+            for query in ["?alt=sse", "?key=x&alt=sse", "?$alt=sse", "?%24alt=sse"] {
+                let path = format!("/{version}/models/{model}:streamGenerateContent{query}");
+                let answer = support::ask(&gateway, &path, &body).await;
+                assert_eq!(answer.header("content-type"), "text/event-stream; charset=utf-8", "{path}");
+                assert_eq!(support::text_of("gemini", true, &answer.body), TEXT, "{path}: {}", answer.body);
+            }
+            let path = format!("/{version}/models/{model}:streamGenerateContent");
+            let answer = support::ask(&gateway, &path, &body).await;
+            assert_eq!(answer.header("content-type"), "application/json; charset=UTF-8", "{path}");
+            let chunks = answer.json();
+            let parts = chunks.as_array().unwrap().iter();
+            let text: String = parts
+                .filter_map(|chunk| chunk["candidates"][0]["content"]["parts"][0]["text"].as_str())
+                .collect();
+            assert_eq!(text, TEXT, "{path}");
+            let path = format!("/{version}/models/{model}:countTokens");
+            let answer = support::ask(&gateway, &path, &body).await;
+            assert!(answer.json()["totalTokens"].as_u64().unwrap() > 0, "{path}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_counted_by_upstreams_that_can_and_estimated_for_the_others() {
+    let routes = [
+        (
+            "claude",
+            "/v1/messages/count_tokens?beta=true",
+            json!({"model": "up", "messages": [{"role": "user", "content": "hi"}]}),
+        ),
+        ("gemini", "/v1beta/models/up:countTokens", json!({"contents": [{"parts": [{"text": "hi"}]}]})),
+        ("responses", "/v1/responses/input_tokens", json!({"model": "up", "input": "hi"})),
+    ];
+    for upstream_format in FORMATS {
+        let upstream = Upstream::start(move |received| {
+            let count = match upstream_format {
+                "claude" => json!({"input_tokens": 77}),
+                "gemini" => json!({"totalTokens": 77}),
+                _ => json!({"object": "response.input_tokens", "input_tokens": 77}),
+            };
+            assert!(received.path.contains("oken"), "{}", received.path);
+            Script::json(200, count.to_string())
+        })
+        .await;
+        let gateway = support::start(&support::config(upstream_format, &upstream), &[]);
+        for (client, path, body) in &routes {
+            let answer = support::ask(&gateway, path, body).await;
+            let counted = answer.json();
+            let tokens = &counted[if *client == "gemini" { "totalTokens" } else { "input_tokens" }];
+            let what = format!("{client} over {upstream_format}: {counted}");
+            assert_eq!(answer.status, 200, "{what}");
+            if upstream_format == "chat" {
+                assert_eq!(answer.header("x-gateway-estimated"), "true", "{what}");
+                assert!((1..77).contains(&tokens.as_u64().unwrap()), "{what}");
+            } else {
+                assert_eq!((tokens, answer.header("x-gateway-estimated")), (&json!(77), ""), "{what}");
+            }
+        }
+        assert_eq!(upstream.received().len(), if upstream_format == "chat" { 0 } else { 3 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counting_never_fails_for_reasons_of_the_upstream() {
+    for status in [404, 405, 429, 500, 503] {
+        let upstream = Upstream::start(move |_| Script::json(status, "{}")).await;
+        let gateway = support::start(&support::config("claude", &upstream), &[]);
+        let body = json!({"model": "up", "messages": [{"role": "user", "content": "hi"}]});
+        let answer = support::ask(&gateway, "/v1/messages/count_tokens", &body).await;
+        assert_eq!((answer.status, answer.header("x-gateway-estimated")), (200, "true"), "{status}");
+    }
+    let refusal = json!({"type": "error", "error": {"type": "invalid_request_error", "message": "too odd"}});
+    let upstream = Upstream::start(move |_| Script::json(400, refusal.to_string())).await;
+    let gateway = support::start(&support::config("claude", &upstream), &[]);
+    let body = json!({"model": "up", "messages": [{"role": "user", "content": "hi"}]});
+    let answer = support::ask(&gateway, "/v1/messages/count_tokens", &body).await;
+    assert_eq!((answer.status, &answer.json()["error"]["message"]), (400, &json!("too odd")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_reaches_upstreams_that_have_it() {
+    let compacted = json!({"id": "resp_1", "object": "response.compaction", "output": []});
+    let answer = compacted.clone();
+    let upstream = Upstream::start(move |_| Script::json(200, answer.to_string())).await;
+    let gateway = support::start(&support::config("responses", &upstream), &[]);
+    let chat = support::start(&support::config("chat", &upstream), &[]);
+    let body = json!({"model": "up", "input": [{"role": "user", "content": "hi"}], "stream": false});
+    for gateway in [&gateway, &chat] {
+        let answer = support::ask(gateway, "/v1/responses/compact", &body).await;
+        assert_eq!((answer.status, answer.json()), (200, compacted.clone()));
+        let received = upstream.received().pop().unwrap();
+        assert_eq!(received.path, "/v1/responses/compact");
+        assert_eq!(received.json(), json!({"model": "up", "input": [{"role": "user", "content": "hi"}]}));
+    }
+
+    let streamed = json!({"model": "up", "input": "hi", "stream": true});
+    let answer = support::ask(&gateway, "/v1/responses/compact", &streamed).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(answer.error("responses").2.contains("stream"), "{}", answer.body);
+
+    let other = support::start(&support::config("gemini", &upstream), &[]);
+    let answer = support::ask(&other, "/v1/responses/compact", &body).await;
+    assert_eq!(answer.status, 501, "{}", answer.body);
+    assert!(answer.error("responses").2.contains("compact"), "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_websocket_of_responses_is_declined_so_that_clients_post_at_once() {
+    let gateway = support::start("", &["--demo"]);
+    let plain = support::get(&gateway, "/v1/responses").await;
+    let upgrade = support::client()
+        .get(format!("{}/v1/responses", gateway.url()))
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("openai-beta", "responses_websockets=2026-02-06");
+    for answer in [plain, support::send(upgrade).await] {
+        assert_eq!(answer.status, 426, "{}", answer.body);
+        assert!(answer.error("responses").2.contains("POST"), "{}", answer.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signs_of_life_need_no_key_and_tell_the_truth() {
+    let gateway = support::start("api-keys: [client-key-0123456789]\n", &[]);
+    let root = support::get(&gateway, "/").await.json();
+    assert_eq!(root["message"], "CLI Proxy API Server");
+    assert_eq!(
+        root["endpoints"],
+        json!(["POST /v1/chat/completions", "POST /v1/completions", "GET /v1/models"])
+    );
+    assert_eq!(root["authentication"]["required"], true);
+
+    let health = support::get(&gateway, "/health").await.json();
+    assert_eq!(health["status"], "ok");
+    let time = health["timestamp"].as_str().unwrap();
+    assert!(time.len() == 24 && time.ends_with('Z') && time.as_bytes()[19] == b'.', "{time}");
+
+    assert_eq!(support::get(&gateway, "/healthz").await.json(), json!({"status": "ok"}));
+    let head = call(&gateway, Method::HEAD, "/healthz").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+
+    let ready = support::get(&gateway, "/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("no model is configured"), "{}", ready.body);
+    let demo = support::start("", &["--demo"]);
+    let ready = support::get(&demo, "/readyz").await;
+    assert_eq!((ready.status, ready.json()), (200, json!({"status": "ok", "problems": []})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_routes_say_so_in_the_format_of_their_path() {
+    let gateway = support::start("", &["--demo"]);
+    for (format, path) in [
+        ("chat", "/v1/nothing"),
+        ("chat", "/nothing"),
+        ("chat", "/v1/chat"),
+        ("responses", "/v1/responses/resp_1/nothing"),
+        ("claude", "/v1/messages/nothing"),
+        ("claude", "/v1/messages/batches"),
+        ("gemini", "/v1beta/nothing"),
+        ("gemini", "/v1beta/models/demo-echo:predict"),
+        ("gemini", "/v1/models/demo-echo:embedContent"),
+    ] {
+        // What stands behind `/v1/models/` is a model's name for a get, colon or not.
+        let methods: &[Method] =
+            if path.starts_with("/v1/models/") { &[Method::POST] } else { &[Method::POST, Method::GET] };
+        for method in methods {
+            let answer = call(&gateway, method.clone(), path).await;
+            assert_eq!(answer.status, 404, "{method} {path}: {}", answer.body);
+            let word = match format {
+                "claude" => "not_found_error",
+                "gemini" => "NOT_FOUND",
+                _ => "invalid_request_error",
+            };
+            assert_eq!(answer.error(format).0, word, "{method} {path}");
+            assert_eq!(answer.header("content-type"), "application/json");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_methods_are_named_with_those_that_are_right() {
+    let gateway = support::start("", &["--demo"]);
+    for (format, method, path, allowed) in [
+        ("chat", Method::GET, "/v1/chat/completions", "POST"),
+        ("chat", Method::PUT, "/v1/completions", "POST"),
+        ("chat", Method::POST, "/v1/models", "GET,HEAD"),
+        ("responses", Method::DELETE, "/v1/responses", "GET,HEAD,POST"),
+        ("claude", Method::GET, "/v1/messages", "POST"),
+        ("claude", Method::GET, "/v1/messages/count_tokens", "POST"),
+        ("gemini", Method::POST, "/v1beta/models", "GET,HEAD"),
+        ("gemini", Method::DELETE, "/v1beta/models/demo-echo:generateContent", "GET,HEAD,POST"),
+        ("chat", Method::POST, "/health", "GET,HEAD"),
+    ] {
+        let answer = call(&gateway, method.clone(), path).await;
+        assert_eq!(answer.status, 405, "{method} {path}: {}", answer.body);
+        assert!(!answer.error(format).2.is_empty());
+        let mut given: Vec<&str> =
+            answer.header("allow").split([',', ' ']).filter(|m| !m.is_empty()).collect();
+        given.sort_unstable();
+        assert_eq!(given.join(","), allowed, "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spelling_of_paths_is_forgiven_without_a_redirect() {
+    let upstream = Upstream::start(support::answering("chat")).await;
+    let gateway = support::start(&support::config("chat", &upstream), &[]);
+    for (format, path) in [
+        ("chat", "/v1/chat/completions/"),
+        ("chat", "//v1/chat/completions"),
+        ("chat", "/v1/v1/chat/completions"),
+        ("chat", "/chat/completions"),
+        ("claude", "/v1/messages/"),
+        ("claude", "/v1//messages?beta=true"),
+        ("responses", "/v1/responses/"),
+        ("gemini", "//v1beta/models/up:generateContent"),
+    ] {
+        let (_, body) = support::request(format, "up", false);
+        let answer = support::ask(&gateway, path, &body).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        assert_eq!(support::text_of(format, false, &answer.body), TEXT, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_carry_a_request_id_in_the_header_of_their_format() {
+    let gateway = support::start("", &["--demo"]);
+    for format in FORMATS {
+        for (model, is_stream) in [("demo-echo", false), ("demo-echo", true), ("demo-500", false)] {
+            let answer = support::ask_model(&gateway, format, model, is_stream).await;
+            let name = if format == "claude" { "request-id" } else { "x-request-id" };
+            assert!(answer.header(name).starts_with("req_"), "{format} {model}: {:?}", answer.headers);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_responses_body_on_the_chat_route_is_answered_as_chat() {
+    for format in FORMATS {
+        let upstream = Upstream::start(support::answering(format)).await;
+        let gateway = support::start(&support::config(format, &upstream), &[]);
+        let body = json!({"model": "up", "instructions": "be brief", "input": "hi"});
+        let answer = support::ask(&gateway, "/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, 200, "{format}: {}", answer.body);
+        assert_eq!(support::text_of("chat", false, &answer.body), TEXT, "{format}");
+    }
+}
