@@ -1,7 +1,7 @@
 //! `import`: use the logins of other programs on this machine, and undo that.
 #![expect(clippy::print_stdout, reason = "the result of the command")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &ImportArguments, source: &Source) -> anyhow::Resul
 
 async fn import(
     store: &FileStore,
-    folder: &PathBuf,
+    folder: &Path,
     plan: Planned,
     mode: Mode,
     is_applied: bool,
@@ -130,10 +130,10 @@ async fn undo(store: &FileStore, folder: &Path) -> anyhow::Result<ExitCode> {
         match one {
             Undone::Removed(id) => println!("{id} is removed; its program has its login as ever."),
             Undone::GivenBack(id) => {
-                println!("{id} is removed; its renewed tokens are back with its program.")
+                println!("{id} is removed; its renewed tokens are back with its program.");
             }
             Undone::SetAside(path) => {
-                println!("Its program has another login now, so the file is kept as {path}.")
+                println!("Its program has another login now, so the file is kept as {path}.");
             }
             Undone::Left(id, why) => println!("{id} is left as it is: {why}."),
         }

@@ -26,8 +26,8 @@ mod limit;
 mod listing;
 mod login;
 mod reload;
-mod route;
 mod renewal;
+mod route;
 mod support;
 
 #[test]

@@ -58,7 +58,8 @@ impl Scene {
 
 async fn ask(gateway: &Gateway) -> (u16, String) {
     let (path, body) = support::request("claude", "claude-haiku-4-5-20251001", false);
-    support::post(gateway, &path, &body).await
+    let answer = support::ask(gateway, &path, &body).await;
+    (answer.status, answer.body)
 }
 
 /// Replaces a file as editors do.
