@@ -62,7 +62,16 @@ pub fn write_claude(usage: &Usage, object: &mut Object<'_>) {
             tools.u64("web_fetch_requests", fetches.unwrap_or(0));
         });
     }
-    object.opt_str("service_tier", usage.tier.as_deref());
+    object.opt_str("service_tier", usage.tier.as_deref().and_then(claude_tier));
+}
+
+/// A tier in this format's words; clients know no others.
+fn claude_tier(reported: &str) -> Option<&str> {
+    match reported {
+        "default" => Some("standard"),
+        "standard" | "priority" | "batch" => Some(reported),
+        _ => None,
+    }
 }
 
 /// Writes the members of a Gemini `usageMetadata` object; thoughts leave the candidates.
@@ -82,6 +91,19 @@ pub fn write_gemini(usage: &Usage, object: &mut Object<'_>) {
 mod tests {
     use crate::json::{Raw, Reader};
     use crate::usage::{read_claude, write_chat, write_claude, write_gemini, write_responses};
+
+    #[test]
+    fn a_tier_is_told_in_the_words_of_the_format() {
+        let told = |tier: &str| {
+            let usage = crate::model::Usage { tier: Some(tier.into()), ..crate::model::Usage::default() };
+            let body = Raw::object(|object| write_claude(&usage, object));
+            let body: serde_json::Value = serde_json::from_str(body.as_str()).unwrap();
+            body.get("service_tier").and_then(|tier| tier.as_str().map(str::to_owned))
+        };
+        assert_eq!(told("default").as_deref(), Some("standard"));
+        assert_eq!(told("batch").as_deref(), Some("batch"));
+        assert_eq!(told("flex"), None);
+    }
 
     #[test]
     fn one_usage_in_four_arithmetics() {

@@ -8,7 +8,7 @@ use crate::format::Format;
 use crate::json::{self, Array, Object, Raw};
 use crate::model::{
     Arguments, Block, Content, Native, Opaque, OpaqueKind, Reasoning, Response, Status, Stop, StopReason,
-    Text, ToolCall, Usage,
+    Str, Text, ToolCall, Usage,
 };
 use crate::normalize::arguments;
 
@@ -47,7 +47,7 @@ pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> 
         let is_own = response.origin == Format::Claude;
         let ext = candidate.filter(|_| is_own).map_or(&no_ext, |candidate| &candidate.ext);
         stop::write(object, stop, ext);
-        write_usage(object, response.usage.as_ref(), context);
+        write_usage(object, response.usage.as_ref(), response.service_tier.as_ref(), context);
         if is_own {
             response.ext.write(object);
         }
@@ -67,16 +67,18 @@ pub(in crate::claude) fn message_id<'a>(upstream: Option<&'a str>, context: &Cli
     }
 }
 
-/// Writes `usage`; what the upstream does not say of the input is estimated.
+/// Writes `usage`, which in this format tells the `tier` too; what the upstream does not say of the input is estimated.
 pub(in crate::claude) fn write_usage(
     object: &mut Object<'_>,
     usage: Option<&Usage>,
+    tier: Option<&Str>,
     context: &ClientContext,
 ) {
     let mut usage = usage.cloned().unwrap_or_default();
     if usage.input.is_none() {
         usage.input = context.input.as_ref().map(Input::tokens);
     }
+    usage.tier = usage.tier.or_else(|| tier.cloned());
     object.object("usage", |object| crate::usage::write_claude(&usage, object));
 }
 

@@ -135,7 +135,7 @@ impl Encoder {
                 object.array("content", |_| ());
                 object.null("stop_reason");
                 object.null("stop_sequence");
-                write_usage(object, self.usage.as_ref(), &self.context);
+                write_usage(object, self.usage.as_ref(), response.service_tier.as_ref(), &self.context);
             });
         });
         ping(out);
@@ -388,7 +388,7 @@ impl Encoder {
                 stop::write(object, &stop, if self.is_own { &self.meta.ext } else { &no_ext });
                 object.opt_raw("container", own.get("container"));
             });
-            write_usage(object, self.usage.as_ref(), &self.context);
+            write_usage(object, self.usage.as_ref(), None, &self.context);
             object.opt_raw("context_management", own.get("context_management"));
             object.opt_raw("grounding_metadata", self.meta.grounding.as_ref());
             object.opt_raw("url_context_metadata", self.meta.url_context.as_ref());
