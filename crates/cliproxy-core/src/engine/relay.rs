@@ -73,6 +73,8 @@ pub(super) fn request(
     };
     let changes = Changes {
         model: echoes(job, offer).then(|| job.requested.as_ref().to_owned()),
+        // Some look-alikes of Gemini know one kind of stream alone.
+        is_sse: (format == Format::Gemini).then_some(job.call.is_sse),
         ..Changes::default()
     };
     let lane = if body.is_some() || changes.model.is_some() { "patch" } else { "passthrough" };
