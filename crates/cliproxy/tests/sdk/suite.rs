@@ -1,4 +1,4 @@
-//! Runs one suite of a language's test runner against a gateway of its own.
+//! Runs a file of a language's test runner against a gateway of its own.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,55 +6,76 @@ use std::process::Command;
 use cliproxy_testkit::provider::Fleet;
 use cliproxy_testkit::{Gateway, sdk};
 
-const KEY: &str = "key-of-the-sdk-tests";
+/// The key that the gateway wants of clients.
+pub(crate) const KEY: &str = "key-of-the-sdk-tests";
 
-/// Gateway and providers, as long as the suite runs.
-pub(crate) struct Suite {
-    fleet: Fleet,
-    gateway: Gateway,
+/// A test runner, ready to start. Its environment holds nothing of this machine's accounts and proxies.
+pub(crate) struct Runner {
+    command: Command,
     home: tempfile::TempDir,
 }
 
-impl Suite {
-    async fn start() -> Self {
-        let fleet = Fleet::start().await;
-        let gateway = Gateway::start(Path::new(env!("CARGO_BIN_EXE_cli-proxy-api")), &fleet.config(KEY), &[]);
-        Self { fleet, gateway, home: tempfile::tempdir().expect("a directory") }
+impl Runner {
+    fn new(program: &Path, folder: &str) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let mut command = Command::new(program);
+        command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(folder));
+        command.env_clear().env("HOME", home.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+        let kept = ["PATH", "SYSTEMROOT"].into_iter();
+        command.envs(kept.filter_map(|name| Some((name, std::env::var_os(name)?))));
+        Self { command, home }
     }
 
-    /// Runs a file of the Python suite.
-    pub(crate) async fn python(file: &str) {
-        let Some(python) = sdk::python() else { return };
-        let suite = Self::start().await;
-        let mut command = Command::new(python);
-        command.args(["-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", file]);
-        command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk/python"));
-        suite.run(command, &[]);
+    /// pytest with a file of `python/`.
+    pub(crate) fn python(python: &Path, file: &str) -> Self {
+        let mut runner = Self::new(python, "python");
+        runner.command.args(["-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", file]);
+        runner
     }
 
-    /// Runs a file of the JavaScript suite.
-    pub(crate) async fn javascript(file: &str) {
-        let Some(node) = sdk::node() else { return };
-        let suite = Self::start().await;
-        let mut command = Command::new(node.program);
-        command.args(["--test", "--test-reporter=spec", file]);
-        command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk/javascript"));
-        suite.run(command, &[("SDK_ROOT", &node.root)]);
+    /// Node's runner with a file of `javascript/`.
+    pub(crate) fn javascript(node: &sdk::Node, file: &str) -> Self {
+        let mut runner = Self::new(&node.program, "javascript");
+        runner.command.args(["--test", "--test-reporter=spec", file]).env("SDK_ROOT", &node.root);
+        runner
     }
 
-    /// Runs it in an environment that holds nothing of this machine's accounts and proxies.
-    fn run(&self, mut command: Command, variables: &[(&str, &Path)]) {
-        command.env_clear();
-        for name in ["PATH", "SYSTEMROOT"] {
-            command.envs(std::env::var_os(name).map(|value| (name, value)));
-        }
-        command.env("HOME", self.home.path()).env("PYTHONDONTWRITEBYTECODE", "1");
-        command.env("GATEWAY", self.gateway.url()).env("GATEWAY_KEY", KEY).env("WINDOW", self.fleet.window());
-        command.envs(variables.iter().copied());
-        let output = command.output().expect("the runner starts");
+    /// Tells the suite something.
+    pub(crate) fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Runs it to its end, which must be good.
+    pub(crate) fn run(mut self, gateway: &Gateway) {
+        self.variable("GATEWAY", gateway.url()).variable("GATEWAY_KEY", KEY);
+        let output = self.command.output().expect("the runner starts");
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         assert!(output.status.success(), "{said}");
         println!("{said}");
+        drop(self.home);
+    }
+}
+
+/// Runs it with a simulated provider of each format.
+async fn with_fleet(mut runner: Runner) {
+    let fleet = Fleet::start().await;
+    let gateway = Gateway::start(Path::new(env!("CARGO_BIN_EXE_cli-proxy-api")), &fleet.config(KEY), &[]);
+    runner.variable("WINDOW", fleet.window());
+    runner.run(&gateway);
+}
+
+/// Runs a file of the Python suite.
+pub(crate) async fn python(file: &str) {
+    if let Some(python) = sdk::python() {
+        with_fleet(Runner::python(&python, file)).await;
+    }
+}
+
+/// Runs a file of the JavaScript suite.
+pub(crate) async fn javascript(file: &str) {
+    if let Some(node) = sdk::node() {
+        with_fleet(Runner::javascript(&node, file)).await;
     }
 }

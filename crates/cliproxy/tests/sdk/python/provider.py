@@ -10,7 +10,7 @@ import pydantic
 
 GATEWAY = os.environ["GATEWAY"]
 KEY = os.environ["GATEWAY_KEY"]
-WINDOW = os.environ["WINDOW"]
+WINDOW = os.environ.get("WINDOW")
 FORMATS = ["chat", "responses", "claude", "gemini"]
 
 INPUT, CACHED, OUTPUT, THOUGHT, COUNT = 52, 20, 41, 12, 17
