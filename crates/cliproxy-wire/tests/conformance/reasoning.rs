@@ -475,6 +475,43 @@ fn j245_the_suffix_wins_over_the_body() {
 }
 
 #[test]
+fn j094_and_j245_a_number_wins_over_a_level_and_off_over_both() {
+    let sent = |wishes: Value| {
+        let mut body = wishes;
+        body["model"] = json!("m");
+        body["messages"] = json!([{"role": "user", "content": "a"}]);
+        let body =
+            crate::support::Upstream::new(Profile::gemini(), "gemini-2.5-flash").encode(Format::Chat, &body);
+        body["generationConfig"]["thinkingConfig"].clone()
+    };
+    let off = json!({"thinkingBudget": 0, "includeThoughts": false});
+    let is_off = |config: &Value| config["thinkingBudget"] == 0 && config["includeThoughts"] != true;
+    for wishes in [
+        json!({"thinking_budget": 16384, "reasoning_effort": "medium"}),
+        json!({"reasoning_effort": "high", "thinking_budget": 16384}),
+        json!({"extra_body": {"thinking_budget": 16384}, "reasoning_effort": "low"}),
+        json!({"thinking": {"type": "enabled", "budget_tokens": 16384}, "reasoning_effort": "low"}),
+        json!({"reasoning": {"max_tokens": 16384, "effort": "low"}}),
+    ] {
+        assert_eq!(
+            sent(wishes.clone()),
+            json!({"thinkingBudget": 16384, "includeThoughts": true}),
+            "{wishes}"
+        );
+    }
+    for wishes in [
+        json!({"thinking_budget": 16384, "reasoning_effort": "none"}),
+        json!({"thinking_budget": 0, "reasoning_effort": "high"}),
+        json!({"thinking": {"type": "disabled"}, "thinking_budget": 16384}),
+        json!({"reasoning": {"enabled": false, "max_tokens": 16384}}),
+        json!({"enable_thinking": false, "thinking_budget": 16384}),
+    ] {
+        let config = sent(wishes.clone());
+        assert!(is_off(&config), "{wishes}: {config}, not {off}");
+    }
+}
+
+#[test]
 fn j246_unknown_models_are_not_clamped() {
     for (profile, mode, expected) in [
         (Profile::claude(), Budget(900_000), claude(900_000, None)),
