@@ -3,6 +3,7 @@
 use crate::codec::{ClientContext, Encoded, StreamDecoder, StreamEncoder, Target, UpstreamContext};
 use crate::fault::Fault;
 use crate::model::{Request, Response};
+use crate::profile::ToolIdRule;
 use crate::{Error, chat, claude, gemini, normalize, responses};
 
 /// One of the four wire formats. The Code Assist envelope is Gemini with a wrapper, not a format of its own.
@@ -29,6 +30,17 @@ impl Format {
             Self::Responses => "responses",
             Self::Claude => "claude",
             Self::Gemini => "gemini",
+        }
+    }
+
+    /// What an id of a tool call must satisfy in this format, whoever made it: what a client of it is told must be legal
+    /// when it sends it to a service of the same format.
+    pub fn tool_id(self) -> ToolIdRule {
+        match self {
+            Self::Chat => ToolIdRule::Any { max: 40 },
+            Self::Responses => ToolIdRule::Any { max: 64 },
+            Self::Claude => ToolIdRule::Word { max: 256 },
+            Self::Gemini => ToolIdRule::Any { max: 256 },
         }
     }
 

@@ -254,7 +254,7 @@ impl Profile {
     /// OpenAI's own Chat service.
     pub fn openai_chat() -> Self {
         Self {
-            tool_id: ToolIdRule::Any { max: 40 },
+            tool_id: Format::Chat.tool_id(),
             has_candidates: true,
             has_logprobs: true,
             has_custom_tools: true,
@@ -303,7 +303,7 @@ impl Profile {
     /// Anthropic's own service and look-alikes.
     pub fn claude() -> Self {
         Self {
-            tool_id: ToolIdRule::Word { max: 256 },
+            tool_id: Format::Claude.tool_id(),
             tool_name: ToolNameRule::Word { max: 128 },
             reasoning_request: ReasoningRequest::Claude,
             has_media_in_tool_results: true,
@@ -317,7 +317,7 @@ impl Profile {
     /// The Gemini API with a key.
     pub fn gemini() -> Self {
         Self {
-            tool_id: ToolIdRule::Any { max: 256 },
+            tool_id: Format::Gemini.tool_id(),
             tool_name: ToolNameRule::Gemini { max: 64 },
             reasoning_request: ReasoningRequest::Gemini,
             has_candidates: true,

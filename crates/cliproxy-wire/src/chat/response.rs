@@ -13,6 +13,7 @@ use crate::model::{
     Anchor, Annotation, Arguments, Audio, Block, CallKind, Candidate, Content, Event, Media, Opaque,
     Reasoning, Response, Stop, StopReason, Text, ToolCall,
 };
+use crate::normalize::id;
 use crate::usage::write_chat;
 
 use super::stream::decoder::Decoder;
@@ -300,7 +301,7 @@ impl<'a> Message<'a> {
 }
 
 fn write_call(object: &mut Object<'_>, call: &ToolCall) {
-    object.str("id", &call.call_id);
+    object.str("id", &id::fit(&call.call_id, Format::Chat.tool_id()));
     if let (CallKind::Custom, Arguments::Text(input)) = (call.kind, &call.arguments) {
         object.str("type", "custom");
         object.object("custom", |custom| {

@@ -129,7 +129,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What the memory knows of a thinking text whose signature got lost.
+    /// What the memory knows of a thinking text whose state got lost.
     fn recall_by_text(&self, reasoning: &mut Reasoning) {
         let Some(memory) = self.target.memory else { return };
         let text = reasoning.text();
@@ -140,30 +140,47 @@ impl Judge<'_> {
         }
     }
 
-    /// What the memory knows of the turn's first call, if the client brought no reasoning for it.
+    /// What the memory knows of the turn's calls, where the client brought nothing of it.
     fn recall_by_call(&self, turn: &mut Turn) {
         let Some(memory) = self.target.memory else { return };
-        let Some(first) = first_call(turn) else { return };
-        if first.opaque.is_some() || turn.blocks.iter().any(|block| self.is_useful(block)) {
-            return;
-        }
-        let Some(Remembered { opaque, text }) = memory.by_call(&first.call_id) else { return };
-        let mut states: Vec<Opaque> = opaque.into_iter().filter(|state| self.accepts(state)).collect();
-        if self.signs_parts() {
-            let signs_call = |state: &Opaque| matches!(state.anchor, Anchor::This | Anchor::ToolCall(0));
-            if let (Some(call), Some(at)) = (first_call_mut(turn), states.iter().position(signs_call)) {
-                call.opaque = Some(states.swap_remove(at));
+        let mut at = 0;
+        // Where thoughts of the next call would stand: the first ones lead the turn.
+        let mut start = 0;
+        while let Some(block) = turn.blocks.get(at) {
+            let Content::ToolCall(call) = &block.content else {
+                at += 1;
+                continue;
+            };
+            let has_thoughts = turn.blocks.iter().take(at).skip(start).any(|block| self.is_useful(block));
+            let is_signed = call.opaque.is_some();
+            if !has_thoughts
+                && !is_signed
+                && let Some(Remembered { thoughts, signature }) = memory.by_call(&call.call_id)
+            {
+                if let Some(Content::ToolCall(call)) = turn.blocks.get_mut(at).map(|block| &mut block.content)
+                {
+                    call.opaque = signature.filter(|state| self.accepts(state));
+                }
+                let place = if start == 0 { 0 } else { at };
+                let known: Vec<Block> =
+                    thoughts.into_iter().filter_map(|thought| self.recalled(thought)).collect();
+                at += known.len();
+                turn.blocks.splice(place..place, known);
             }
-            return;
+            at += 1;
+            start = at;
         }
-        let wants_text = self.target.profile.format == Format::Chat && !text.is_empty();
-        if states.is_empty() && !wants_text {
-            return;
+    }
+
+    /// A thought from the memory with what the upstream accepts of it; `None` when that is nothing.
+    fn recalled(&self, mut thought: Reasoning) -> Option<Block> {
+        // A signature of a thought is of no use without the part that came with it.
+        if self.signs_parts() {
+            return None;
         }
-        let is_redacted = states.iter().any(|state| state.kind == OpaqueKind::ClaudeRedacted);
-        let summary = if text.is_empty() { Vec::new() } else { vec![text] };
-        let recalled = Reasoning { summary, opaque: states, is_redacted, ..Reasoning::default() };
-        turn.blocks.insert(0, Block::new(Content::Reasoning(recalled)));
+        thought.opaque.retain(|state| self.accepts(state));
+        let block = Block::new(Content::Reasoning(thought));
+        self.is_useful(&block).then_some(block)
     }
 
     fn is_useful(&self, block: &Block) -> bool {
@@ -540,16 +557,15 @@ mod tests {
     impl Memory for Known {
         fn by_call(&self, call_id: &str) -> Option<Remembered> {
             (call_id == "a").then(|| Remembered {
-                opaque: vec![
-                    google("g", Anchor::ToolCall(0)),
-                    state(Owner::Anthropic, OpaqueKind::ClaudeSignature, "c", Anchor::This),
-                ],
-                text: "why".into(),
+                thoughts: self.by_text("why").into_iter().collect(),
+                signature: Some(google("g", Anchor::ToolCall(0))),
             })
         }
 
-        fn by_text(&self, text: &str) -> Option<Remembered> {
-            (text == "why").then(|| self.by_call("a")).flatten()
+        fn by_text(&self, text: &str) -> Option<Reasoning> {
+            let opaque = vec![state(Owner::Anthropic, OpaqueKind::ClaudeSignature, "c", Anchor::This)];
+            let summary = vec!["why".into()];
+            (text == "why").then(|| Reasoning { summary, opaque, ..Reasoning::default() })
         }
     }
 
@@ -560,9 +576,11 @@ mod tests {
         assert_eq!(signatures(&gemini3(&setting, lost())[1]), [Some("g")]);
         let claude = |turns| filter(&Profile::claude(), &catalog::caps("claude-sonnet-4-5"), &setting, turns);
         let by_call = claude(lost());
+        let behind_text =
+            claude(vec![user(), model(vec![Block::text("So."), call("a"), call("b")]), results(&["a", "b"])]);
         let by_text =
             claude(vec![user(), model(vec![thinking("why", Vec::new()), call("x")]), results(&["x"])]);
-        for turns in [by_call, by_text] {
+        for turns in [by_call, by_text, behind_text] {
             let Content::Reasoning(own) = &turns[1].blocks[0].content else { panic!("thinking") };
             assert_eq!((own.text().as_str(), own.opaque.len(), &*own.opaque[0].data), ("why", 1, "c"));
         }

@@ -10,23 +10,23 @@ pub use source::{SENTINEL, classify, is_sentinel};
 
 use std::fmt;
 
-use crate::model::{Opaque, Str};
+use crate::model::{Opaque, Reasoning};
 
 /// A bounded memory of opaque state for clients that drop it. Kept by the engine; a miss is never an error.
 pub trait Memory: fmt::Debug + Sync {
-    /// State remembered for a tool call, with the reasoning text it belongs to.
+    /// What was remembered of a tool call, by the id that the client has.
     fn by_call(&self, call_id: &str) -> Option<Remembered>;
-    /// State remembered for a reasoning text.
-    fn by_text(&self, text: &str) -> Option<Remembered>;
+    /// The thought with exactly this text.
+    fn by_text(&self, text: &str) -> Option<Reasoning>;
 }
 
-/// What a [`Memory`] returns.
-#[derive(Clone, Debug, PartialEq)]
+/// What a [`Memory`] knows of a call.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Remembered {
-    /// The state.
-    pub opaque: Vec<Opaque>,
-    /// The reasoning text.
-    pub text: Str,
+    /// The thoughts between the call and whatever call stood before it.
+    pub thoughts: Vec<Reasoning>,
+    /// The signature of the call itself.
+    pub signature: Option<Opaque>,
 }
 
 /// Repairs that an upstream's rejection asks for (A.6.5), applied to a second encoding of the request.

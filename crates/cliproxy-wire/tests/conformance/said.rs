@@ -3,7 +3,6 @@
 use cliproxy_wire::format::Format;
 use cliproxy_wire::model::{Arguments, Candidate, Content, Response, StopReason, Usage};
 use cliproxy_wire::normalize::{arguments, id};
-use cliproxy_wire::profile::ToolIdRule;
 use serde_json::Value;
 
 /// What a candidate says, as far as a client's format can say it.
@@ -44,10 +43,7 @@ pub(crate) fn said(to: Format, response: &Response) -> Vec<Said> {
                     Content::Refusal(text) => pieces.push(Piece::Refusal(text.to_string())),
                     Content::Reasoning(reasoning) => push_thinking(&mut pieces, &reasoning.text()),
                     Content::ToolCall(call) => {
-                        let id = match to {
-                            Format::Claude => id::fit(&call.call_id, ToolIdRule::Word { max: 256 }),
-                            _ => (&*call.call_id).into(),
-                        };
+                        let id = id::fit(&call.call_id, to.tool_id());
                         pieces.push(Piece::Call {
                             id: id.into_owned(),
                             name: call.name.to_string(),

@@ -10,7 +10,7 @@ use crate::model::{
     Arguments, Block, Content, Native, Opaque, OpaqueKind, Reasoning, Response, Status, Stop, StopReason,
     Str, Text, ToolCall, Usage,
 };
-use crate::normalize::arguments;
+use crate::normalize::{arguments, id};
 
 use super::super::signature::{self, Visibility};
 use super::super::{citation, stop};
@@ -205,7 +205,7 @@ impl<'a> Writer<'a> {
         }
         array.object(|object| {
             object.str("type", "tool_use");
-            object.str("id", &call.call_id);
+            object.str("id", &id::fit(&call.call_id, Format::Claude.tool_id()));
             object.str("name", &call.name);
             write_call_input(object, &call.arguments);
             object.opt_raw("caller", own_caller(call.caller.as_ref()));

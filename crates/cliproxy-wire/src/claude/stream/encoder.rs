@@ -13,7 +13,7 @@ use crate::model::{
     BlockKind, CandidateMeta, Content, Delta, Event, Ext, Hosted, HostedKind, HostedPhase, Media, Opaque,
     Response, Status, Stop, StopReason, Str, Usage,
 };
-use crate::normalize::arguments;
+use crate::normalize::{arguments, id};
 use crate::sse;
 
 use super::super::answer::{
@@ -165,7 +165,7 @@ impl Encoder {
                 self.calls += 1;
                 self.frames.content_start(out, |object| {
                     object.str("type", "tool_use");
-                    object.str("id", &call_id);
+                    object.str("id", &id::fit(&call_id, Format::Claude.tool_id()));
                     object.str("name", &name);
                     object.object("input", |_| ());
                     object.opt_raw("caller", own_caller(caller.as_ref()));

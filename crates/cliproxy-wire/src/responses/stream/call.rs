@@ -1,7 +1,9 @@
 //! A call item in the making: function, free-form, or one of the typed tools.
 
+use crate::format::Format;
 use crate::json::Object;
 use crate::model::{CallKind, Native, Str};
+use crate::normalize::id;
 
 use super::super::typed::{self, Typed};
 use super::outlet::{Outlet, Place};
@@ -40,7 +42,7 @@ pub(super) struct Start {
 impl Call {
     pub(super) fn open(outlet: &mut Outlet, out: &mut Vec<u8>, start: Start) -> Self {
         let Start { item_id, call_id, name, namespace, kind, native, caller } = start;
-        let is_own = |native: &Native| native.format == crate::format::Format::Responses;
+        let is_own = |native: &Native| native.format == Format::Responses;
         let native = native.filter(is_own);
         let caller = caller.filter(is_own);
         let typed =
@@ -51,8 +53,8 @@ impl Call {
             (None, CallKind::Function) => (Form::Function, "fc_"),
         };
         let place = outlet.place(prefix, item_id.as_deref());
-        let call =
-            Self { place, pairing_id: call_id, name, namespace, caller, form, arguments: String::new() };
+        let pairing_id = id::fit(&call_id, Format::Responses.tool_id()).as_ref().into();
+        let call = Self { place, pairing_id, name, namespace, caller, form, arguments: String::new() };
         outlet.added(out, &call.place, |item| call.write(item, "in_progress"));
         call
     }

@@ -7,7 +7,7 @@ use cliproxy_wire::codec::{
 use cliproxy_wire::format::Format;
 use cliproxy_wire::model::fold::{Fold, unfold};
 use cliproxy_wire::model::{Content, Event, OutputFormat, Request, Response, Show, Status, Summary};
-use cliproxy_wire::normalize::Prepared;
+use cliproxy_wire::normalize::{Prepared, id};
 use cliproxy_wire::profile::Profile;
 use cliproxy_wire::reasoning::{Plan, Table};
 use cliproxy_wire::schema::Cleaned;
@@ -254,6 +254,7 @@ fn assert_same(id: &str, left: &Response, right: &Response) {
                 if call[2] == "" {
                     call[2] = "{}".into();
                 }
+                call[0] = id::fit(call[0].as_str().unwrap(), Format::Chat.tool_id()).into();
                 if call[0].as_str().unwrap().len() == 29 {
                     call[0] = "made".into();
                 }

@@ -13,6 +13,7 @@ use crate::fault;
 use crate::format::Format;
 use crate::json::{self, Object};
 use crate::model::{Anchor, BlockKind, CallKind, Event, Opaque, Response, Usage};
+use crate::normalize::id;
 use crate::sse;
 
 use choice::{Choice, Kind, Open, Thinking};
@@ -147,7 +148,7 @@ impl Encoder {
                         delta.array("tool_calls", |calls| {
                             calls.object(|call| {
                                 call.u64("index", u64::from(index));
-                                call.str("id", &call_id);
+                                call.str("id", &id::fit(&call_id, Format::Chat.tool_id()));
                                 write_call_start(call, kind, &name);
                                 if let Some(signature) = signature {
                                     head::write_signature(call, signature);
