@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody, AnswerStream, Closing};
+use super::memory::Recorder;
 use super::pipe::{Decode, Gather, Pipe, Translate};
 use super::relay::{self};
 use super::round::Rounds;
@@ -346,6 +347,7 @@ impl Engine {
             _ => profile.format == job.call.format && wants_stream == asks_stream,
         };
         let snapshot = Arc::clone(&job.snapshot);
+        let memory = self.0.memories.shared(job, offer);
         let target = Target {
             profile,
             caps: &offer.caps,
@@ -356,7 +358,7 @@ impl Engine {
             strictness: snapshot.settings.translation.strictness,
             table: &snapshot.reasoning,
             schemas: &self.0.schemas,
-            memory: None,
+            memory: Some(&memory),
             repair: attempt.repair,
         };
         let mut outbound = if same_format {
@@ -369,6 +371,10 @@ impl Engine {
         };
         outbound.body = apply_payload(job, offer, outbound.body);
         Ok(outbound)
+    }
+
+    fn recorder(&self, job: &Job, offer: &Offer) -> Recorder {
+        Recorder::new(self.0.memories.shared(job, offer), job.call.format, &offer.credential.profile)
     }
 
     async fn stream_answer(
@@ -398,7 +404,8 @@ impl Engine {
                 input: Some(input.clone()),
                 ..job.client_context(&request, echoes(job, offer))
             };
-            Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context), input)))
+            let recorder = self.recorder(job, offer);
+            Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context), input, recorder)))
         };
         let body = reply.body;
         let stream = AnswerStream::new(
@@ -458,7 +465,8 @@ impl Engine {
                 let decode = decode(job, offer, reply.status, bridge);
                 let request = job.request()?;
                 let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
-                match gather(Gather::new(decode, input), reply, job.snapshot.limits.idle).await {
+                let gather = Box::new(Gather::new(decode, input, self.recorder(job, offer)));
+                match gathered(gather, reply, job.snapshot.limits.idle).await {
                     Ok((response, usage)) => {
                         let context = job.client_context(&request, echoes(job, offer));
                         Ok((whole(job, &response, &context).into(), usage, None))
@@ -549,8 +557,8 @@ pub(super) fn echoes(job: &Job, offer: &Offer) -> bool {
     offer.forces_name || *job.requested != *offer.upstream
 }
 
-pub(super) async fn gather(
-    mut gather: Gather,
+pub(super) async fn gathered(
+    mut gather: Box<Gather>,
     reply: Reply,
     idle: Option<Duration>,
 ) -> Result<(Response, cliproxy_wire::model::Usage), Fault> {

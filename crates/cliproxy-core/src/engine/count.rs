@@ -51,6 +51,7 @@ impl Engine {
         let request = job.request()?;
         let profile = &offer.credential.profile;
         let snapshot = Arc::clone(&job.snapshot);
+        let memory = self.0.memories.shared(job, offer);
         let target = Target {
             profile,
             caps: &offer.caps,
@@ -61,7 +62,7 @@ impl Engine {
             strictness: snapshot.settings.translation.strictness,
             table: &snapshot.reasoning,
             schemas: &self.0.schemas,
-            memory: None,
+            memory: Some(&memory),
             repair: None,
         };
         let Some(encoded) = encode_count_request(&request, &target).map_err(Failure::client)? else {

@@ -9,6 +9,7 @@ mod account;
 mod answer;
 mod attempt;
 mod count;
+mod memory;
 mod pipe;
 mod relay;
 mod rest;
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::memory::Memories;
 use crate::config::Settings;
 use crate::credential::Pool;
 use crate::failure::Failure;
@@ -83,6 +85,8 @@ struct Inner {
     pool: Pool,
     clients: Clients,
     schemas: Cleaned,
+    /// Thoughts and signatures for clients that do not send them back.
+    memories: Memories,
     extras: Extras,
     sink: Box<dyn Sink>,
     vault: ArcSwapOption<Vault>,
@@ -135,6 +139,7 @@ impl Builder {
             pool,
             clients: Clients::default(),
             schemas: Cleaned::default(),
+            memories: Memories::default(),
             extras: self.extras,
             sink: self.sink,
             vault: ArcSwapOption::new(self.store.map(|store| Arc::new(Vault::new(store)))),

@@ -3,6 +3,7 @@
 //! A [`Pipe`] is either a relay (same format on both sides: bytes pass, a tap reads along) or a translation (frames →
 //! events → frames). Both answer the same questions: did the answer begin, did it begin with an error, is it over.
 
+use super::memory::Recorder;
 use bytes::Bytes;
 use cliproxy_wire::codec::{Bridge, StreamDecoder, StreamEncoder, UpstreamContext};
 use cliproxy_wire::estimate::{Input, Meter};
@@ -124,11 +125,12 @@ pub(super) struct Progress {
     pub(super) fault: Option<Fault>,
     /// What it cost so far.
     meter: Meter,
+    recorder: Option<Recorder>,
 }
 
 impl Progress {
-    fn new(input: Input) -> Self {
-        Self { meter: Meter::new(Some(input)), ..Self::default() }
+    fn new(input: Input, recorder: Recorder) -> Self {
+        Self { meter: Meter::new(Some(input)), recorder: Some(recorder), ..Self::default() }
     }
 
     /// Passes an event on, usage that the upstream left out before the end; an error before anything was written is
@@ -136,6 +138,9 @@ impl Progress {
     fn pass(&mut self, event: Event, each: &mut dyn FnMut(Event)) {
         if let Some(missing) = self.meter.note(&event) {
             each(Event::Usage(Box::new(missing)));
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note(&event);
         }
         match &event {
             Event::Error(fault) => {
@@ -152,8 +157,13 @@ impl Progress {
 }
 
 impl Translate {
-    pub(super) fn new(decode: Decode, encoder: Box<dyn StreamEncoder>, input: Input) -> Self {
-        Self { decode, encoder, progress: Progress::new(input) }
+    pub(super) fn new(
+        decode: Decode,
+        encoder: Box<dyn StreamEncoder>,
+        input: Input,
+        recorder: Recorder,
+    ) -> Self {
+        Self { decode, encoder, progress: Progress::new(input, recorder) }
     }
 
     fn run(&mut self, out: &mut Vec<u8>, work: impl FnOnce(&mut Decode, &mut dyn FnMut(Event))) {
@@ -179,8 +189,8 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    pub(super) fn new(decode: Decode, input: Input) -> Self {
-        Self { decode, fold: fold::Fold::default(), progress: Progress::new(input) }
+    pub(super) fn new(decode: Decode, input: Input, recorder: Recorder) -> Self {
+        Self { decode, fold: fold::Fold::default(), progress: Progress::new(input, recorder) }
     }
 
     fn run(&mut self, work: impl FnOnce(&mut Decode, &mut dyn FnMut(Event))) {

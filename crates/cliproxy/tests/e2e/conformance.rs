@@ -48,6 +48,43 @@ async fn j005_the_clients_version_and_betas_reach_claude_and_its_credentials_do_
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn j012_a_byte_order_mark_and_compressed_bodies_are_accepted_by_every_format() {
+    for format in FORMATS {
+        let upstream = Upstream::start(support::answering(format)).await;
+        let gateway = support::start(&support::config(format, &upstream), &[]);
+        let (path, body) = support::request(format, "up", false);
+        let text = body.to_string().into_bytes();
+        let marked = [b"\xEF\xBB\xBF", &text[..]].concat();
+        for (encoding, sent) in
+            [("identity", marked.clone()), ("gzip", compressed(&text)), ("gzip", compressed(&marked))]
+        {
+            let answer = reqwest::Client::new()
+                .post(format!("{}{path}", gateway.url()))
+                .header("content-encoding", encoding)
+                .body(sent)
+                .send()
+                .await
+                .unwrap();
+            let status = answer.status();
+            assert_eq!(status, 200, "{format} {encoding}: {}", answer.text().await.unwrap());
+            let received = upstream.received().pop().unwrap();
+            assert!(received.headers.get("content-encoding").is_none());
+            let read: Value =
+                serde_json::from_slice(received.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&received.body))
+                    .unwrap();
+            assert_eq!(read, body, "{format} {encoding}");
+        }
+    }
+}
+
+fn compressed(text: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// An error body of each format, with a member that only this upstream writes.
 fn error(format: &str, kind: &str) -> Value {
     match format {
@@ -154,6 +191,75 @@ async fn usage_that_an_upstream_leaves_out_is_estimated_for_every_client() {
                 !counts.is_empty() && counts.iter().all(|count| (3..40).contains(count)),
                 "{client}: {answer}"
             );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn j234_a_client_of_any_format_that_leaves_takes_its_upstream_request_with_it() {
+    for upstream_format in FORMATS {
+        let upstream = Upstream::start(move |_| {
+            let start: String = support::events(upstream_format)
+                .split_inclusive("\n\n")
+                .take(4)
+                .take_while(|frame| !frame.contains("STOP"))
+                .collect();
+            Script::events(vec![start.into()]).stalled()
+        })
+        .await;
+        let gateway = support::start(&support::config(upstream_format, &upstream), &[]);
+        for client in FORMATS {
+            let (path, body) = support::request(client, "up", true);
+            let request =
+                reqwest::Client::new().post(format!("{}{path}", gateway.url())).body(body.to_string());
+            let mut answer = request.send().await.unwrap();
+            assert!(answer.chunk().await.unwrap().is_some());
+            drop(answer);
+            let gone = tokio::time::timeout(std::time::Duration::from_secs(1), upstream.dropped()).await;
+            assert!(gone.is_ok(), "{client} over {upstream_format}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn j235_a_body_in_answer_to_a_stream_request_is_a_stream_for_every_pair() {
+    for upstream_format in FORMATS {
+        let body = support::body(upstream_format).to_string();
+        let upstream = Upstream::start(move |_| Script::json(200, body.clone())).await;
+        let gateway = support::start(&support::config(upstream_format, &upstream), &[]);
+        for client in FORMATS {
+            let (path, body) = support::request(client, "up", true);
+            let (status, answer) = support::post(&gateway, &path, &body).await;
+            assert_eq!(status, 200, "{client} over {upstream_format}: {answer}");
+            assert_eq!(
+                support::text_of(client, true, &answer),
+                support::TEXT,
+                "{client} over {upstream_format}"
+            );
+            assert!(support::is_complete(client, &answer), "{client} over {upstream_format}: {answer}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn j236_a_page_with_status_200_is_a_502_for_every_pair() {
+    for upstream_format in FORMATS {
+        let upstream = Upstream::start(|_| {
+            Script::json(200, "<html><body>Please sign in</body></html>")
+                .header("content-type", "text/html; charset=utf-8")
+        })
+        .await;
+        for client in FORMATS {
+            for is_stream in [false, true] {
+                let config = support::config(upstream_format, &upstream);
+                let gateway = support::start(&format!("request-retry: 0\n{config}"), &[]);
+                let (path, body) = support::request(client, "up", is_stream);
+                let (status, answer) = support::post(&gateway, &path, &body).await;
+                assert_eq!(status, 502, "{client} over {upstream_format}: {answer}");
+                let error: Value = serde_json::from_str(&answer).unwrap();
+                assert!(error["error"]["message"].is_string(), "{answer}");
+                assert!(!answer.contains("<html"), "{answer}");
+            }
         }
     }
 }

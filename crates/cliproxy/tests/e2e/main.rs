@@ -25,6 +25,7 @@ mod leave;
 mod limit;
 mod listing;
 mod login;
+mod memory;
 mod reload;
 mod renewal;
 mod route;
