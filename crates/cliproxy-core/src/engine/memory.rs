@@ -282,7 +282,9 @@ mod tests {
 
     fn record(shared: &Shared, events: &[Event]) {
         let mut recorder = Recorder::new(shared.clone(), Format::Chat, &Profile::claude());
-        events.iter().for_each(|event| recorder.note(event));
+        for event in events {
+            recorder.note(event);
+        }
     }
 
     fn signature(of: Option<Remembered>) -> Option<String> {

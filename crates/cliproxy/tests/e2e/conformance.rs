@@ -229,7 +229,7 @@ async fn j235_a_body_in_answer_to_a_stream_request_is_a_stream_for_every_pair() 
         let gateway = support::start(&support::config(upstream_format, &upstream), &[]);
         for client in FORMATS {
             let (path, body) = support::request(client, "up", true);
-            let (status, answer) = support::post(&gateway, &path, &body).await;
+            let support::Answer { status, body: answer, .. } = support::ask(&gateway, &path, &body).await;
             assert_eq!(status, 200, "{client} over {upstream_format}: {answer}");
             assert_eq!(
                 support::text_of(client, true, &answer),
@@ -254,7 +254,7 @@ async fn j236_a_page_with_status_200_is_a_502_for_every_pair() {
                 let config = support::config(upstream_format, &upstream);
                 let gateway = support::start(&format!("request-retry: 0\n{config}"), &[]);
                 let (path, body) = support::request(client, "up", is_stream);
-                let (status, answer) = support::post(&gateway, &path, &body).await;
+                let support::Answer { status, body: answer, .. } = support::ask(&gateway, &path, &body).await;
                 assert_eq!(status, 502, "{client} over {upstream_format}: {answer}");
                 let error: Value = serde_json::from_str(&answer).unwrap();
                 assert!(error["error"]["message"].is_string(), "{answer}");
