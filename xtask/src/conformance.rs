@@ -73,8 +73,19 @@ fn rust(source: &str, proven: &mut Proven) {
         {
             enter(name, '_', proven);
         }
+        // Names that a macro makes tests of stand alone, several in a line.
+        if line.ends_with(';') && !line.contains('(') {
+            let names = line.split([' ', ';']).take_while(|word| is_numbered(word));
+            names.for_each(|name| enter(name, '_', proven));
+        }
         is_test &= line.starts_with("//");
     }
+}
+
+/// `j046_` and what follows.
+fn is_numbered(word: &str) -> bool {
+    let number = word.strip_prefix('j').and_then(|rest| rest.split_once('_')).map(|(number, _)| number);
+    number.is_some_and(|number| number.len() == 3 && number.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 fn python(source: &str, proven: &mut Proven) {
