@@ -62,6 +62,8 @@ pub enum Rest {
     Quota(Option<Duration>),
     /// A passing fault of the upstream.
     Transient(Option<Duration>),
+    /// The provider shut the account out until a person does this. Keys rest as without permission.
+    NeedsAttention(&'static str),
 }
 
 /// An upstream's own error body, for clients of the same format.

@@ -4,16 +4,19 @@
 mod account;
 pub mod accounts;
 mod pool;
+pub mod quota;
 pub mod record;
 pub(crate) mod refresh;
 
 pub use account::{Account, Condition};
 pub use pool::{Block, Cooling, Lease, Pool, SavedRest, Scope, Seat, Stand, Why};
+pub use quota::{Quotas, Window};
 pub use record::Record;
 
 use std::fmt;
 use std::sync::Arc;
 
+use cliproxy_wire::Format;
 use cliproxy_wire::profile::Profile;
 use http::{HeaderName, HeaderValue};
 
@@ -98,11 +101,18 @@ pub struct Credential {
     pub request_retry: Option<u32>,
     /// The upstream's dialect.
     pub profile: Arc<Profile>,
+    /// Another format that the upstream speaks too, for clients of that format.
+    pub native: Option<Arc<Profile>>,
     /// Scope of encrypted reasoning that only this account can read.
     pub scope: Arc<str>,
 }
 
 impl Credential {
+    /// The dialect in which the upstream is asked for a client of this format.
+    pub fn profile_for(&self, client: Format) -> &Arc<Profile> {
+        self.native.as_ref().filter(|profile| profile.format == client).unwrap_or(&self.profile)
+    }
+
     /// What is sent as bearer token: the key, or the account's access token of the moment.
     pub fn token(&self) -> Option<Secret> {
         match &self.account {

@@ -16,9 +16,10 @@ use tokio::time::{Instant, Sleep};
 
 use super::attempt::Attempt;
 use super::pipe::Pipe;
+use super::verdict::judge_late;
 use super::{Engine, Job};
-use crate::credential::{Lease, Scope};
-use crate::failure::{Failure, Rest};
+use crate::credential::{Credential, Lease};
+use crate::failure::Failure;
 use crate::upstream::UpstreamBody;
 use crate::usage::{Outcome, Record};
 
@@ -61,6 +62,7 @@ pub struct AnswerStream {
 /// What is recorded when a stream ends or is dropped.
 pub(super) struct Closing {
     engine: Engine,
+    credential: Arc<Credential>,
     lease: Option<Arc<Lease>>,
     record: Option<Record>,
     cooling: crate::credential::Cooling,
@@ -75,6 +77,7 @@ impl Closing {
         cooling.is_disabled |= offer.credential.never_rests;
         Self {
             engine: engine.clone(),
+            credential: Arc::clone(&offer.credential),
             lease: Some(lease),
             record: Some(Record {
                 request_id: Arc::clone(&job.call.request_id),
@@ -113,12 +116,20 @@ impl Closing {
         }
     }
 
+    /// The answer ended with an error after it had begun.
+    fn fail_late(&mut self, fault: &Fault) {
+        if let Some(record) = &self.record {
+            tracing::warn!(request_id = %record.request_id, kind = ?fault.kind, "answer ended with an error: {}", fault.message);
+        }
+        if let Some(lease) = self.lease.take() {
+            lease.fail(&judge_late(&self.credential, fault), self.cooling, Instant::now());
+        }
+    }
+
     /// The end, good or bad.
     pub(super) fn close(&mut self, outcome: Outcome, usage: cliproxy_wire::model::Usage) {
+        self.lease = None;
         let Some(mut record) = self.record.take() else { return };
-        if let Some(lease) = self.lease.take().filter(|_| outcome == Outcome::Failed) {
-            lease.fail_as(Rest::Transient(None), Scope::Model, self.cooling, Instant::now());
-        }
         record.outcome = outcome;
         record.usage = usage;
         record.total = self.started.elapsed();
@@ -129,6 +140,7 @@ impl Closing {
     fn take(&mut self) -> Self {
         Self {
             engine: self.engine.clone(),
+            credential: Arc::clone(&self.credential),
             lease: self.lease.take(),
             record: self.record.take(),
             cooling: self.cooling,
@@ -274,9 +286,8 @@ impl Stream for AnswerStream {
             if self.upstream.is_none() {
                 let outcome = match self.pipe.fault() {
                     Some(fault) => {
-                        if let Some(record) = &self.closing.record {
-                            tracing::warn!(request_id = %record.request_id, kind = ?fault.kind, "answer ended with an error: {}", fault.message);
-                        }
+                        let fault = fault.clone();
+                        self.closing.fail_late(&fault);
                         Outcome::Failed
                     }
                     None => Outcome::Complete,

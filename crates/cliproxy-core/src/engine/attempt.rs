@@ -22,9 +22,9 @@ use super::pipe::{Decode, Gather, Pipe, Translate};
 use super::relay::{self};
 use super::round::Rounds;
 use super::select::{blocks, choose, is_busy, nobody};
+use super::verdict::Refusal;
 use super::{Engine, Job};
 use crate::config::payload;
-use crate::config::settings::ErrorRule;
 use crate::credential::{Lease, Scope};
 use crate::failure::{Failure, Relay, Rest, Retry};
 use crate::provider::{self, Operation};
@@ -207,7 +207,8 @@ impl Engine {
                 cooling.is_disabled |= offer.credential.never_rests;
                 lease.fail_as(rest, Scope::Account, cooling, Instant::now());
             }
-            let wanted = fault::repair(offer.credential.profile.format, failure.fault());
+            let format = offer.credential.profile_for(job.call.format).format;
+            let wanted = fault::repair(format, failure.fault());
             match wanted {
                 Some(wanted) if repair.is_none() => {
                     tracing::debug!(request_id = %job.call.request_id, repair = ?wanted, "repeating with a repaired history");
@@ -227,7 +228,7 @@ impl Engine {
         let offer = attempt.offer;
         let credential = &offer.credential;
         let wants_stream = job.call.operation == Operation::Stream;
-        let profile = &credential.profile;
+        let profile = credential.profile_for(job.call.format);
         let asks_stream = (wants_stream || profile.is_stream_only) && !profile.is_body_only;
         let outbound = self.outbound(job, &attempt, asks_stream)?;
         let operation = match job.call.operation {
@@ -264,6 +265,7 @@ impl Engine {
         outbound: &Outbound,
     ) -> Result<Reply, Failure> {
         let credential = &offer.credential;
+        let profile = credential.profile_for(job.call.format);
         self.freshen(credential, job.call.now).await?;
         let provider = provider::of(credential.kind);
         let outgoing = provider.prepare(
@@ -271,6 +273,7 @@ impl Engine {
                 operation,
                 model: &offer.upstream,
                 body: outbound.body.clone(),
+                format: profile.format,
                 betas: &outbound.betas,
                 client_format: job.call.format,
                 client_headers: &job.call.headers,
@@ -288,19 +291,20 @@ impl Engine {
             if let Some(account) = &credential.account {
                 account.accepted();
             }
+            self.note_quotas(job, offer, &reply.headers);
             return Ok(reply);
         }
         let (status, headers) = (reply.status, reply.headers);
         let body = read_all(reply.body, job.snapshot.limits.idle, LONGEST_ERROR).await.unwrap_or_default();
         let fault = fault::decode(
-            credential.profile.format,
+            profile.format,
             status.as_u16(),
             &HeaderHints::from_headers(&headers, (job.call.now)()),
             &body,
         );
-        let mut failure = Self::judge(job, offer, fault, &body);
+        let mut failure = self.judge(job, offer, Refusal { fault, headers: &headers, body: &body });
         // A page of some box on the way is not the upstream's word.
-        if credential.profile.format == job.call.format && relay::is_object(&body) {
+        if profile.format == job.call.format && relay::is_object(&body) {
             failure = failure.with_relay(Relay {
                 status: status.as_u16(),
                 content_type: headers.get(CONTENT_TYPE).cloned(),
@@ -310,36 +314,9 @@ impl Engine {
         Err(failure)
     }
 
-    /// What a fault of the upstream means for further attempts.
-    fn judge(job: &Job, offer: &Offer, fault: Fault, body: &[u8]) -> Failure {
-        let credential = &offer.credential;
-        let mut retry = provider::of(credential.kind).judge(&fault);
-        if let Some(rules) = job.snapshot.error_rules.get(&credential.id) {
-            let text = String::from_utf8_lossy(body);
-            if let Some(action) = ErrorRule::first(rules, fault.status.unwrap_or_default(), &text) {
-                let rest = match retry {
-                    Retry::Next(rest) | Retry::Leave(rest) if rest != Rest::None => rest,
-                    _ => Rest::Transient(fault.retry_after),
-                };
-                retry = match (action.is_continued, action.is_cooling) {
-                    (true, true) => Retry::Next(rest),
-                    (true, false) => Retry::Next(Rest::None),
-                    (false, cools) => {
-                        if let Some(lease) = offer.seat.lease().filter(|_| cools) {
-                            lease.fail_as(rest, Scope::Model, job.snapshot.cooling, Instant::now());
-                        }
-                        Retry::Never
-                    }
-                };
-            }
-        }
-        let detail = format!("{} answered {}", credential.id, fault.status.unwrap_or_default());
-        Failure::upstream(fault, detail).with_retry(retry)
-    }
-
     fn outbound(&self, job: &mut Job, attempt: &Attempt<'_>, asks_stream: bool) -> Result<Outbound, Failure> {
         let offer = attempt.offer;
-        let profile = &offer.credential.profile;
+        let profile = offer.credential.profile_for(job.call.format);
         let wants_stream = job.call.operation == Operation::Stream;
         let same_format = match job.call.operation {
             // A conversation is compacted in the client's format or not at all; the provider knows.
@@ -374,7 +351,8 @@ impl Engine {
     }
 
     fn recorder(&self, job: &Job, offer: &Offer) -> Recorder {
-        Recorder::new(self.0.memories.shared(job, offer), job.call.format, &offer.credential.profile)
+        let profile = offer.credential.profile_for(job.call.format);
+        Recorder::new(self.0.memories.shared(job, offer), job.call.format, profile)
     }
 
     async fn stream_answer(
@@ -430,7 +408,7 @@ impl Engine {
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Stream(stream) })
             }
             Err((fault, closing)) => {
-                let failure = Self::judge(job, offer, fault, b"");
+                let failure = self.judge(job, offer, Refusal::inside(fault, &HeaderMap::new()));
                 closing.fail(&failure);
                 Err(failure.after_head())
             }
@@ -483,7 +461,7 @@ impl Engine {
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body) })
             }
             Err(fault) => {
-                let failure = Self::judge(job, offer, fault, b"");
+                let failure = self.judge(job, offer, Refusal::inside(fault, &HeaderMap::new()));
                 closing.fail(&failure);
                 Err(failure)
             }
@@ -517,7 +495,7 @@ fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {
         return body;
     }
     let models = [&*offer.upstream, &*job.model, &*job.requested];
-    let profile = &offer.credential.profile;
+    let profile = offer.credential.profile_for(job.call.format);
     let subject = payload::Subject {
         protocol: payload::Protocol::of(profile.format),
         client_protocol: payload::Protocol::of(job.call.format),
@@ -529,7 +507,7 @@ fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {
 }
 
 pub(super) fn decode(job: &Job, offer: &Offer, status: StatusCode, bridge: Bridge) -> Decode {
-    let profile = &offer.credential.profile;
+    let profile = offer.credential.profile_for(job.call.format);
     let context = UpstreamContext {
         scope: Some(offer.credential.scope.as_ref().into()),
         status: status.as_u16(),

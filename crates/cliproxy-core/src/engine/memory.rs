@@ -80,7 +80,7 @@ impl Memories {
 
     /// What the client of a job and an upstream share.
     pub(super) fn shared(&self, job: &Job, offer: &Offer) -> Shared {
-        let maker = maker(&offer.credential.profile, &offer.credential.provider);
+        let maker = maker(offer.credential.profile_for(job.call.format), &offer.credential.provider);
         let tenant = job.call.client.as_deref().unwrap_or_default();
         Shared { memories: self.clone(), scope: key(&[tenant, maker]) }
     }

@@ -15,6 +15,7 @@ mod relay;
 mod rest;
 mod round;
 mod select;
+mod verdict;
 
 use account::Vault;
 pub use answer::{Answer, AnswerBody, AnswerStream};
@@ -38,7 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use self::memory::Memories;
 use crate::config::Settings;
-use crate::credential::Pool;
+use crate::credential::{CredentialId, Pool, Window};
 use crate::failure::Failure;
 use crate::provider::Operation;
 use crate::route::affinity::{self, Session};
@@ -271,6 +272,11 @@ impl Engine {
                 .iter()
                 .any(|credential| credential.id == egress.credential && credential.proxy == egress.proxy)
         });
+    }
+
+    /// What is left of a credential's quotas, as far as answers to normal traffic told it. `now` is in Unix seconds.
+    pub fn quotas(&self, id: &CredentialId, now: u64) -> Vec<Window> {
+        self.0.pool.quotas().of(id, now)
     }
 
     /// Background work: tracked, and cancelled at shutdown.

@@ -13,12 +13,14 @@ mod gemini_cli;
 mod iflow;
 mod kimi;
 mod openai;
+mod quota;
 mod qwen;
 #[cfg(test)]
 mod trial;
 mod vertex;
 mod xai;
 
+pub use quota::Told;
 pub use vertex::login::import as import_service_account;
 
 use std::fmt;
@@ -32,7 +34,7 @@ use cliproxy_wire::profile::Profile;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::credential::{Credential, Header, Record};
+use crate::credential::{Credential, Header, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
 use crate::oauth::{Changes, Flow, Identity, Login};
 use crate::upstream::Outgoing;
@@ -55,12 +57,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Those that serve accounts; their names are the providers' names of auth files.
+    const WITH_ACCOUNTS: [Self; 1] = [Self::Claude];
+
     /// The provider of an auth file's account.
     pub fn of_account(provider: &str) -> Option<Self> {
-        Some(match provider {
-            "claude" => Self::Claude,
-            _ => return None,
-        })
+        Self::WITH_ACCOUNTS.into_iter().find(|kind| kind.name() == provider)
     }
 
     /// The provider's name in ids, statistics and messages.
@@ -98,6 +100,8 @@ pub struct Job<'a> {
     pub model: &'a str,
     /// The body in the upstream's format.
     pub body: Bytes,
+    /// The format of the body, for providers that speak several.
+    pub format: Format,
     /// Tokens for the `anthropic-beta` header that the body needs.
     pub betas: &'a [String],
     /// The client's format.
@@ -135,6 +139,11 @@ pub trait Provider: Sync + fmt::Debug {
         None
     }
 
+    /// What an answer, or a refusal, tells about the quotas of who asked.
+    fn quotas(&self, told: &Told<'_>) -> Vec<Window> {
+        quota::of_refusal(told).into_iter().collect()
+    }
+
     /// The conversation that renews an account's token; `None` when there is nothing to renew it with.
     fn renew(&self, record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {
         let (_, _, _) = (record, identity, now);
@@ -155,6 +164,8 @@ pub type Renewal = Box<dyn Flow<Output = Changes>>;
 pub struct Adopted {
     /// The upstream's dialect.
     pub profile: Profile,
+    /// Another format that the upstream speaks too, for clients of that format.
+    pub native: Option<Profile>,
     /// Address of the upstream without trailing slash; the file's own `base_url` is already applied.
     pub base_url: Arc<str>,
     /// The name under which the catalog lists its models, and the channel of `oauth-model-alias` and
@@ -173,6 +184,7 @@ impl Adopted {
         let base_url = record.text("base_url").unwrap_or(&identity.base_url);
         Self {
             profile,
+            native: None,
             base_url: base_url.trim_end_matches('/').into(),
             channel,
             projects: Vec::new(),

@@ -76,6 +76,7 @@ impl Trial {
             operation: self.operation,
             model: self.model,
             body: Bytes::from_static(b"{}"),
+            format: self.client_format,
             betas: &self.betas,
             client_format: self.client_format,
             client_headers: &self.client_headers,

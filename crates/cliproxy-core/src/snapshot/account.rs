@@ -37,6 +37,7 @@ impl Assembly<'_> {
             projects => projects.iter().map(Some).collect(),
         };
         let is_split = projects.len() > 1;
+        let (profile, native) = (Arc::new(adopted.profile), adopted.native.map(Arc::new));
         for project in projects {
             let id = match project {
                 Some(project) if is_split => CredentialId::new(format!("{}::{project}", account.id())),
@@ -62,7 +63,8 @@ impl Assembly<'_> {
                 request_retry: record
                     .number(&["request_retry", "request-retry"])
                     .and_then(|rounds| u32::try_from(rounds).ok()),
-                profile: Arc::new(adopted.profile.clone()),
+                profile: Arc::clone(&profile),
+                native: native.clone(),
             });
             if let Some(rules) = self.settings.oauth.error_rules.get(adopted.channel) {
                 self.error_rules.insert(credential.id.clone(), rules.clone());

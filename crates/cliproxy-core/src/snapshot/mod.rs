@@ -221,6 +221,7 @@ impl Assembly<'_> {
             never_rests: common.disable_cooling.unwrap_or(false),
             request_retry: common.retry_rounds,
             profile: Arc::new(profile),
+            native: None,
         })
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Credential, CredentialId};
+use super::{Credential, CredentialId, Quotas};
 use crate::failure::{Failure, Origin, Rest, Retry};
 use crate::route::affinity::Affinity;
 use rest::{Cell, Clock, Health};
@@ -154,6 +154,7 @@ pub struct Pool {
     /// Rests of before a restart whose credentials have not been seen yet.
     restored: Mutex<HashMap<CredentialId, Vec<Restored>>>,
     affinity: Affinity,
+    quotas: Quotas,
 }
 
 /// A host or a proxy, by name.
@@ -178,6 +179,7 @@ impl Default for Pool {
             ended: Arc::default(),
             restored: Mutex::default(),
             affinity: Affinity::default(),
+            quotas: Quotas::default(),
         }
     }
 }
@@ -238,12 +240,18 @@ impl Pool {
     /// Forgets credentials and counters that are no more.
     pub fn retain(&self, keep: impl Fn(&CredentialId) -> bool, keep_model: impl Fn(&str) -> bool) {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| keep(id));
+        self.quotas.retain(&keep);
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner).retain(|model, _| keep_model(model));
         // Hosts and proxies that nobody holds a seat behind.
         self.shared
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|_, cell| Arc::strong_count(cell) > 1);
+    }
+
+    /// What is left of whose quotas.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// Which conversation is with which credential.
@@ -382,7 +390,7 @@ impl Lease {
         let (duration, why) = match rest {
             Rest::None => return,
             Rest::Unauthorized => (UNAUTHORIZED, Why::Unauthorized),
-            Rest::Forbidden => (UNAUTHORIZED, Why::Forbidden),
+            Rest::Forbidden | Rest::NeedsAttention(_) => (UNAUTHORIZED, Why::Forbidden),
             Rest::ModelMissing => (MODEL_MISSING, Why::ModelMissing),
             Rest::Quota(Some(hint)) => (hint, Why::Quota),
             Rest::Quota(None) => (backoff(failures, LONGEST_BACKOFF), Why::Quota),
@@ -403,7 +411,7 @@ impl Lease {
 fn scope_of(failure: &Failure, rest: Rest) -> Scope {
     match (failure.origin(), rest) {
         (Origin::Proxy, _) => Scope::Proxy,
-        (_, Rest::Unauthorized) => Scope::Account,
+        (_, Rest::Unauthorized | Rest::NeedsAttention(_)) => Scope::Account,
         (_, Rest::Transient(_)) if failure.fault().code.as_deref() == Some("upstream_unreachable") => {
             Scope::Host
         }

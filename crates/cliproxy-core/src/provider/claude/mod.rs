@@ -4,6 +4,7 @@
 
 pub(crate) mod login;
 mod preamble;
+mod quota;
 mod renew;
 
 use std::collections::BTreeSet;
@@ -15,10 +16,10 @@ use cliproxy_wire::profile::Profile;
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Adopted, Job, Operation, Provider, Renewal, base_headers, bearer, configured_headers, copy_headers,
+    Adopted, Job, Operation, Provider, Renewal, Told, base_headers, bearer, configured_headers, copy_headers,
     judge, key_header, not_offered, post,
 };
-use crate::credential::{Credential, Record};
+use crate::credential::{Credential, Record, Window};
 use crate::failure::{Failure, Retry};
 use crate::oauth::Identity;
 use crate::upstream::Outgoing;
@@ -89,6 +90,10 @@ impl Provider for Claude {
     fn lead(&self) -> Option<Duration> {
         // Of a life of eight hours.
         Some(Duration::from_hours(4))
+    }
+
+    fn quotas(&self, told: &Told<'_>) -> Vec<Window> {
+        quota::of_answer(told)
     }
 
     fn judge(&self, fault: &Fault) -> Retry {
