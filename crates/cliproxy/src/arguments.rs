@@ -44,6 +44,13 @@ pub(crate) struct Arguments {
     pub(crate) command: Option<Command>,
 }
 
+impl Arguments {
+    /// Whether the output is for a program, so that nothing but JSON may stand in it.
+    pub(crate) fn prints_json(&self) -> bool {
+        self.login.json || matches!(self.command, Some(Command::Explain { json: true, .. }))
+    }
+}
+
 /// What to do instead of serving.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {

@@ -14,7 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let parsed = arguments::Arguments::try_parse_from(arguments::modernized(std::env::args_os()));
-    if !parsed.as_ref().is_ok_and(|arguments| arguments.login.json) {
+    if !parsed.as_ref().is_ok_and(arguments::Arguments::prints_json) {
         println_version();
     }
     let result = match parsed {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Wrappers look for this line first, whatever the mode.
+/// Wrappers look for this line first, whatever the mode; what is for programs begins with its JSON.
 #[expect(clippy::print_stdout, reason = "the line is for the terminal and for programs that wrap this one")]
 fn println_version() {
     println!("CLIProxyAPI Version: {}, Commit: none, BuiltAt: unknown", env!("CARGO_PKG_VERSION"));

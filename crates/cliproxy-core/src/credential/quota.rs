@@ -5,37 +5,46 @@
 //! it is the [pool](super::Pool)'s.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::CredentialId;
 
 /// One quota of one account, as last told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     /// The provider's word for it, such as `5h`, `weekly` or `tokens`.
     pub name: Cow<'static, str>,
     /// The upstream model that it limits; `None` when it is for the whole account.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Box<str>>,
     /// The share that is used, from 0 to 1.
     pub used: f64,
     /// How long a window lasts, where the provider says it.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     pub length: Option<Duration>,
     /// When it begins anew, in Unix seconds; an estimate of the provider's.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<u64>,
     /// When this was told, in Unix seconds.
     pub told_at: u64,
 }
 
-#[expect(clippy::ref_option, reason = "the signature that serde calls")]
-fn seconds<S: serde::Serializer>(length: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    length.map(|length| length.as_secs()).serialize(serializer)
+/// Lengths in files and answers: whole seconds.
+mod seconds {
+    use super::{Deserialize as _, Deserializer, Duration, Serialize as _, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(length: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        length.map(|length| length.as_secs()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_secs))
+    }
 }
 
 impl Window {
@@ -54,6 +63,17 @@ impl Window {
     /// Whether nothing is left of it.
     pub fn is_used_up(&self) -> bool {
         self.used >= 1.0
+    }
+
+    /// Whether nothing worth writing down differs: not when it was told, and no hundredth of the share.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let reset = |window: &Self| window.resets_at.unwrap_or_default();
+        self.name == other.name
+            && self.model == other.model
+            && self.length == other.length
+            && (self.used - other.used).abs() < 0.01
+            && self.is_used_up() == other.is_used_up()
+            && reset(self).abs_diff(reset(other)) < 60
     }
 
     /// What is known of it at another time: after its reset nothing of it is used, as far as anybody knows.
@@ -91,6 +111,15 @@ impl Quotas {
     pub fn of(&self, id: &CredentialId, now: u64) -> Vec<Window> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(id).into_iter().flatten().map(|window| window.at(now)).collect()
+    }
+
+    /// What is known of every credential, by id. `now` is in Unix seconds.
+    pub(crate) fn all(&self, now: u64) -> BTreeMap<String, Vec<Window>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(id, windows): (&CredentialId, &Vec<Window>)| {
+            (id.as_str().to_owned(), windows.iter().map(|window| window.at(now)).collect())
+        };
+        known.iter().map(of).collect()
     }
 
     /// Forgets credentials that are no more.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use cliproxy_core::Engine;
 use cliproxy_core::config::{Settings, Source, env};
+use cliproxy_core::credential::{CredentialId, Window};
 use cliproxy_core::engine::Explanation;
 use cliproxy_core::store::FileStore;
 use cliproxy_server::clock;
@@ -28,25 +29,22 @@ pub(super) fn run(
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let explanation = runtime.block_on(explain(loaded.settings, has_demo, model, session))?;
-    let Some(explanation) = explanation else {
+    let engine = runtime.block_on(engine(loaded.settings, has_demo))?;
+    let Some(explanation) = engine.explain(model, session) else {
         return Err(anyhow!("the model `{model}` is not known; see what is offered with GET /v1/models"));
     };
     let is_served = explanation.chosen.is_some();
+    let now = clock::now();
+    let quotas = |id: &CredentialId| engine.quotas(id, now);
     if is_json {
-        print(&json(&explanation));
+        print(&json(&explanation, &quotas));
     } else {
-        print(&table(&explanation));
+        print(&table(&explanation, &quotas, now));
     }
     Ok(if is_served { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn explain(
-    settings: Settings,
-    has_demo: bool,
-    model: &str,
-    session: Option<&str>,
-) -> anyhow::Result<Option<Explanation>> {
+async fn engine(settings: Settings, has_demo: bool) -> anyhow::Result<Engine> {
     let store = Arc::new(FileStore::new(settings.auth_dir.clone()));
     let mut builder = Engine::builder(settings).with_store(store);
     if has_demo {
@@ -54,26 +52,53 @@ async fn explain(
     }
     let engine = builder.build();
     engine.load_accounts().await.context("cannot read the auth directory")?;
-    engine.restore_rests(clock::now()).await;
-    Ok(engine.explain(model, session))
+    engine.restore_standing(clock::now()).await;
+    Ok(engine)
 }
 
-fn table(explanation: &Explanation) -> String {
+/// What is left of a credential's quotas.
+type Quotas<'a> = dyn Fn(&CredentialId) -> Vec<Window> + 'a;
+
+fn table(explanation: &Explanation, quotas: &Quotas<'_>, now: u64) -> String {
     let mut lines = vec![format!("model {}", explanation.model)];
-    lines.push(match &explanation.chosen {
-        Some((id, upstream)) => format!("  uses   {id}  as {upstream}"),
-        None => "  nobody can serve it now".to_owned(),
-    });
-    let skipped = explanation.skipped.iter();
-    lines
-        .extend(skipped.map(|(id, upstream, skip)| format!("  skips  {id}  as {upstream}: {}", skip.text())));
+    match &explanation.chosen {
+        Some((id, upstream)) => {
+            lines.push(format!("  uses   {id}  as {upstream}"));
+            lines.extend(quotas(id).iter().map(|window| quota(window, now)));
+        }
+        None => lines.push("  nobody can serve it now".to_owned()),
+    }
+    for (id, upstream, skip) in &explanation.skipped {
+        lines.push(format!("  skips  {id}  as {upstream}: {}", skip.text()));
+        lines.extend(quotas(id).iter().map(|window| quota(window, now)));
+    }
     lines.join("\n") + "\n"
 }
 
-fn json(explanation: &Explanation) -> String {
-    let named = |(id, upstream): &(cliproxy_core::credential::CredentialId, Arc<str>)| serde_json::json!({"credential": id.as_str(), "upstream_model": &**upstream});
+fn quota(window: &Window, now: u64) -> String {
+    let model = window.model.as_deref().map(|model| format!(" of {model}")).unwrap_or_default();
+    let reset = window.resets_at.filter(|at| *at > now).map(|at| {
+        let minutes = (at - now).div_ceil(60);
+        format!(", begins anew in {} h {} min", minutes / 60, minutes % 60)
+    });
+    format!(
+        "         quota {}{model}: {:.0} % used{}",
+        window.name,
+        window.used * 100.0,
+        reset.unwrap_or_default()
+    )
+}
+
+fn json(explanation: &Explanation, quotas: &Quotas<'_>) -> String {
+    let named = |(id, upstream): &(CredentialId, Arc<str>)| {
+        serde_json::json!({
+            "credential": id.as_str(), "upstream_model": &**upstream, "quotas": quotas(id),
+        })
+    };
     let skipped = explanation.skipped.iter().map(|(id, upstream, skip)| {
-        serde_json::json!({"credential": id.as_str(), "upstream_model": &**upstream, "reason": skip.text()})
+        serde_json::json!({
+            "credential": id.as_str(), "upstream_model": &**upstream, "reason": skip.text(), "quotas": quotas(id),
+        })
     });
     let value = serde_json::json!({
         "model": &*explanation.model,

@@ -55,9 +55,9 @@ async fn start(
     if let Err(error) = engine.load_accounts().await {
         tracing::error!("the accounts of the auth directory cannot be used: {error}");
     }
-    engine.restore_rests(clock::now()).await;
+    engine.restore_standing(clock::now()).await;
     engine.keep_accounts(clock::now);
-    engine.keep_rests(clock::now);
+    engine.keep_standing(clock::now);
     let app = App::new(engine.clone());
     watch_configuration(&engine, &app, source, loaded, level);
 
@@ -69,7 +69,7 @@ async fn start(
     }
     let tls = settings.listen.tls.map(|tls| TlsFiles { certificate: tls.certificate, key: tls.key });
     serve(listener, router(app), tls, Shutdown { token, grace: GRACE }).await?;
-    engine.save_rests_now(clock::now()).await;
+    engine.save_standing_now(clock::now()).await;
     engine.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }

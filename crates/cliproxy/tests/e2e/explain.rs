@@ -16,10 +16,7 @@ fn explain(home: &Path, config: &Path, model: &str) -> (bool, Value) {
         .current_dir(home)
         .output()
         .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    // The version stands before it.
-    let json = text.split_once('\n').map_or("", |(_, rest)| rest);
-    let json = serde_json::from_str(json).unwrap_or_default();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
     (output.status.success(), json)
 }
 
@@ -49,6 +46,8 @@ async fn it_says_who_would_serve_and_why_the_others_would_not_after_a_restart_to
     let skipped = explanation["skipped"].as_array().unwrap();
     assert_eq!(skipped.len(), 1, "{explanation}");
     assert!(skipped[0]["reason"].as_str().unwrap().contains("quota"), "{explanation}");
+    let quota = &skipped[0]["quotas"][0];
+    assert_eq!((&quota["model"], &quota["used"]), (&json!("up"), &json!(1.0)), "{explanation}");
     assert_ne!(explanation["chosen"]["credential"], skipped[0]["credential"]);
     assert!(!explain(&home, &gateway.config(), "nowhere").0);
 }
