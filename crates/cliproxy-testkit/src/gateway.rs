@@ -57,6 +57,13 @@ impl Launch {
         self.directory.path().join("config.yaml")
     }
 
+    /// With another file in its directory.
+    #[must_use]
+    pub fn beside(self, name: &str, text: &str) -> Self {
+        super::write(&self.directory.path().join(name), text);
+        self
+    }
+
     /// With further arguments.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {

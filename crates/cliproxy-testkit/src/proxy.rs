@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -15,6 +16,7 @@ pub struct Proxy {
     address: SocketAddr,
     scheme: &'static str,
     asked: Arc<Mutex<Vec<String>>>,
+    is_broken: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
@@ -62,14 +64,24 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let asked = Arc::default();
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let broken = Arc::clone(&is_broken);
         let rules = Rules { credentials: credentials.map(str::to_owned), asked: Arc::clone(&asked) };
         super::background(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                if broken.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let serving = serve(stream, rules.clone());
                 super::background(async move { drop(serving.await) });
             }
         });
-        Self { address, scheme, asked }
+        Self { address, scheme, asked, is_broken }
+    }
+
+    /// Breaks it, or mends it: while it is broken, it hangs up on everybody without a word.
+    pub fn set_broken(&self, is_broken: bool) {
+        self.is_broken.store(is_broken, Ordering::SeqCst);
     }
 
     /// Its address; `credentials` are written into it.

@@ -61,7 +61,7 @@ const EXPOSURES: &[(&str, &str)] = &[
     ("crates/cliproxy-core/src/lender/", "tokens are given back to the program they came from"),
     ("crates/cliproxy-core/src/oauth/", "requests to identity providers are built here"),
     ("crates/cliproxy-core/src/provider/", "headers are built here"),
-    ("crates/cliproxy-core/src/upstream/connect.rs", "the address of a proxy"),
+    ("crates/cliproxy-core/src/upstream/way.rs", "the address of a proxy"),
     ("crates/cliproxy-core/src/snapshot/mod.rs", "keys of maps"),
     ("crates/cliproxy-core/src/credential/refresh/journal.rs", "hashed to recognize a token"),
     ("crates/cliproxy-core/src/access.rs", "hashed into the id of a client key"),

@@ -48,6 +48,8 @@ pub const AMP_API_KEY: &str = "AMP_API_KEY";
 pub const HTTP_PROXY: &str = "HTTP_PROXY";
 /// Outbound proxy for HTTPS when no proxy is configured.
 pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
+/// Outbound proxy where neither of the two above is set.
+pub const ALL_PROXY: &str = "ALL_PROXY";
 /// Hosts that are reached without the proxies above.
 pub const NO_PROXY: &str = "NO_PROXY";
 /// Time zone of log lines.
@@ -85,6 +87,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     (AMP_API_KEY, "key towards the Amp control plane"),
     (HTTP_PROXY, "outbound proxy for HTTP when none is configured"),
     (HTTPS_PROXY, "outbound proxy for HTTPS when none is configured"),
+    (ALL_PROXY, "outbound proxy where the one for the scheme is unset"),
     (NO_PROXY, "hosts reached without these proxies"),
     (TZ, "time zone of log lines"),
     (CODEX_HOME, "directory of Codex, whose login `import` finds"),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Limits;
 use super::body::{Local, UpstreamBody};
-use super::connect::{ConnectError, Connector, Tls, Way};
+use super::connect::{ConnectError, Connector, Tls};
+use super::way::{Environment, Hop, Way};
+use crate::config::env;
 use crate::config::settings::Proxy;
 use crate::credential::CredentialId;
 use crate::failure::{Failure, Origin};
@@ -73,7 +75,7 @@ type HttpClient = Client<Connector, Full<Bytes>>;
 pub struct Clients {
     open: Mutex<HashMap<(Egress, Limits), (HttpClient, Way)>>,
     tls: Arc<Tls>,
-    environment: std::sync::OnceLock<Arc<Matcher>>,
+    environment: std::sync::OnceLock<Arc<Environment>>,
 }
 
 impl Clients {
@@ -93,7 +95,8 @@ impl Clients {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.headers_mut() = headers;
-        if let Some(auth) = way.forward_auth(&uri) {
+        let forwarder = way.forwarder(&uri);
+        if let Some(auth) = forwarder.as_ref().and_then(|hop| hop.basic_auth()) {
             request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, auth);
         }
         *request.uri_mut() = uri;
@@ -106,12 +109,15 @@ impl Clients {
             answer = &mut sending => answer,
             () = connected => first_byte(sending, limits.first_byte).await?,
         };
-        match answer {
-            Ok(answer) => {
+        match (answer, forwarder) {
+            (Ok(answer), Some(hop)) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(not_let_through(&hop))
+            }
+            (Ok(answer), _) => {
                 let (head, body) = answer.into_parts();
                 Ok(Reply { status: head.status, headers: head.headers, body: UpstreamBody::Http(body) })
             }
-            Err(error) => Err(transport_failure(&error)),
+            (Err(error), forwarder) => Err(transport_failure(&error, forwarder.is_some())),
         }
     }
 
@@ -119,7 +125,9 @@ impl Clients {
         let key = (egress.clone(), *limits);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let (client, way) = open.entry(key).or_insert_with(|| {
-            let environment = self.environment.get_or_init(|| Arc::new(Matcher::from_env()));
+            let environment = self
+                .environment
+                .get_or_init(|| Arc::new(Environment::new(&env::with_dotenv(Path::new(".")))));
             let way = Way::new(&egress.proxy, environment);
             let connector = Connector::new(way.clone(), Arc::clone(&self.tls), *limits);
             let client = Client::builder(TokioExecutor::new())
@@ -152,16 +160,24 @@ async fn first_byte<T>(sending: impl Future<Output = T>, limit: Option<Duration>
     })
 }
 
-fn transport_failure(error: &hyper_util::client::legacy::Error) -> Failure {
+/// What clients hear of a proxy that does not do its work.
+const NO_WAY: &str = "the configured proxy does not open a way to the upstream";
+
+/// A request that a proxy was to forward and that it keeps for want of the right password.
+fn not_let_through(hop: &Hop) -> Failure {
+    let fault = Fault::new(Kind::BadUpstream, NO_WAY).with_code("upstream_unreachable");
+    let detail = format!("the proxy {} does not accept the user name and password", hop.shown);
+    Failure::upstream(fault, detail).with_origin(Origin::Proxy)
+}
+
+fn transport_failure(error: &hyper_util::client::legacy::Error, is_forwarded: bool) -> Failure {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(connect) = cause.downcast_ref::<ConnectError>() {
             let chain = chain(connect);
             let (kind, message) = match connect {
                 ConnectError::Timeout { .. } => (Kind::Timeout, connect.to_string()),
-                ConnectError::Proxy { .. } => {
-                    (Kind::BadUpstream, "the configured proxy does not open a way to the upstream".to_owned())
-                }
+                ConnectError::Proxy { .. } => (Kind::BadUpstream, NO_WAY.to_owned()),
                 ConnectError::Tls { .. } => {
                     (Kind::BadUpstream, "the TLS handshake with the upstream failed".to_owned())
                 }
@@ -170,7 +186,10 @@ fn transport_failure(error: &hyper_util::client::legacy::Error) -> Failure {
             };
             let failure =
                 Failure::upstream(Fault::new(kind, message).with_code("upstream_unreachable"), chain);
-            return if matches!(connect, ConnectError::Proxy { .. }) {
+            return if matches!(
+                connect,
+                ConnectError::Proxy { .. } | ConnectError::Timeout { is_of_proxy: true, .. }
+            ) {
                 failure.with_origin(Origin::Proxy)
             } else {
                 failure
@@ -178,9 +197,14 @@ fn transport_failure(error: &hyper_util::client::legacy::Error) -> Failure {
         }
         source = cause.source();
     }
-    let fault = Fault::new(Kind::BadUpstream, "the upstream closed the connection without an answer")
-        .with_code("upstream_unreachable");
-    Failure::upstream(fault, chain(error))
+    let (peer, origin) = if is_forwarded {
+        ("the configured proxy", Origin::Proxy)
+    } else {
+        ("the upstream", Origin::Upstream)
+    };
+    let message = format!("{peer} closed the connection without an answer");
+    let fault = Fault::new(Kind::BadUpstream, message).with_code("upstream_unreachable");
+    Failure::upstream(fault, chain(error)).with_origin(origin)
 }
 
 /// An error and its causes in one line.

@@ -3,6 +3,7 @@
 //! Written on top of hyper-util's connectors instead of a ready client because connect and TLS have separate limits
 //! and because a failure must say which hop failed: a proxy's fault is not the account's.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -12,14 +13,13 @@ use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::Limits;
-use crate::config::settings::{Proxy, ProxyUrl};
+use super::way::{Hop, HopScheme, Way};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -61,138 +61,12 @@ pub enum ConnectError {
         host: String,
         /// The limit.
         limit: Duration,
+        /// It ran out while a proxy was to open the way.
+        is_of_proxy: bool,
     },
     /// The TLS configuration cannot be made.
     #[error("TLS is not available: {0}")]
     Setup(String),
-}
-
-/// A way out of the machine.
-#[derive(Clone, Debug)]
-pub(super) enum Way {
-    Direct,
-    Environment(Arc<Matcher>),
-    Proxy(Arc<Hop>),
-}
-
-/// One proxy, taken apart.
-#[derive(Clone)]
-pub(super) struct Hop {
-    uri: Uri,
-    shown: String,
-    scheme: HopScheme,
-    credentials: Option<(String, String)>,
-}
-
-impl std::fmt::Debug for Hop {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HopScheme {
-    Http,
-    Https,
-    Socks5 { resolves_here: bool },
-}
-
-impl Hop {
-    fn new(proxy: &ProxyUrl) -> Option<Self> {
-        let url = url::Url::parse(proxy.expose()).ok()?;
-        let decode = |text: &str| percent_decode(text);
-        let credentials = (!url.username().is_empty() || url.password().is_some())
-            .then(|| (decode(url.username()), decode(url.password().unwrap_or_default())));
-        let host = url.host_str()?;
-        let (scheme, uri_scheme, default_port) = match url.scheme() {
-            "http" => (HopScheme::Http, "http", 80),
-            "https" => (HopScheme::Https, "https", 443),
-            "socks5" => (HopScheme::Socks5 { resolves_here: true }, "http", 1080),
-            "socks5h" => (HopScheme::Socks5 { resolves_here: false }, "http", 1080),
-            _ => return None,
-        };
-        let uri = Uri::builder()
-            .scheme(uri_scheme)
-            .authority(format!("{host}:{}", url.port().unwrap_or(default_port)))
-            .path_and_query("/")
-            .build()
-            .ok()?;
-        Some(Self { uri, shown: proxy.redacted(), scheme, credentials })
-    }
-
-    fn basic_auth(&self) -> Option<http::HeaderValue> {
-        use base64::Engine as _;
-        let (user, password) = self.credentials.as_ref()?;
-        let token = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        let mut value = http::HeaderValue::from_str(&format!("Basic {token}")).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
-}
-
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = rest.next().and_then(|digit| char::from(digit).to_digit(16));
-            let low = rest.next().and_then(|digit| char::from(digit).to_digit(16));
-            if let (Some(high), Some(low)) = (high, low) {
-                bytes.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-            }
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-impl Way {
-    pub(super) fn new(proxy: &Proxy, environment: &Arc<Matcher>) -> Self {
-        match proxy {
-            Proxy::Direct => Self::Direct,
-            Proxy::Inherit => Self::Environment(Arc::clone(environment)),
-            Proxy::Url(url) => match Hop::new(url) {
-                Some(hop) => Self::Proxy(Arc::new(hop)),
-                // Validated when the configuration was read; going direct would be the one wrong answer.
-                None => Self::Proxy(Arc::new(Hop {
-                    uri: Uri::from_static("http://0.0.0.0:1"),
-                    shown: url.redacted(),
-                    scheme: HopScheme::Http,
-                    credentials: None,
-                })),
-            },
-        }
-    }
-
-    fn hop(&self, destination: &Uri) -> Option<Arc<Hop>> {
-        match self {
-            Self::Direct => None,
-            Self::Proxy(hop) => Some(Arc::clone(hop)),
-            Self::Environment(matcher) => {
-                let intercept = matcher.intercept(destination)?;
-                let credentials =
-                    intercept.raw_auth().map(|(user, password)| (user.to_owned(), password.to_owned()));
-                let mut url = url::Url::parse(&intercept.uri().to_string()).ok()?;
-                if let Some((user, password)) = &credentials {
-                    // Both setters fail only for addresses without a host, which the matcher does not give.
-                    url.set_username(user).ok()?;
-                    url.set_password(Some(password)).ok()?;
-                }
-                ProxyUrl::parse(url.as_str()).ok().and_then(|proxy| Hop::new(&proxy)).map(Arc::new)
-            }
-        }
-    }
-
-    /// The `proxy-authorization` header for a request that is sent to the proxy itself (plain http through an http
-    /// proxy).
-    pub(super) fn forward_auth(&self, destination: &Uri) -> Option<http::HeaderValue> {
-        if destination.scheme_str() != Some("http") {
-            return None;
-        }
-        let hop = self.hop(destination)?;
-        matches!(hop.scheme, HopScheme::Http | HopScheme::Https).then(|| hop.basic_auth()).flatten()
-    }
 }
 
 /// The TLS configuration, made on first use: loading the trust store takes milliseconds that a start without TLS
@@ -250,13 +124,13 @@ impl Connector {
                 Some(hop) => self.through(hop, &destination, &host, is_tls).await,
             }
         };
-        let (io, is_forwarded) = limited(opening, limits.connect, "connection", &host).await?;
+        let (io, is_forwarded) = limited(opening, limits.connect, "connection", &host, hop.is_some()).await?;
         if !is_tls {
             return Ok(Wire { io, is_h2: false, is_forwarded });
         }
         let server = destination.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let handshake = self.tls_over(TokioIo::new(io), server, &host, true);
-        let stream = limited(handshake, limits.tls, "TLS handshake", &host).await?;
+        let stream = limited(handshake, limits.tls, "TLS handshake", &host, false).await?;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Wire { io: Box::pin(TokioIo::new(stream)), is_h2, is_forwarded })
     }
@@ -284,11 +158,14 @@ impl Connector {
         };
         match hop.scheme {
             HopScheme::Socks5 { resolves_here } => {
-                let mut socks = SocksV5::new(hop.uri.clone(), self.tcp.clone()).local_dns(resolves_here);
+                let target =
+                    if resolves_here { resolved(destination).await } else { Ok(with_port(destination)) };
+                let target = target.map_err(|error| failed(error.into()))?;
+                let mut socks = SocksV5::new(hop.uri.clone(), self.tcp.clone());
                 if let Some((user, password)) = &hop.credentials {
                     socks = socks.with_auth(user.clone(), password.clone());
                 }
-                let io = socks.call(with_port(destination)).await.map_err(|error| failed(error.into()))?;
+                let io = socks.call(target).await.map_err(|error| failed(error.into()))?;
                 Ok((Box::pin(io), false))
             }
             HopScheme::Http | HopScheme::Https => {
@@ -338,11 +215,12 @@ async fn limited<T>(
     limit: Option<Duration>,
     stage: &'static str,
     host: &str,
+    is_of_proxy: bool,
 ) -> Result<T, ConnectError> {
     let Some(limit) = limit else { return work.await };
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
-        Err(_elapsed) => Err(ConnectError::Timeout { stage, host: host.to_owned(), limit }),
+        Err(_elapsed) => Err(ConnectError::Timeout { stage, host: host.to_owned(), limit, is_of_proxy }),
     }
 }
 
@@ -362,6 +240,20 @@ fn with_port(uri: &Uri) -> Uri {
     let mut parts = uri.clone().into_parts();
     parts.authority = uri.host().and_then(|host| format!("{host}:{port}").parse().ok());
     Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}
+
+/// The same address with the number of its host instead of the name. Of several an IPv4 one: a proxy may have no way
+/// for others, and is given one only.
+async fn resolved(uri: &Uri) -> std::io::Result<Uri> {
+    let uri = with_port(uri);
+    let (host, port) =
+        (uri.host().unwrap_or_default().trim_matches(['[', ']']), uri.port_u16().unwrap_or(80));
+    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+    found.sort_by_key(SocketAddr::is_ipv6);
+    let address = found.first().ok_or_else(|| std::io::Error::other("the host has no address"))?.to_string();
+    let mut parts = uri.into_parts();
+    parts.authority = Some(address.parse().map_err(std::io::Error::other)?);
+    Uri::from_parts(parts).map_err(std::io::Error::other)
 }
 
 impl Service<Uri> for Connector {

@@ -8,6 +8,7 @@
 mod body;
 mod client;
 mod connect;
+mod way;
 
 pub use body::{Local, LocalEnding, ReadError, UpstreamBody, read_all};
 pub use client::{Clients, Egress, Outgoing, Reply};

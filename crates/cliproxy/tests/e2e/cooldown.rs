@@ -1,9 +1,9 @@
 //! What a credential's refusal means: who rests, for which model and how long, and what clients hear of it.
 
-use cliproxy_testkit::{Received, Script, Upstream};
+use cliproxy_testkit::{Script, Upstream};
 use serde_json::{Value, json};
 
-use crate::support::{self, FORMATS};
+use crate::support::{self, FORMATS, key_of, keys_of};
 
 /// An error body as the service of `format` writes it.
 fn refusal(format: &str, status: u16, message: &str) -> Value {
@@ -32,16 +32,6 @@ fn refusal(format: &str, status: u16, message: &str) -> Value {
         }
         _ => json!({"error": {"message": message, "type": "error", "param": null, "code": null}}),
     }
-}
-
-/// The key that a request carries.
-fn key_of(received: &Received) -> String {
-    let bearer = received.header("authorization").trim_start_matches("Bearer ");
-    if bearer.is_empty() { received.header("x-goog-api-key") } else { bearer }.to_owned()
-}
-
-fn keys_of(upstream: &Upstream) -> Vec<String> {
-    upstream.received().iter().map(key_of).collect()
 }
 
 /// Two keys for `up` and `other` at one upstream, the first preferred.

@@ -26,6 +26,7 @@ mod limit;
 mod listing;
 mod login;
 mod memory;
+mod proxy;
 mod quota;
 mod reload;
 mod renewal;

@@ -5,7 +5,7 @@ mod format;
 use std::path::Path;
 use std::time::Duration;
 
-use cliproxy_testkit::{Finished, Gateway, Launch, Upstream};
+use cliproxy_testkit::{Finished, Gateway, Launch, Received, Upstream};
 use http::HeaderMap;
 use reqwest::RequestBuilder;
 use serde_json::Value;
@@ -64,6 +64,17 @@ pub(crate) fn config(format: &str, upstream: &Upstream) -> String {
 /// The same at an address.
 pub(crate) fn config_at(format: &str, url: &str) -> String {
     list(format, &[entry(format, "upstream-key-0001", url, UP)])
+}
+
+/// The key that a request carries.
+pub(crate) fn key_of(received: &Received) -> String {
+    let bearer = received.header("authorization").trim_start_matches("Bearer ");
+    if bearer.is_empty() { received.header("x-goog-api-key") } else { bearer }.to_owned()
+}
+
+/// The keys of all requests that arrived, in order.
+pub(crate) fn keys_of(upstream: &Upstream) -> Vec<String> {
+    upstream.received().iter().map(key_of).collect()
 }
 
 /// What a client got.
