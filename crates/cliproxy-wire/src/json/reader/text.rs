@@ -1,0 +1,303 @@
+//! Strings, and pieces of strings.
+//!
+//! A stream cuts a text wherever it likes, even between the two halves of an escaped surrogate pair; so what a string
+//! holds is a [`Fragment`] first, and [`Surrogates`] joins the fragments of one channel. The writer shares
+//! what finds the next byte that is special.
+
+use std::borrow::Cow;
+
+use super::{Kind, Reader};
+use crate::Error;
+
+/// A piece of text that may begin with the second half or end with the first half of a surrogate pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment<'a> {
+    low: Option<u16>,
+    text: Cow<'a, str>,
+    high: Option<u16>,
+}
+
+impl Fragment<'_> {
+    /// True when it holds nothing, not even half a character.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.low.is_none() && self.high.is_none()
+    }
+
+    /// A piece without text.
+    pub const fn empty() -> Self {
+        Self { low: None, text: Cow::Borrowed(""), high: None }
+    }
+}
+
+/// Joins the fragments of one text channel.
+#[derive(Clone, Debug, Default)]
+pub struct Surrogates {
+    pending: Option<u16>,
+}
+
+impl Surrogates {
+    /// The text that is complete after `fragment`; may be empty.
+    pub fn join<'a>(&mut self, fragment: Fragment<'a>) -> Cow<'a, str> {
+        let Fragment { low, text, high } = fragment;
+        if self.pending.is_none() && low.is_none() {
+            self.pending = high;
+            return text;
+        }
+        let mut joined = String::with_capacity(text.len() + 4);
+        match (self.pending.take(), low) {
+            (Some(first), Some(second)) => joined.push(join(first, second)),
+            // An empty fragment in between changes nothing.
+            (Some(first), None) if text.is_empty() && high.is_none() => {
+                self.pending = Some(first);
+                return Cow::Borrowed("");
+            }
+            (Some(_), None) | (None, Some(_)) => joined.push('\u{FFFD}'),
+            (None, None) => {}
+        }
+        joined.push_str(&text);
+        self.pending = high;
+        joined.into()
+    }
+
+    /// What is left at the end of the channel: U+FFFD for an unmatched half, else nothing.
+    pub fn finish(&mut self) -> Option<char> {
+        self.pending.take().map(|_| '\u{FFFD}')
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// A string. Borrowed when it holds no escape; lone surrogates become U+FFFD.
+    ///
+    /// # Errors
+    /// When the value is not a string or malformed.
+    pub fn str(&mut self) -> Result<Cow<'a, str>, Error> {
+        let fragment = self.fragment()?;
+        if fragment.low.is_none() && fragment.high.is_none() {
+            return Ok(fragment.text);
+        }
+        let mut text = String::with_capacity(fragment.text.len() + 6);
+        if fragment.low.is_some() {
+            text.push('\u{FFFD}');
+        }
+        text.push_str(&fragment.text);
+        if fragment.high.is_some() {
+            text.push('\u{FFFD}');
+        }
+        Ok(text.into())
+    }
+
+    /// An owned string.
+    ///
+    /// # Errors
+    /// Those of [`Reader::str`].
+    pub fn string(&mut self) -> Result<String, Error> {
+        self.str().map(Cow::into_owned)
+    }
+
+    /// A string that may be one piece of a text that the sender cut anywhere, even between the two halves of an
+    /// escaped surrogate pair. Join the pieces with [`Surrogates`].
+    ///
+    /// # Errors
+    /// When the value is not a string or malformed.
+    pub fn fragment(&mut self) -> Result<Fragment<'a>, Error> {
+        if self.kind() != Kind::String {
+            return Err(self.unexpected("a string"));
+        }
+        self.at += 1;
+        let start = self.at;
+        self.at += plain_run(self.rest());
+        if self.byte() == Some(b'"') {
+            let text = self.text.get(start..self.at).unwrap_or_default();
+            self.at += 1;
+            return Ok(Fragment { low: None, text: Cow::Borrowed(text), high: None });
+        }
+        self.escaped(start)
+    }
+
+    /// The rest of a string that holds escapes; `start` is its first byte.
+    fn escaped(&mut self, start: usize) -> Result<Fragment<'a>, Error> {
+        // Most of it is copied once more into what keeps it, so too large is better than growing.
+        let mut text = String::with_capacity(self.rest().len().min(1 << 10) + self.at - start);
+        text.push_str(self.text.get(start..self.at).unwrap_or_default());
+        let mut low = None;
+        let mut high: Option<u16> = None;
+        loop {
+            let run = plain_run(self.rest());
+            if run > 0 {
+                give_up(&mut high, &mut text);
+                text.push_str(self.text.get(self.at..self.at + run).unwrap_or_default());
+                self.at += run;
+            }
+            match self.byte() {
+                Some(b'\\') => self.at += 1,
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Fragment { low, text: Cow::Owned(text), high });
+                }
+                Some(_) => return Err(self.syntax("control character in a string")),
+                None => return Err(self.syntax("unfinished string")),
+            }
+            match self.byte() {
+                Some(b'u') => {
+                    self.at += 1;
+                    self.unicode(&mut text, &mut low, &mut high)?;
+                }
+                letter => {
+                    let Some(plain) = letter.and_then(unescaped) else {
+                        return Err(self.syntax("unknown escape"));
+                    };
+                    give_up(&mut high, &mut text);
+                    text.push(plain);
+                    self.at += 1;
+                }
+            }
+        }
+    }
+
+    /// The four digits behind `\u`, as text or as half of a pair.
+    fn unicode(
+        &mut self,
+        text: &mut String,
+        low: &mut Option<u16>,
+        high: &mut Option<u16>,
+    ) -> Result<(), Error> {
+        let unit = self.hex()?;
+        match (unit, high.take()) {
+            (0xDC00..=0xDFFF, Some(first)) => text.push(join(first, unit)),
+            (0xDC00..=0xDFFF, None) if text.is_empty() && low.is_none() => *low = Some(unit),
+            (0xDC00..=0xDFFF, None) => text.push('\u{FFFD}'),
+            (_, Some(_)) => {
+                text.push('\u{FFFD}');
+                *high = push_unit(text, unit);
+            }
+            (_, None) => *high = push_unit(text, unit),
+        }
+        Ok(())
+    }
+
+    /// Moves behind a string that nobody reads, checking it.
+    pub(super) fn skip_string(&mut self) -> Result<(), Error> {
+        self.at += 1;
+        loop {
+            self.at += plain_run(self.rest());
+            match self.byte() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    match self.byte() {
+                        Some(b'u') => {
+                            self.at += 1;
+                            self.hex()?;
+                        }
+                        Some(letter) if unescaped(letter).is_some() => self.at += 1,
+                        _ => return Err(self.syntax("unknown escape")),
+                    }
+                }
+                Some(_) => return Err(self.syntax("control character in a string")),
+                None => return Err(self.syntax("unfinished string")),
+            }
+        }
+    }
+
+    fn hex(&mut self) -> Result<u16, Error> {
+        let digits =
+            self.text.get(self.at..self.at + 4).filter(|four| four.bytes().all(|b| b.is_ascii_hexdigit()));
+        let unit = digits.and_then(|four| u16::from_str_radix(four, 16).ok());
+        let Some(unit) = unit else { return Err(self.syntax("a \\u escape needs four hexadecimal digits")) };
+        self.at += 4;
+        Ok(unit)
+    }
+}
+
+/// Length of the leading run without quote, backslash or control character: what a string holds, or may hold, as it
+/// is. Eight bytes at a time.
+pub(in crate::json) fn plain_run(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    let (chunks, tail) = bytes.as_chunks::<8>();
+    for chunk in chunks {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let slash = word ^ (ONES * u64::from(b'\\'));
+        // The classic "has a zero byte" and "has a byte below n" tests; false positives are impossible for the
+        // lowest hit, which is the one that counts.
+        let hit = ((quote.wrapping_sub(ONES) & !quote)
+            | (slash.wrapping_sub(ONES) & !slash)
+            | (word.wrapping_sub(ONES * 0x20) & !word))
+            & HIGHS;
+        if hit != 0 {
+            return at + hit.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + tail.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20).unwrap_or(tail.len())
+}
+
+/// What a letter behind a backslash stands for.
+fn unescaped(letter: u8) -> Option<char> {
+    Some(match letter {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        _ => return None,
+    })
+}
+
+/// A first half that something other than a second half follows.
+fn give_up(high: &mut Option<u16>, text: &mut String) {
+    if high.take().is_some() {
+        text.push('\u{FFFD}');
+    }
+}
+
+fn push_unit(text: &mut String, unit: u16) -> Option<u16> {
+    if (0xD800..=0xDBFF).contains(&unit) {
+        return Some(unit);
+    }
+    text.push(char::from_u32(u32::from(unit)).unwrap_or('\u{FFFD}'));
+    None
+}
+
+fn join(high: u16, low: u16) -> char {
+    let code = 0x1_0000 + ((u32::from(high) - 0xD800) << 10) + (u32::from(low) - 0xDC00);
+    char::from_u32(code).unwrap_or('\u{FFFD}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn surrogates_split_over_fragments_are_joined() {
+        let mut channel = Surrogates::default();
+        let first = Reader::new(r#""a\ud83d""#).fragment().unwrap();
+        let second = Reader::new(r#""\ude00b""#).fragment().unwrap();
+        assert_eq!(channel.join(first), "a");
+        assert_eq!(channel.join(second), "😀b");
+        let lone = Reader::new(r#""\ud83d""#).fragment().unwrap();
+        assert_eq!(channel.join(lone), "");
+        assert_eq!(channel.finish(), Some('\u{FFFD}'));
+    }
+
+    proptest! {
+        #[test]
+        fn strings_read_back_as_written(text in any::<String>()) {
+            let json = serde_json::to_string(&text).unwrap();
+            prop_assert_eq!(Reader::new(&json).string().unwrap(), text.clone());
+            let mut out = Vec::new();
+            crate::json::string(&mut out, &text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+    }
+}
