@@ -10,7 +10,7 @@ mod reply;
 mod stream;
 
 pub use api::router;
-pub use listen::{ListenError, Shutdown, TlsFiles, serve};
+pub use listen::{ListenError, Shutdown, Tls, TlsFiles, serve};
 
 use std::sync::{Arc, Mutex, PoisonError};
 

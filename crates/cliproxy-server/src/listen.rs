@@ -1,4 +1,5 @@
-//! The accept loop: plain or TLS, with a time limit for request heads, without Nagle's delay, and an orderly end.
+//! The accept loop: plain or TLS, with time limits for those who connect and say nothing, without Nagle's delay, and an
+//! orderly end.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,17 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::util::MapRequest;
 
-/// Longest wait for a request's head.
+/// Longest wait for a request's head, the first one of a connection counted from the connection on.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 /// Longest TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -30,6 +35,16 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// Certificate and key of a TLS listener, read.
+#[derive(Clone)]
+pub struct Tls(tokio_rustls::TlsAcceptor);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
 /// How and when serving ends.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
@@ -37,6 +52,8 @@ pub struct Shutdown {
     pub token: CancellationToken,
     /// Running answers get this long.
     pub grace: Duration,
+    /// They get no longer.
+    pub at_once: CancellationToken,
 }
 
 /// Why a listener cannot serve.
@@ -55,17 +72,9 @@ pub enum ListenError {
     Tls(String),
 }
 
-/// Serves `router` on `listener` until told to stop; then waits for running answers within the grace time.
-///
-/// # Errors
-/// When TLS files cannot be used. Faults of single connections end those connections only.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    tls: Option<TlsFiles>,
-    shutdown: Shutdown,
-) -> Result<(), ListenError> {
-    let tls = tls.map(|files| acceptor(&files)).transpose()?;
+/// Serves `router` on `listener` until told to stop; then waits for running answers within the grace time. Faults of
+/// single connections end those connections only.
+pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, shutdown: Shutdown) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
@@ -87,45 +96,61 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("cannot set TCP_NODELAY: {error}");
         }
-        let service = TowerToHyperService::new(router.clone());
         let watcher = graceful.watcher();
-        let (builder, tls) = (Arc::clone(&builder), tls.clone());
+        let (builder, router, tls) = (Arc::clone(&builder), router.clone(), tls.clone());
+        let token = shutdown.token.clone();
         // Handshakes run on the connection's task, so a slow one does not hold up the others.
         connections.spawn(async move {
-            let result = match tls {
-                None => {
-                    watcher
-                        .watch(
-                            builder
-                                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                                .into_owned(),
-                        )
-                        .await
-                }
-                Some(acceptor) => match handshake(&acceptor, stream).await {
-                    Some(stream) => {
-                        watcher
-                            .watch(
-                                builder
-                                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                                    .into_owned(),
-                            )
-                            .await
+            match tls {
+                None => connection(&builder, stream, router, watcher).await,
+                Some(Tls(acceptor)) => {
+                    let stream = tokio::select! {
+                        stream = handshake(&acceptor, stream) => stream,
+                        () = token.cancelled() => None,
+                    };
+                    if let Some(stream) = stream {
+                        connection(&builder, stream, router, watcher).await;
                     }
-                    None => Ok(()),
-                },
-            };
-            if let Err(error) = result {
-                tracing::debug!("connection ended: {error}");
+                }
             }
         });
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(shutdown.grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some answers were still running after the grace time and are cut off");
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = tokio::time::sleep(shutdown.grace) => {
+            tracing::warn!("some answers were still running after the grace time and are cut off");
+        }
+        () = shutdown.at_once.cancelled() => tracing::warn!("running answers are cut off"),
     }
-    Ok(())
+}
+
+/// Serves one connection to its end. One whose first request does not come is closed: the limit on heads begins only
+/// when it is known which version of HTTP is spoken, which a peer can put off for ever.
+async fn connection<S>(builder: &auto::Builder<TokioExecutor>, stream: S, router: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let asked = CancellationToken::new();
+    let note = asked.clone();
+    let router = MapRequest::new(router, move |request: Request<Incoming>| {
+        note.cancel();
+        request
+    });
+    let serving =
+        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
+    let late = async {
+        if tokio::time::timeout(HEAD_LIMIT, asked.cancelled()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        result = watcher.watch(serving.into_owned()) => if let Err(error) = result {
+            tracing::debug!("connection ended: {error}");
+        },
+        () = late => tracing::debug!("a connection brought no request in time"),
+    }
 }
 
 /// Running out of file descriptors must not turn the loop into a busy one.
@@ -154,18 +179,25 @@ async fn handshake(
     }
 }
 
-fn acceptor(files: &TlsFiles) -> Result<tokio_rustls::TlsAcceptor, ListenError> {
-    let unreadable = |path: &PathBuf, message: String| ListenError::TlsFile { path: path.clone(), message };
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable(&files.certificate, error.to_string()))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| unreadable(&files.key, error.to_string()))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| ListenError::Tls(error.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(tokio_rustls::TlsAcceptor::from(Arc::new(config)))
+impl Tls {
+    /// Reads the files; what they hold is used until the end.
+    ///
+    /// # Errors
+    /// When they cannot be read or do not fit each other.
+    pub fn read(files: &TlsFiles) -> Result<Self, ListenError> {
+        let unreadable =
+            |path: &PathBuf, message: String| ListenError::TlsFile { path: path.clone(), message };
+        let chain = CertificateDer::pem_file_iter(&files.certificate)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| unreadable(&files.certificate, error.to_string()))?;
+        let key = PrivateKeyDer::from_pem_file(&files.key)
+            .map_err(|error| unreadable(&files.key, error.to_string()))?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(|error| ListenError::Tls(error.to_string()))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self(tokio_rustls::TlsAcceptor::from(Arc::new(config))))
+    }
 }

@@ -170,6 +170,20 @@ impl Said {
         }
     }
 
+    /// Waits until nothing more can come.
+    async fn closed(&self) {
+        let waiting = async {
+            loop {
+                let changed = self.notify.notified();
+                if self.lines.lock().unwrap_or_else(PoisonError::into_inner).ended == 2 {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the gateway ends in time");
+    }
+
     /// Waits for a line that holds `wanted` and comes after the first `skip` ones.
     async fn wait(&self, wanted: &str, skip: usize) -> String {
         let waiting = async {
@@ -293,6 +307,19 @@ impl Gateway {
         let mut child = self.process.0.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = Command::new("kill").arg(child.id().to_string()).status().expect("a program that asks");
         assert!(asked.success(), "the gateway runs");
+        child.wait().expect("the gateway ends")
+    }
+
+    /// Sends it a signal by name, such as `TERM`, and does not wait for what comes of it.
+    pub fn signal(&self, name: &str) {
+        let asked = Command::new("kill").args(["-s", name, &self.id().to_string()]).status();
+        assert!(asked.expect("a program that asks").success(), "the gateway runs");
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&self) -> ExitStatus {
+        self.said.closed().await;
+        let mut child = self.process.0.lock().unwrap_or_else(PoisonError::into_inner);
         child.wait().expect("the gateway ends")
     }
 

@@ -6,6 +6,8 @@
     reason = "a failed test set-up ends the test"
 )]
 
+use std::io::Write as _;
+
 mod authority;
 mod gateway;
 pub mod identity;
@@ -24,6 +26,13 @@ pub use proxy::Proxy;
 pub use script::{Gate, Script};
 pub use terminal::{Home, Terminal};
 pub use upstream::{Received, Upstream};
+
+/// Says why a test cannot run on this machine; where everything has to run, that is a failure.
+pub fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "this must run in CI: {reason}");
+    // Not `eprintln!`, which the test harness holds back when the test passes.
+    writeln!(std::io::stderr(), "SKIPPED: {reason}").ok();
+}
 
 #[expect(clippy::disallowed_methods, reason = "servers of a test live as long as the test's runtime")]
 fn background(work: impl Future<Output = ()> + Send + 'static) {

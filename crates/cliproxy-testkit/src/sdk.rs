@@ -8,7 +8,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,9 +42,7 @@ fn or_skip<T>(installed: Result<T, String>) -> Option<T> {
         Ok(installed) => return Some(installed),
         Err(reason) => reason,
     };
-    assert!(std::env::var_os("CI").is_none(), "the official SDKs must run in CI: {reason}");
-    // Not `eprintln!`, which the test harness holds back when the test passes.
-    writeln!(std::io::stderr(), "SKIPPED: the official SDKs do not run: {reason}").ok();
+    super::skip(&format!("the official SDKs do not run: {reason}"));
     None
 }
 

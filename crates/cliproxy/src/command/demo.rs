@@ -1,16 +1,20 @@
 //! What `--demo` prints: lines to paste, for all four formats.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use cliproxy_core::provider::demo::MODELS;
 
 #[expect(clippy::print_stdout, reason = "an invitation for people")]
-pub(super) fn invite(address: SocketAddr, is_open: bool) {
-    println!("{}", text(address, is_open));
+pub(super) fn invite(address: SocketAddr, is_tls: bool, is_open: bool) {
+    println!("{}", text(address, is_tls, is_open));
 }
 
-fn text(address: SocketAddr, is_open: bool) -> String {
-    let base = format!("http://{address}");
+fn text(mut address: SocketAddr, is_tls: bool, is_open: bool) -> String {
+    // "Every interface" is no address to call.
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let base = format!("{}://{address}", if is_tls { "https" } else { "http" });
     let key = if is_open { "demo" } else { "YOUR-CLIENT-KEY" };
     let models: Vec<String> =
         MODELS.iter().map(|model| format!("  {:<13} {}", model.name, model.about)).collect();
@@ -21,13 +25,13 @@ The demo provider is on. Its models:
 {models}
 
 OpenAI Chat:
-  curl -N {base}/v1/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
+  curl -N '{base}/v1/chat/completions' -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
     -d '{{"model":"demo-echo","stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'
 OpenAI Responses:
-  curl -N {base}/v1/responses -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
+  curl -N '{base}/v1/responses' -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
     -d '{{"model":"demo-think","stream":true,"reasoning":{{"summary":"auto"}},"input":"Hello!"}}'
 Claude Messages:
-  curl -N {base}/v1/messages -H 'x-api-key: {key}' -H 'content-type: application/json' \
+  curl -N '{base}/v1/messages' -H 'x-api-key: {key}' -H 'content-type: application/json' \
     -d '{{"model":"demo-echo","max_tokens":100,"stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'
 Gemini:
   curl -N '{base}/v1beta/models/demo-echo:streamGenerateContent?alt=sse' -H 'x-goog-api-key: {key}' -H 'content-type: application/json' \

@@ -12,7 +12,7 @@ use cliproxy_core::config::settings::Host;
 use cliproxy_core::config::watch::{self, Reload};
 use cliproxy_core::config::{Loaded, Settings, Source, env};
 use cliproxy_core::store::FileStore;
-use cliproxy_server::{App, Shutdown, TlsFiles, clock, router, serve};
+use cliproxy_server::{App, Shutdown, Tls, TlsFiles, clock, router, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,9 @@ async fn start(
         tracing::warn!("{}", warning.render(source.path.as_deref()));
     }
     let settings = loaded.settings.clone();
+    let tls = settings.listen.tls.clone();
+    let tls =
+        tls.map(|tls| Tls::read(&TlsFiles { certificate: tls.certificate, key: tls.key })).transpose()?;
     let listener = bind(&settings).await?;
     let address = listener.local_addr().context("cannot tell the address that was bound")?;
     let store = Arc::new(prepared(settings.auth_dir.clone()).await);
@@ -61,14 +64,14 @@ async fn start(
     let app = App::new(engine.clone());
     watch_configuration(&engine, &app, source, loaded, level);
 
-    let token = CancellationToken::new();
-    end_on_signal(&engine, token.clone());
+    let shutdown =
+        Shutdown { token: CancellationToken::new(), grace: GRACE, at_once: CancellationToken::new() };
+    end_on_signal(&engine, shutdown.clone());
     announce(&engine, address);
     if has_demo {
-        super::demo::invite(address, settings.access.client_keys.is_empty());
+        super::demo::invite(address, tls.is_some(), settings.access.client_keys.is_empty());
     }
-    let tls = settings.listen.tls.map(|tls| TlsFiles { certificate: tls.certificate, key: tls.key });
-    serve(listener, router(app), tls, Shutdown { token, grace: GRACE }).await?;
+    serve(listener, router(app), tls, shutdown).await;
     engine.save_standing_now(clock::now()).await;
     engine.shutdown().await;
     Ok(ExitCode::SUCCESS)
@@ -181,36 +184,65 @@ fn watch_configuration(engine: &Engine, app: &App, source: Source, started: Load
     });
 }
 
-fn end_on_signal(engine: &Engine, token: CancellationToken) {
+/// The first signal ends in order, a second one at once.
+fn end_on_signal(engine: &Engine, shutdown: Shutdown) {
+    let mut signals = Signals::new();
     engine.spawn("signals", async move {
-        signal().await;
-        tracing::info!("ending: no new connections, running answers get {} s", GRACE.as_secs());
-        token.cancel();
+        signals.next().await;
+        tracing::info!(
+            "ending: no new connections, running answers get {} s; another signal ends them at once",
+            GRACE.as_secs()
+        );
+        shutdown.token.cancel();
+        signals.next().await;
+        shutdown.at_once.cancel();
     });
 }
 
+/// The signals that ask the program to end. Listened for from the start, so that none is missed between two.
 #[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
+struct Signals([Option<tokio::signal::unix::Signal>; 2]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self([SignalKind::terminate(), SignalKind::interrupt()].map(|kind| match signal(kind) {
+            Ok(signal) => Some(signal),
+            Err(error) => {
+                tracing::warn!("cannot listen for the signal to end: {error}");
+                None
             }
-        }
-        Err(error) => {
-            tracing::warn!("cannot listen for the signal to end: {error}");
-            if tokio::signal::ctrl_c().await.is_err() {
+        }))
+    }
+
+    async fn next(&mut self) {
+        async fn one(signal: &mut Option<tokio::signal::unix::Signal>) {
+            let Some(signal) = signal else { return std::future::pending().await };
+            if signal.recv().await.is_none() {
                 std::future::pending::<()>().await;
             }
+        }
+        let [terminate, interrupt] = &mut self.0;
+        tokio::select! {
+            () = one(terminate) => {}
+            () = one(interrupt) => {}
         }
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -23,6 +23,7 @@ mod failover;
 mod fault;
 mod leave;
 mod limit;
+mod listener;
 mod listing;
 mod login;
 mod memory;
