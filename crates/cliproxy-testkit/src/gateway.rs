@@ -233,6 +233,15 @@ impl Gateway {
         Launch::new_in(directory, binary).config(config).arguments(arguments).start()
     }
 
+    /// Another one on the same directory, after this one was killed unless it has ended.
+    #[must_use]
+    pub fn again(mut self, binary: &Path) -> Self {
+        self.process.kill();
+        let empty = tempfile::tempdir().expect("a directory");
+        let directory = std::mem::replace(&mut self.directory, empty);
+        Launch::new_in(directory, binary).start()
+    }
+
     /// Its base address.
     pub fn url(&self) -> &str {
         &self.url

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::ImportArguments;
+use crate::command::{ImportArguments, UsageArguments};
 use crate::logins::LoginArguments;
 
 /// One gateway for every AI client and every account and key you own.
@@ -47,7 +47,11 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Whether the output is for a program, so that nothing but JSON may stand in it.
     pub(crate) fn prints_json(&self) -> bool {
-        self.login.json || matches!(self.command, Some(Command::Explain { json: true, .. }))
+        match &self.command {
+            Some(Command::Explain { json, .. }) => *json,
+            Some(Command::Usage(usage)) => usage.is_for_programs(),
+            _ => self.login.json,
+        }
     }
 }
 
@@ -72,6 +76,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Sum up the requests of the past: tokens, times and costs, from the usage ledger
+    Usage(UsageArguments),
 }
 
 /// Long flags of one dash become those of two.

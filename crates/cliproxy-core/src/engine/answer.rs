@@ -81,6 +81,7 @@ impl Closing {
             lease: Some(lease),
             record: Some(Record {
                 request_id: Arc::clone(&job.call.request_id),
+                at: job.call.created,
                 client: job.call.client.clone(),
                 format: job.call.format,
                 requested_model: Arc::clone(&job.requested),
@@ -93,6 +94,9 @@ impl Closing {
                 usage: cliproxy_wire::model::Usage::default(),
                 first_byte: None,
                 total: Duration::ZERO,
+                cost: None,
+                prices: None,
+                is_kept: false,
             }),
             cooling,
             may_renew: attempt.may_renew,
@@ -133,7 +137,7 @@ impl Closing {
         record.outcome = outcome;
         record.usage = usage;
         record.total = self.started.elapsed();
-        self.engine.0.sink.record(record);
+        self.engine.record(record);
     }
 
     /// Moves the content out and leaves nothing to be recorded behind.

@@ -89,7 +89,7 @@ struct Inner {
     /// Thoughts and signatures for clients that do not send them back.
     memories: Memories,
     extras: Extras,
-    sink: Box<dyn Sink>,
+    sinks: Vec<Box<dyn Sink>>,
     vault: ArcSwapOption<Vault>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -106,7 +106,7 @@ impl fmt::Debug for Engine {
 pub struct Builder {
     settings: Settings,
     extras: Extras,
-    sink: Box<dyn Sink>,
+    sinks: Vec<Box<dyn Sink>>,
     store: Option<Arc<dyn Store>>,
 }
 
@@ -125,10 +125,10 @@ impl Builder {
         self
     }
 
-    /// Where records of requests go.
+    /// Where records of requests go, besides the log.
     #[must_use]
     pub fn with_sink(mut self, sink: Box<dyn Sink>) -> Self {
-        self.sink = sink;
+        self.sinks.push(sink);
         self
     }
 
@@ -142,7 +142,7 @@ impl Builder {
             schemas: Cleaned::default(),
             memories: Memories::default(),
             extras: self.extras,
-            sink: self.sink,
+            sinks: self.sinks,
             vault: ArcSwapOption::new(self.store.map(|store| Arc::new(Vault::new(store)))),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
@@ -249,7 +249,7 @@ impl Job {
 impl Engine {
     /// A builder with the given settings.
     pub fn builder(settings: Settings) -> Builder {
-        Builder { settings, extras: Extras::default(), sink: Box::new(LogSink), store: None }
+        Builder { settings, extras: Extras::default(), sinks: vec![Box::new(LogSink)], store: None }
     }
 
     /// The snapshot of the moment.
@@ -359,6 +359,20 @@ impl Engine {
         })))
     }
 
+    /// Hands a finished request to the sinks, with what the configuration says of it.
+    fn record(&self, mut record: Record) {
+        let snapshot = self.snapshot();
+        let usage = &snapshot.settings.usage;
+        record.is_kept = usage.is_collected;
+        if let Some(model) = &record.upstream_model {
+            record.cost = usage.prices.cost(model, &record.usage);
+            record.prices = usage.prices.fingerprint().cloned();
+        }
+        for sink in &self.0.sinks {
+            sink.record(&record);
+        }
+    }
+
     /// Serves an opened call.
     ///
     /// # Errors
@@ -381,8 +395,9 @@ impl Engine {
                 detail = failure.detail(),
                 "request failed: {failure}"
             );
-            self.0.sink.record(Record {
+            self.record(Record {
                 request_id: Arc::clone(&job.call.request_id),
+                at: job.call.created,
                 client: job.call.client.clone(),
                 format: job.call.format,
                 requested_model: Arc::clone(&job.requested),
@@ -395,6 +410,9 @@ impl Engine {
                 usage: cliproxy_wire::model::Usage::default(),
                 first_byte: None,
                 total: job.started.elapsed(),
+                cost: None,
+                prices: None,
+                is_kept: false,
             });
             failure
         })

@@ -6,8 +6,10 @@ mod explain;
 mod import;
 mod login;
 mod serve;
+mod usage;
 
 pub(crate) use import::ImportArguments;
+pub(crate) use usage::UsageArguments;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::Explain { model, session, json }) => {
             explain::run(&source(arguments), arguments.demo, model, session.as_deref(), *json)
         }
+        Some(Command::Usage(usage)) => usage::run(usage, &source(arguments)),
         Some(Command::Check) => Ok(check::run(&source(arguments))),
         Some(Command::Serve) | None => serve::run(arguments),
     }

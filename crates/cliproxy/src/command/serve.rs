@@ -54,7 +54,15 @@ async fn start(
     if has_demo {
         builder = builder.with_demo();
     }
+    let ledger = super::usage::ledger(&settings).await;
+    if let Some(ledger) = &ledger {
+        builder = builder.with_sink(Box::new(ledger.clone()));
+    }
     let engine = builder.build();
+    if let Some(ledger) = &ledger {
+        let (ledger, bounds) = (ledger.clone(), settings.usage.bounds);
+        engine.spawn("usage ledger", async move { ledger.keep(bounds, clock::now).await });
+    }
     if let Err(error) = engine.load_accounts().await {
         tracing::error!("the accounts of the auth directory cannot be used: {error}");
     }

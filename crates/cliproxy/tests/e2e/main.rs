@@ -22,6 +22,7 @@ mod explain;
 mod failover;
 mod fault;
 mod leave;
+mod ledger;
 mod limit;
 mod listener;
 mod listing;

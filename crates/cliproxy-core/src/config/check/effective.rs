@@ -15,6 +15,7 @@ use crate::config::settings::{
     MappingSource, Model, Proxy, Settings, Thinking,
 };
 use crate::secret::Secret;
+use crate::usage::Price;
 
 /// Renders everything.
 pub(super) fn render(settings: &Settings) -> String {
@@ -79,6 +80,21 @@ fn logging(outline: &mut Outline, settings: &Settings) {
         outline.optional("addr", logging.pprof.as_deref());
     });
     outline.plain("usage-statistics-enabled", settings.usage.is_collected);
+    outline.section("usage-ledger", |outline| {
+        let usage = &settings.usage;
+        outline.plain("retention-days", usage.bounds.age.map_or(0, |age| age.as_secs() / (24 * 3600)));
+        outline.plain("max-size-mb", usage.bounds.bytes >> 20);
+        outline.items("prices", usage.prices.list(), |outline, price| {
+            outline.text("model", price.model.as_str());
+            outline.plain("input", Price::written(price.input));
+            outline.plain("output", Price::written(price.output));
+            for (key, amount) in [("cache-read", price.cache_read), ("cache-write", price.cache_write)] {
+                if let Some(amount) = amount {
+                    outline.plain(key, Price::written(amount));
+                }
+            }
+        });
+    });
     outline.plain("redis-usage-queue-retention-seconds", settings.usage.queue_retention.as_secs());
 }
 

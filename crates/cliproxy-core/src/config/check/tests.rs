@@ -11,6 +11,10 @@ api-keys: [client-key-0123456789]
 remote-management: {secret-key: management-0123456789, allow-remote: true}
 auth-dir: /auths
 proxy-url: http://alice:hunter2@proxy.example:8080
+usage-ledger:
+  retention-days: 30
+  prices:
+    - {model: "claude-*", input: 3, output: 15.5, cache-read: 0.3}
 routing: {strategy: wrr, session-affinity: true, session-affinity-ttl: 90s}
 upstream-timeouts: {idle: 0}
 transient-error-cooldown-seconds: -1
@@ -83,6 +87,7 @@ fn the_effective_settings_are_a_configuration_with_the_same_meaning() {
     assert_eq!(again.settings.translation, first.translation);
     assert_eq!(again.settings.oauth, first.oauth);
     assert_eq!(again.settings.logging, first.logging);
+    assert_eq!(again.settings.usage, first.usage);
 }
 
 #[test]
@@ -115,6 +120,9 @@ fn defaults_are_shown_in_full() {
     pprof:
       enable: false
     usage-statistics-enabled: false
+    usage-ledger:
+      retention-days: 365
+      max-size-mb: 512
     redis-usage-queue-retention-seconds: 60
     proxy-url: ""
     upstream-timeouts:

@@ -205,6 +205,25 @@ impl Decode for i64 {
     }
 }
 
+impl Decode for f64 {
+    fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let (text, is_quoted) = cursor.scalar(node, "a number")?;
+        let value = json(text).as_f64();
+        if value.is_none() || is_quoted {
+            let problem = cursor.report.problem_at(
+                node.position,
+                &cursor.path,
+                format!("expected a number, found {}", node.noun()),
+            );
+            if value.is_some() {
+                problem.suggest("write it without quotes");
+            }
+            return None;
+        }
+        value
+    }
+}
+
 impl Decode for Free {
     fn decode(node: &Node, _: &mut Cursor<'_>) -> Option<Self> {
         Some(Self(node.clone()))

@@ -20,6 +20,7 @@ mod provider;
 mod scalar;
 mod server;
 mod upstream;
+mod usage;
 
 pub use amp::{Ampcode, ModelMapping, UpstreamKey};
 pub use credential::{CompatibleEntry, CompatibleKey, CompatibleModel, ErrorRule, KeyEntry, Model, Thinking};
@@ -33,6 +34,7 @@ pub use plugin::Plugins;
 pub use provider::{Antigravity, ClaudeCode, Codex, IceServer, LiveMediaRelay, Xai};
 pub use server::{Pprof, QuotaExceeded, Routing, Streaming, Tls};
 pub use upstream::UpstreamTimeouts;
+pub use usage::{Price, UsageLedger};
 
 use crate::config::diagnostic::Report;
 use crate::secret::Secret;
@@ -75,6 +77,8 @@ section! {
         request_log: bool,
         /// Collect usage.
         usage_statistics_enabled: bool,
+        /// How much of the usage is kept, and what tokens cost.
+        usage_ledger: UsageLedger,
         /// How long the usage queue keeps records, in seconds.
         redis_usage_queue_retention_seconds: i64,
         /// Outbound proxy of everything that has none of its own.

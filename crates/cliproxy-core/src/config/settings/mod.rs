@@ -150,7 +150,7 @@ impl Settings {
             streaming: limits::streaming(config),
             max_request_body_bytes: limits::request_body_bytes(config, report),
             logging: logging::logging(config, report),
-            usage: logging::usage(config),
+            usage: logging::usage(config, report),
             translation: translation::translation(config, report),
             live_media: translation::live_media(config, report),
             keys: credential::keys(config, report),

@@ -1,7 +1,18 @@
-//! What a request cost and how it went: one record per request, handed to a sink when the answer ends or is dropped.
+//! What a request cost and how it went: one record per request, handed to the sinks when the answer ends or is dropped.
 //!
-//! The record is made here because only the engine sees attempts, credential and bytes; keeping it is the sink's
-//! business.
+//! The record is made here because only the engine sees attempts, credential and bytes; keeping it is the sinks'
+//! business: the log, and the [ledger](Ledger) that survives restarts.
+
+mod journal;
+mod ledger;
+mod price;
+mod row;
+mod sum;
+
+pub use ledger::{Bounds, Ledger, LedgerError};
+pub use price::{Price, Prices};
+pub use row::Row;
+pub use sum::{By, Span, Totals};
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,11 +34,24 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// A word for records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The request's id.
     pub request_id: Arc<str>,
+    /// When it came, in Unix seconds.
+    pub at: u64,
     /// The client key's name, if keys are configured; never the key itself.
     pub client: Option<Arc<str>>,
     /// The client's format.
@@ -52,12 +76,18 @@ pub struct Record {
     pub first_byte: Option<Duration>,
     /// Until the end.
     pub total: Duration,
+    /// What it cost, by the configured prices.
+    pub cost: Option<f64>,
+    /// Which price table that was.
+    pub prices: Option<Arc<str>>,
+    /// The configuration wants requests to be kept.
+    pub is_kept: bool,
 }
 
 /// Takes records. Called when an answer ends, on the task that polls it: it must not block.
 pub trait Sink: Send + Sync + fmt::Debug {
     /// Takes one.
-    fn record(&self, record: Record);
+    fn record(&self, record: &Record);
 }
 
 /// Writes records to the log and keeps nothing.
@@ -65,7 +95,7 @@ pub trait Sink: Send + Sync + fmt::Debug {
 pub struct LogSink;
 
 impl Sink for LogSink {
-    fn record(&self, record: Record) {
+    fn record(&self, record: &Record) {
         tracing::info!(
             request_id = %record.request_id,
             format = record.format.name(),

@@ -1,0 +1,368 @@
+//! The ledger: every request as a row in an embedded `SQLite` database, so that numbers survive restarts.
+//!
+//! [`Ledger::record`] appends to the [journal](super::journal) and returns; [`Ledger::keep`] carries the rows into the
+//! database behind it. A database that is damaged, or was written by a newer program, is set aside under another name
+//! and never deleted. When the storage is full, recording stops, says so, and goes on by itself: traffic is never held
+//! up by it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
+use tokio::sync::Notify;
+
+use super::journal::Journal;
+use super::{Record, Row, Sink};
+use crate::store::atomic;
+
+/// Version of the tables; a database that says a higher one is a newer program's.
+const VERSION: i64 = 1;
+/// How long rows are gathered before they are carried over together.
+const PACE: Duration = Duration::from_millis(250);
+/// How often old rows are looked for.
+const CLEANING: Duration = Duration::from_hours(1);
+/// Pause after a failure.
+const RECOVERY: Duration = Duration::from_secs(10);
+/// Name of the database in the ledger's directory.
+const FILE: &str = "usage.sqlite";
+
+const TABLES: &str = "
+CREATE TABLE request (
+  key TEXT PRIMARY KEY,
+  request_id TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  client TEXT, format TEXT NOT NULL,
+  requested_model TEXT NOT NULL, upstream_model TEXT,
+  provider TEXT, credential TEXT, lane TEXT NOT NULL,
+  attempts INTEGER NOT NULL, outcome TEXT NOT NULL,
+  input INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+  cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, is_estimated INTEGER NOT NULL,
+  first_byte INTEGER, total INTEGER NOT NULL,
+  cost REAL, prices TEXT
+) WITHOUT ROWID;
+CREATE INDEX request_at ON request (at);
+PRAGMA user_version = 1;
+";
+
+/// Why the ledger cannot do something.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database.
+    #[error("the usage database failed: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The files around it.
+    #[error("the usage records cannot be written: {0}")]
+    Storage(#[from] std::io::Error),
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Age of the oldest rows; `None` without limit.
+    pub age: Option<Duration>,
+    /// Size of the database in bytes.
+    pub bytes: u64,
+}
+
+/// The requests of the past. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    journal: Journal,
+    database: Mutex<Connection>,
+    /// Makes the keys of this process's rows its own.
+    run: String,
+    count: AtomicU64,
+    appended: Notify,
+    /// The last attempt to record failed, and was told.
+    is_stopped: AtomicBool,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ledger({})", self.0.path.display())
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger of a directory, which is made when it is missing, and takes over what an earlier process left in
+    /// the journal. Blocks.
+    ///
+    /// # Errors
+    /// When neither the database nor a new one in its place can be opened.
+    pub fn open(directory: &Path) -> Result<Self, LedgerError> {
+        atomic::make_directory(directory)?;
+        let path = directory.join(FILE);
+        let database = match connect(&path) {
+            Ok(database) => database,
+            Err(Unusable::SetAside(reason)) => renew(&path, reason)?,
+            Err(Unusable::Fails(error)) => return Err(error),
+        };
+        let run = uuid::Uuid::new_v4().simple().to_string();
+        let ledger = Self(Arc::new(Inner {
+            journal: Journal::new(directory, &run)?,
+            path,
+            database: Mutex::new(database),
+            run,
+            count: AtomicU64::new(0),
+            appended: Notify::new(),
+            is_stopped: AtomicBool::new(false),
+        }));
+        for left in Journal::left(directory)? {
+            ledger.carry_from(&left)?;
+            left.end();
+        }
+        Ok(ledger)
+    }
+
+    /// Whether requests are not recorded at the moment, because the storage fails.
+    pub fn is_stopped(&self) -> bool {
+        self.0.is_stopped.load(Ordering::Relaxed)
+    }
+
+    /// Carries what was recorded into the database. Blocks.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is lost, and the next call tries again.
+    pub fn carry(&self) -> Result<(), LedgerError> {
+        self.carry_from(&self.0.journal)
+    }
+
+    fn carry_from(&self, journal: &Journal) -> Result<(), LedgerError> {
+        let mut database = self.database();
+        let result = journal.carry(|rows| insert(&mut database, rows));
+        if let Err(LedgerError::Database(error)) = &result
+            && is_damage(error)
+        {
+            *database = renew(&self.0.path, "is damaged")?;
+            journal.carry(|rows| insert(&mut database, rows))?;
+            return Ok(());
+        }
+        result.map(|_count| ())
+    }
+
+    /// Carries rows over as they come and forgets those that are too old or too many, until it is dropped.
+    pub async fn keep(self, bounds: Bounds, now: fn() -> u64) {
+        let mut cleaned: Option<tokio::time::Instant> = None;
+        loop {
+            let cleans = cleaned.is_none_or(|at| at.elapsed() >= CLEANING);
+            let ledger = self.clone();
+            let work = tokio::task::spawn_blocking(move || {
+                ledger.carry()?;
+                if cleans { ledger.forget(bounds, now()) } else { Ok(()) }
+            });
+            let result = work.await.map_err(|error| std::io::Error::other(error).into());
+            if let Err(error) = result.and_then(|result| result) {
+                tracing::error!("requests wait to be recorded: {error}");
+                tokio::time::sleep(RECOVERY).await;
+                continue;
+            }
+            if cleans {
+                cleaned = Some(tokio::time::Instant::now());
+            }
+            tokio::select! {
+                () = self.0.appended.notified() => tokio::time::sleep(PACE).await,
+                () = tokio::time::sleep(CLEANING) => {}
+            }
+        }
+    }
+
+    /// Forgets what is older than the bounds allow, and the oldest tenth as long as there is too much. Blocks.
+    fn forget(&self, bounds: Bounds, now: u64) -> Result<(), LedgerError> {
+        let database = self.database();
+        if let Some(age) = bounds.age {
+            let oldest = now.saturating_sub(age.as_secs());
+            database.execute("DELETE FROM request WHERE at < ?1", [stored(oldest)])?;
+        }
+        let number = |pragma: &str| database.query_row(pragma, [], |row| row.get::<_, i64>(0));
+        loop {
+            let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
+            let bytes = pages.saturating_mul(number("PRAGMA page_size")?);
+            if u64::try_from(bytes).unwrap_or_default() <= bounds.bytes {
+                break;
+            }
+            let tenth = number("SELECT max(1, count(*) / 10) FROM request")?;
+            let removed = database.execute(
+                "DELETE FROM request WHERE key IN (SELECT key FROM request ORDER BY at LIMIT ?1)",
+                [tenth],
+            )?;
+            if removed == 0 {
+                break;
+            }
+        }
+        database.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")?;
+        Ok(())
+    }
+
+    /// Takes rows of another ledger; true for each that was not known. Blocks.
+    ///
+    /// # Errors
+    /// When the database cannot be written; none is taken then.
+    pub fn import(&self, rows: &[Row]) -> Result<usize, LedgerError> {
+        let mut database = self.database();
+        let before = count(&database)?;
+        insert(&mut database, rows)?;
+        Ok(usize::try_from(count(&database)? - before).unwrap_or_default())
+    }
+
+    pub(super) fn database(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.0.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Ledger {
+    fn record(&self, record: &Record) {
+        if !record.is_kept {
+            return;
+        }
+        let number = self.0.count.fetch_add(1, Ordering::Relaxed);
+        let row = Row::new(format!("{}-{number}", self.0.run), record);
+        match self.0.journal.append(&row) {
+            Ok(()) => {
+                if self.0.is_stopped.swap(false, Ordering::Relaxed) {
+                    tracing::info!("requests are recorded again");
+                }
+                self.0.appended.notify_one();
+            }
+            Err(error) => {
+                if !self.0.is_stopped.swap(true, Ordering::Relaxed) {
+                    tracing::error!("requests are served and not recorded until this is mended: {error}");
+                }
+            }
+        }
+    }
+}
+
+enum Unusable {
+    /// Another file in its place will do.
+    SetAside(&'static str),
+    Fails(LedgerError),
+}
+
+impl From<rusqlite::Error> for Unusable {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) { Self::SetAside("is damaged") } else { Self::Fails(error.into()) }
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
+/// Sets a database aside that cannot be used and begins a new one in its place.
+fn renew(path: &Path, reason: &str) -> Result<Connection, LedgerError> {
+    let aside = set_aside(path)?;
+    tracing::error!("the usage database {reason}; it is kept as {} and a new one is begun", aside.display());
+    connect(path).map_err(|error| match error {
+        Unusable::Fails(error) => error,
+        Unusable::SetAside(reason) => std::io::Error::other(reason).into(),
+    })
+}
+
+fn connect(path: &Path) -> Result<Connection, Unusable> {
+    let is_new = !path.exists();
+    let database = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    atomic::make_private(path).map_err(|error| Unusable::Fails(error.into()))?;
+    database.busy_timeout(Duration::from_secs(5))?;
+    if is_new {
+        database.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
+    }
+    // Survives the end of the process at any point; a power cut may cost the last moments.
+    database.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+    let version: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version > VERSION {
+        return Err(Unusable::SetAside("was written by a newer version of this program"));
+    }
+    if version == 0 {
+        database.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} COMMIT;"))?;
+    }
+    // Damage elsewhere is noticed when it is met: reading everything would hold up every start.
+    database
+        .query_row("SELECT count(*) FROM (SELECT 1 FROM request LIMIT 1)", [], |row| row.get::<_, i64>(0))?;
+    Ok(database)
+}
+
+/// Renames a database, with the files that belong to it, to the first free name.
+fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let named = |number: u32, suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".aside-{number}{suffix}"));
+        PathBuf::from(name)
+    };
+    let number = (1..=u32::MAX).find(|number| !named(*number, "").exists()).unwrap_or(1);
+    for suffix in ["-wal", "-shm", ""] {
+        let mut from = path.as_os_str().to_owned();
+        from.push(suffix);
+        match std::fs::rename(&from, named(number, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(named(number, ""))
+}
+
+fn insert(database: &mut Connection, rows: &[Row]) -> Result<(), LedgerError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let transaction = database.transaction()?;
+    insert_into(&transaction, rows)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn insert_into(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT OR IGNORE INTO request (key, request_id, at, client, format, requested_model, upstream_model,
+           provider, credential, lane, attempts, outcome, input, output, reasoning, cache_read, cache_write,
+           is_estimated, first_byte, total, cost, prices)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+    )?;
+    for row in rows {
+        statement.execute(params![
+            row.key,
+            row.request_id,
+            stored(row.at),
+            row.client,
+            row.format,
+            row.requested_model,
+            row.upstream_model,
+            row.provider,
+            row.credential,
+            row.lane,
+            row.attempts,
+            row.outcome,
+            stored(row.input),
+            stored(row.output),
+            stored(row.reasoning),
+            stored(row.cache_read),
+            stored(row.cache_write),
+            row.is_estimated,
+            row.first_byte.map(stored),
+            stored(row.total),
+            row.cost,
+            row.prices,
+        ])?;
+    }
+    Ok(())
+}
+
+fn count(database: &Connection) -> rusqlite::Result<i64> {
+    database.query_row("SELECT count(*) FROM request", [], |row| row.get(0))
+}
+
+/// `SQLite` has signed numbers only.
+pub(super) fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

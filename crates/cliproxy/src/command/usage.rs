@@ -1,0 +1,216 @@
+//! `usage`: sums over the requests of the past, or the requests themselves.
+//!
+//! Reads the ledger of the auth directory, which a running server goes on writing.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+use cliproxy_core::config::{Settings, Source, env};
+use cliproxy_core::store::{FileStore, Store as _};
+use cliproxy_core::usage::{By, Ledger, Row, Span, Totals};
+use cliproxy_server::clock;
+
+/// Rows that are read at a time.
+const PAGE: u64 = 1000;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UsageArguments {
+    /// What to sum up by
+    #[arg(long, value_enum, default_value_t = Dimension::Model)]
+    by: Dimension,
+    /// How far back, in days; everything when it is left out
+    #[arg(long, value_name = "DAYS")]
+    days: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print the single requests as comma separated values
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+}
+
+impl UsageArguments {
+    /// Whether the output is read by a program.
+    pub(crate) fn is_for_programs(&self) -> bool {
+        self.json || self.csv
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Dimension {
+    Model,
+    Credential,
+    Provider,
+    Client,
+    Day,
+    Hour,
+}
+
+impl Dimension {
+    fn by(self) -> By {
+        match self {
+            Self::Model => By::Model,
+            Self::Credential => By::Credential,
+            Self::Provider => By::Provider,
+            Self::Client => By::Client,
+            Self::Day => By::Day,
+            Self::Hour => By::Hour,
+        }
+    }
+}
+
+/// The ledger of a running server; without one, requests are served and not kept.
+pub(super) async fn ledger(settings: &Settings) -> Option<Ledger> {
+    let directory = FileStore::new(settings.auth_dir.clone()).workplace()?;
+    match tokio::task::spawn_blocking(move || Ledger::open(&directory)).await {
+        Ok(Ok(ledger)) => Some(ledger),
+        Ok(Err(error)) => {
+            tracing::error!("requests are served and not recorded: {error}");
+            None
+        }
+        Err(error) => {
+            tracing::error!("requests are served and not recorded: {error}");
+            None
+        }
+    }
+}
+
+pub(super) fn run(arguments: &UsageArguments, source: &Source) -> anyhow::Result<ExitCode> {
+    let loaded = Settings::load(source, &env::with_dotenv(Path::new(".")))
+        .map_err(|problems| anyhow!("{problems}"))?;
+    let directory = FileStore::new(loaded.settings.auth_dir.clone()).workplace().unwrap_or_default();
+    let ledger = Ledger::open(&directory)
+        .with_context(|| format!("cannot read the usage ledger in {}", directory.display()))?;
+    let day = 24 * 3600;
+    let from = arguments.days.map_or(0, |days| clock::now().saturating_sub(days.saturating_mul(day)));
+    let span = Span { from, ..Span::ALL };
+    if arguments.csv {
+        return csv(&ledger, span);
+    }
+    let (by, all) = (ledger.totals_by(arguments.by.by(), span)?, ledger.totals(span)?);
+    if arguments.json {
+        let by: Vec<_> = by.iter().map(|(name, totals)| json(name, totals)).collect();
+        print(&format!("{:#}\n", serde_json::json!({"total": all, "by": by})));
+    } else {
+        print(&table(&by, &all, &loaded.settings));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json(name: &str, totals: &Totals) -> serde_json::Value {
+    let mut value = serde_json::json!({"name": name});
+    if let (Some(members), Ok(serde_json::Value::Object(totals))) =
+        (value.as_object_mut(), serde_json::to_value(totals))
+    {
+        members.extend(totals);
+    }
+    value
+}
+
+fn table(by: &[(String, Totals)], all: &Totals, settings: &Settings) -> String {
+    if all.requests == 0 {
+        let hint = if settings.usage.is_collected {
+            "no request was recorded yet"
+        } else {
+            "nothing is recorded: set `usage-statistics-enabled: true` in config.yaml"
+        };
+        return format!("{hint}\n");
+    }
+    let heads = ["", "requests", "failed", "input", "cached", "output", "reasoning", "cost"];
+    let mut lines = vec![heads.map(str::to_owned)];
+    let all_named = ("total".to_owned(), all.clone());
+    for (name, totals) in by.iter().chain([&all_named]) {
+        let name = if name.is_empty() { "(none)" } else { name };
+        let counts = [
+            totals.requests,
+            totals.failed,
+            totals.input,
+            totals.cache_read,
+            totals.output,
+            totals.reasoning,
+        ];
+        let [requests, failed, input, cached, output, reasoning] = counts.map(|count| count.to_string());
+        // A sum that leaves requests out must not look like the whole.
+        let cost = match (totals.unpriced == totals.requests, totals.unpriced) {
+            (true, _) => "-".to_owned(),
+            (false, 0) => format!("{:.4}", totals.cost),
+            (false, _) => format!("{:.4}+", totals.cost),
+        };
+        lines.push([name.to_owned(), requests, failed, input, cached, output, reasoning, cost]);
+    }
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(|column| width(column).unwrap_or_default()).collect();
+    let mut text = String::new();
+    for line in &lines {
+        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn csv(ledger: &Ledger, span: Span) -> anyhow::Result<ExitCode> {
+    print(
+        "time,request_id,client,format,requested_model,upstream_model,provider,credential,lane,attempts,outcome,input,cache_read,cache_write,output,reasoning,estimated,first_byte_ms,total_ms,cost\n",
+    );
+    let mut skip = 0;
+    loop {
+        let rows = ledger.rows(span, skip, PAGE)?;
+        let count = u64::try_from(rows.len()).unwrap_or_default();
+        print(&rows.iter().map(line).collect::<String>());
+        skip += count;
+        if count < PAGE {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn line(row: &Row) -> String {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+    let cells = [
+        row.at.to_string(),
+        row.request_id.clone(),
+        text(&row.client),
+        row.format.clone(),
+        row.requested_model.clone(),
+        text(&row.upstream_model),
+        text(&row.provider),
+        text(&row.credential),
+        row.lane.clone(),
+        row.attempts.to_string(),
+        row.outcome.clone(),
+        row.input.to_string(),
+        row.cache_read.to_string(),
+        row.cache_write.to_string(),
+        row.output.to_string(),
+        row.reasoning.to_string(),
+        row.is_estimated.to_string(),
+        number(row.first_byte),
+        row.total.to_string(),
+        row.cost.map(|cost| format!("{cost:.6}")).unwrap_or_default(),
+    ];
+    cells.map(|cell| quoted(&cell)).join(",") + "\n"
+}
+
+/// A cell of comma separated values. One that a spreadsheet would run as a formula is made text.
+fn quoted(cell: &str) -> String {
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula || cell.contains(['"', ',', '\n', '\r']) {
+        let guard = if is_formula { "'" } else { "" };
+        return format!("\"{guard}{}\"", cell.replace('"', "\"\""));
+    }
+    cell.to_owned()
+}
+
+#[expect(clippy::print_stdout, reason = "the result of the command")]
+fn print(text: &str) {
+    print!("{text}");
+}

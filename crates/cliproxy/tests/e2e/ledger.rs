@@ -1,0 +1,156 @@
+//! The usage ledger: what was served is on record, whatever ends the process, and the sums are what upstreams billed.
+
+use std::process::{Command, Output};
+
+use bytes::Bytes;
+use cliproxy_testkit::{Gateway, Received, Script, Upstream};
+use serde_json::Value;
+
+use crate::failover::half;
+use crate::support::{self, FORMATS};
+
+const KEPT: &str = "usage-statistics-enabled: true\nrequest-retry: 0\nusage-ledger:\n  prices:\n    - {model: up, input: 1, output: 10}\n";
+
+fn run(gateway: &Gateway, arguments: &[&str]) -> Output {
+    let home = gateway.config().parent().unwrap().to_owned();
+    Command::new(env!("CARGO_BIN_EXE_cli-proxy-api"))
+        .arg("usage")
+        .args(arguments)
+        .arg("--config")
+        .arg(gateway.config())
+        .env("HOME", &home)
+        .current_dir(&home)
+        .output()
+        .unwrap()
+}
+
+fn sums(gateway: &Gateway, by: &str) -> Value {
+    let output = run(gateway, &["--json", "--by", by]);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+/// Answers by the request's user text: whole, refused, cut or never ending.
+fn as_asked(received: &Received) -> Script {
+    let body = String::from_utf8_lossy(&received.body);
+    if body.contains("be refused") {
+        return Script::json(400, r#"{"error": {"message": "no", "type": "invalid_request_error"}}"#);
+    }
+    if body.contains("be cut") {
+        return Script::events(vec![Bytes::from(half("chat"))]).cut();
+    }
+    if body.contains("stall") {
+        return Script::events(vec![Bytes::from(half("chat"))]).stalled();
+    }
+    support::answering("chat")(received)
+}
+
+async fn ask(gateway: &Gateway, format: &str, is_stream: bool, text: &str) -> (u16, String) {
+    let (path, body) = support::request(format, "up", is_stream);
+    let body = serde_json::from_str(&body.to_string().replace("\"hi\"", &format!("{text:?}"))).unwrap();
+    let answer = support::ask(gateway, &path, &body).await;
+    (answer.status, answer.body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_have_got_is_on_record_when_the_process_is_killed_at_once() {
+    let upstream = Upstream::start(as_asked).await;
+    let gateway = support::start(&format!("{KEPT}{}", support::config("chat", &upstream)), &[]);
+    let mut asked = Vec::new();
+    for format in FORMATS {
+        for is_stream in [false, true] {
+            for text in ["hi", "be refused", "be cut"] {
+                asked.push(ask(&gateway, format, is_stream, text));
+            }
+        }
+    }
+    let answers = futures_util::future::join_all(asked).await;
+    gateway.killer().kill();
+    let sums = sums(&gateway, "model");
+    assert_eq!(answers.len(), 24);
+    // Each that came whole was billed ten tokens in and five out.
+    let total = &sums["total"];
+    assert_eq!(total["complete"], 8, "{sums}");
+    assert_eq!(total["failed"], 16, "{sums}");
+    assert_eq!(sums["by"][0]["name"], "up");
+    let row = |outcome: &str| {
+        let csv = String::from_utf8(run(&gateway, &["--csv"]).stdout).unwrap();
+        let rows: Vec<String> = csv.lines().map(str::to_owned).collect();
+        rows.into_iter().filter(|row| row.contains(outcome)).collect::<Vec<_>>()
+    };
+    let complete = row(",complete,");
+    assert_eq!(complete.len(), 8);
+    for line in complete {
+        assert!(line.contains(",complete,10,0,0,5,0,false,"), "{line}");
+        assert!(line.ends_with(",0.000060"), "ten at one and five at ten per million: {line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_survive_restarts_and_kills_and_count_each_request_once() {
+    let upstream = Upstream::start(as_asked).await;
+    let config = format!("{KEPT}{}", support::config("chat", &upstream));
+    let mut gateway = support::start(&config, &[]);
+    for round in 1..=3 {
+        for format in FORMATS {
+            assert_eq!(ask(&gateway, format, round == 2, "hi").await.0, 200);
+        }
+        if round == 2 {
+            gateway.end();
+        } else {
+            gateway.killer().kill();
+        }
+        let total = sums(&gateway, "day")["total"].clone();
+        assert_eq!(
+            (&total["complete"], &total["input"], &total["output"]),
+            (&Value::from(round * 4), &Value::from(round * 40), &Value::from(round * 20))
+        );
+        gateway = gateway.again(std::path::Path::new(env!("CARGO_BIN_EXE_cli-proxy-api")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_is_counted_by_what_had_passed() {
+    let upstream = Upstream::start(as_asked).await;
+    let gateway = support::start(&format!("{KEPT}{}", support::config("chat", &upstream)), &[]);
+    let (path, body) = support::request("claude", "up", true);
+    let body = serde_json::from_str(&body.to_string().replace("\"hi\"", "\"stall\"")).unwrap();
+    let mut answer = support::posting(&gateway, &path, &body).send().await.unwrap();
+    assert!(support::within(answer.chunk()).await.unwrap().is_some());
+    drop(answer);
+    upstream.dropped().await;
+    gateway.said("outcome=Cancelled", 1);
+    gateway.end();
+    let sums = sums(&gateway, "model");
+    assert_eq!(sums["total"]["cancelled"], 1, "{sums}");
+    let csv = String::from_utf8(run(&gateway, &["--csv"]).stdout).unwrap();
+    let row = csv.lines().nth(1).unwrap();
+    assert!(row.contains(",claude,up,up,"), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_recorded_until_it_is_wanted_and_the_switch_needs_no_restart() {
+    let upstream = Upstream::start(as_asked).await;
+    let config = support::config("chat", &upstream);
+    let gateway = support::start(&config, &[]);
+    assert_eq!(ask(&gateway, "chat", false, "hi").await.0, 200);
+    assert!(String::from_utf8(run(&gateway, &[]).stdout).unwrap().contains("usage-statistics-enabled: true"));
+    gateway.rewrite(&format!("{KEPT}{config}"));
+    gateway.said("server clients and configuration updated", 2);
+    assert_eq!(ask(&gateway, "chat", false, "hi").await.0, 200);
+    gateway.end();
+    assert_eq!(sums(&gateway, "model")["total"]["requests"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_is_for_people() {
+    let upstream = Upstream::start(as_asked).await;
+    let gateway = support::start(&format!("{KEPT}{}", support::config("chat", &upstream)), &[]);
+    assert_eq!(ask(&gateway, "chat", false, "hi").await.0, 200);
+    gateway.end();
+    let table = String::from_utf8(run(&gateway, &["--by", "model"]).stdout).unwrap();
+    let lines: Vec<&str> = table.lines().skip(1).collect();
+    let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(cells(lines[0]), ["requests", "failed", "input", "cached", "output", "reasoning", "cost"]);
+    assert_eq!(cells(lines[1]), ["up", "1", "0", "10", "0", "5", "0", "0.0001"]);
+    assert_eq!(cells(lines[2])[0], "total");
+}
