@@ -33,10 +33,7 @@ pub enum Refused {
 impl Access {
     /// The access that `keys` give; without any, everybody may call.
     pub fn new(keys: &[Secret]) -> Self {
-        let keys = keys
-            .iter()
-            .map(|key| (key.clone(), cliproxy_wire::id::hex("key-", 8, &[key.expose()]).into()))
-            .collect();
+        let keys = keys.iter().map(|key| (key.clone(), name(key))).collect();
         Self { keys }
     }
 
@@ -79,6 +76,16 @@ impl Access {
         Err(if was_presented { Refused::Invalid } else { Refused::Missing })
     }
 
+    /// A query without the values that are keys, for whom they do not concern; everything else stays as it is written.
+    pub fn without_keys(&self, query: &str) -> String {
+        let is_key = |pair: &&str| {
+            ["key", "auth_token"].into_iter().any(|name| {
+                query_values(Some(pair), name).iter().any(|value| self.find(value.as_bytes()).is_some())
+            })
+        };
+        query.split('&').filter(|pair| !is_key(pair)).collect::<Vec<_>>().join("&")
+    }
+
     fn find(&self, presented: &[u8]) -> Option<Caller> {
         // All keys are compared, so that the time does not tell which one came close.
         let mut found = None;
@@ -89,6 +96,11 @@ impl Access {
         }
         found
     }
+}
+
+/// The name by which logs, statistics and settings know a client key without giving it away.
+pub fn name(key: &Secret) -> Arc<str> {
+    cliproxy_wire::id::hex("key-", 8, &[key.expose()]).into()
 }
 
 /// The value behind `Bearer`; a header without it is compared as a whole.
@@ -144,6 +156,19 @@ mod tests {
         let access = Access::new(&[Secret::new("")]);
         assert!(access.check(&HeaderMap::new(), Some("key=")).is_err());
         assert!(access.check(&headers("authorization", "Bearer "), None).is_err());
+    }
+
+    #[test]
+    fn keys_are_taken_out_of_a_query_and_nothing_else_is() {
+        let access = Access::new(&[Secret::new("client-key-1234")]);
+        for (query, expected) in [
+            ("a=%2f&key=client-key-1234&b", "a=%2f&b"),
+            ("auth_token=client%2Dkey-1234", ""),
+            ("key=other&x=client-key-1234", "key=other&x=client-key-1234"),
+            ("", ""),
+        ] {
+            assert_eq!(access.without_keys(query), expected);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::App;
-use crate::api::refuse;
+use crate::api::{amp, refuse};
 
 /// Adds cross-origin headers, answers preflights, refuses foreign pages where no key protects.
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -31,6 +31,11 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
             "without client keys the gateway serves this machine only, by the names localhost and 127.0.0.1; add api-keys to config.yaml to use another name",
         )
         .await;
+    }
+    // Nothing of what the owner has with others is for the pages of a third.
+    let is_private = amp::is_control(request.uri().path());
+    if request.method() == Method::OPTIONS && is_private {
+        return refusal(request, "web pages of other sites may not use this address").await;
     }
     if request.method() == Method::OPTIONS {
         let mut response = Response::new(axum::body::Body::empty());
@@ -48,7 +53,7 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
         .await;
     }
     let mut response = next.run(request).await;
-    if origin.is_some() || !is_open {
+    if !is_private && (origin.is_some() || !is_open) {
         allow(&mut response, origin, is_open);
     }
     response
@@ -97,7 +102,7 @@ fn allow(response: &mut Response, origin: Option<HeaderValue>, is_open: bool) {
 
 /// A web site that is not on this machine. Extensions and desktop shells have schemes of their own and count as local.
 /// `null` does not: that is how any site's sandboxed frames call.
-fn is_foreign_site(origin: &HeaderValue) -> bool {
+pub(crate) fn is_foreign_site(origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return true };
     match origin.split_once("://") {
         Some(("http" | "https", host)) => {

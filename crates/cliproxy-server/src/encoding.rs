@@ -20,12 +20,28 @@ const DRAINING: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Too large, too slow, cut off, or in an encoding that cannot be unpacked.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Fault> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Fault> {
+    let packed = read_packed(headers, body, limit).await?;
+    unpacked(headers, packed, limit).await
+}
+
+/// Reads a body as it came.
+///
+/// # Errors
+/// Too large, too slow, or cut off.
+pub(crate) async fn read_packed(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Fault> {
     let result = gather(headers, &mut body, limit).await;
     if result.is_err() {
         drain(headers, body).await;
     }
-    let packed = result?;
+    result
+}
+
+/// Unpacks a body.
+///
+/// # Errors
+/// Too large, damaged, or in an encoding that cannot be unpacked.
+pub(crate) async fn unpacked(headers: &HeaderMap, packed: Bytes, limit: usize) -> Result<Bytes, Fault> {
     let encodings = encodings(headers)?;
     if encodings.is_empty() {
         return Ok(packed);
@@ -128,6 +144,14 @@ fn unpack(encodings: &[String], packed: Bytes, limit: usize) -> Result<Bytes, Fa
         };
     }
     Ok(plain)
+}
+
+/// Unpacks gzip.
+///
+/// # Errors
+/// Damaged, or larger than `limit`.
+pub(crate) fn gunzip(packed: &[u8], limit: usize) -> Result<Bytes, Fault> {
+    inflate(flate2::read::MultiGzDecoder::new(packed), limit, "gzip")
 }
 
 fn inflate(reader: impl Read, limit: usize, encoding: &str) -> Result<Bytes, Fault> {

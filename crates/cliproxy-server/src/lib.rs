@@ -21,13 +21,19 @@ use cliproxy_core::Engine;
 pub struct App {
     pub(crate) engine: Engine,
     pub(crate) readiness: Readiness,
+    pub(crate) secrets: api::amp::Secrets,
     pub(crate) version: &'static str,
 }
 
 impl App {
     /// An application over an engine.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, readiness: Readiness::default(), version: env!("CARGO_PKG_VERSION") }
+        Self {
+            engine,
+            readiness: Readiness::default(),
+            secrets: api::amp::Secrets::default(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
     }
 
     /// Where matters are reported that an operator should know of.

@@ -2,11 +2,13 @@
 //! orderly end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -82,10 +84,10 @@ pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, shut
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = shutdown.token.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     pause_after(&error).await;
                     continue;
@@ -102,14 +104,14 @@ pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, shut
         // Handshakes run on the connection's task, so a slow one does not hold up the others.
         connections.spawn(async move {
             match tls {
-                None => connection(&builder, stream, router, watcher).await,
+                None => connection(&builder, stream, peer, router, watcher).await,
                 Some(Tls(acceptor)) => {
                     let stream = tokio::select! {
                         stream = handshake(&acceptor, stream) => stream,
                         () = token.cancelled() => None,
                     };
                     if let Some(stream) = stream {
-                        connection(&builder, stream, router, watcher).await;
+                        connection(&builder, stream, peer, router, watcher).await;
                     }
                 }
             }
@@ -128,14 +130,21 @@ pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, shut
 
 /// Serves one connection to its end. One whose first request does not come is closed: the limit on heads begins only
 /// when it is known which version of HTTP is spoken, which a peer can put off for ever.
-async fn connection<S>(builder: &auto::Builder<TokioExecutor>, stream: S, router: Router, watcher: Watcher)
-where
+async fn connection<S>(
+    builder: &auto::Builder<TokioExecutor>,
+    stream: S,
+    peer: SocketAddr,
+    router: Router,
+    watcher: Watcher,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let asked = CancellationToken::new();
     let note = asked.clone();
-    let router = MapRequest::new(router, move |request: Request<Incoming>| {
+    let router = MapRequest::new(router, move |mut request: Request<Incoming>| {
         note.cancel();
+        // Rules about where somebody calls from go by the socket, which no header can lie about.
+        request.extensions_mut().insert(ConnectInfo(peer));
         request
     });
     let serving =

@@ -38,7 +38,9 @@ impl Launch {
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             command.env_remove(name).env_remove(name.to_uppercase());
         }
-        for name in ["MANAGEMENT_PASSWORD", "SSL_CERT_FILE", "SSL_CERT_DIR", "DEPLOY", "WRITABLE_PATH"] {
+        for name in
+            ["MANAGEMENT_PASSWORD", "AMP_API_KEY", "SSL_CERT_FILE", "SSL_CERT_DIR", "DEPLOY", "WRITABLE_PATH"]
+        {
             command.env_remove(name);
         }
         Self { command, directory }

@@ -65,6 +65,7 @@ const EXPOSURES: &[(&str, &str)] = &[
     ("crates/cliproxy-core/src/snapshot/mod.rs", "keys of maps"),
     ("crates/cliproxy-core/src/credential/refresh/journal.rs", "hashed to recognize a token"),
     ("crates/cliproxy-core/src/access.rs", "hashed into the id of a client key"),
+    ("crates/cliproxy-server/src/api/amp/forward.rs", "headers of the control plane are built here"),
 ];
 
 /// Last words of type names that say nothing.

@@ -532,7 +532,7 @@ fn whole(job: &Job, response: &Response, context: &ClientContext) -> Vec<u8> {
 
 /// Whether answers carry the client's name for the model.
 pub(super) fn echoes(job: &Job, offer: &Offer) -> bool {
-    offer.forces_name || *job.requested != *offer.upstream
+    offer.forces_name || **job.shown() != *offer.upstream
 }
 
 pub(super) async fn gathered(

@@ -9,6 +9,7 @@ mod account;
 mod answer;
 mod attempt;
 mod count;
+mod forward;
 mod kept;
 mod memory;
 mod pipe;
@@ -55,8 +56,10 @@ pub struct Call {
     pub format: Format,
     /// What is asked.
     pub operation: Operation,
-    /// Model of the path (Gemini); the others say it in the body.
+    /// Model of the path (Gemini), or the one that the server puts in the place of what the body says.
     pub path_model: Option<String>,
+    /// The name that answers carry, where the server put another model in the place of the one that was asked for.
+    pub shown_model: Option<Arc<str>>,
     /// Gemini: the stream is server-sent events instead of a JSON array.
     pub is_sse: bool,
     /// The client's headers.
@@ -230,15 +233,20 @@ impl Job {
         Ok(request)
     }
 
+    /// The name of the model that the client knows.
+    fn shown(&self) -> &Arc<str> {
+        self.call.shown_model.as_ref().unwrap_or(&self.requested)
+    }
+
     /// The context for a client whose request was never decoded.
     fn bare_context(&self, echoes_requested: bool) -> ClientContext {
-        self.client_context(&Request::new(self.call.format, &*self.requested), echoes_requested)
+        self.client_context(&Request::new(self.call.format, &**self.shown()), echoes_requested)
     }
 
     fn client_context(&self, request: &Request, echoes_requested: bool) -> ClientContext {
         ClientContext {
             now: self.call.now,
-            requested_model: self.requested.as_ref().into(),
+            requested_model: self.shown().as_ref().into(),
             echoes_requested_model: echoes_requested,
             is_sse: self.call.is_sse,
             ..ClientContext::new(request, Arc::clone(&self.call.request_id), self.call.created)

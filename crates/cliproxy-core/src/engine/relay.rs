@@ -72,7 +72,7 @@ pub(super) fn request(
         (Some(_), None) => rewritten(job, &Rewrite { model, ..Rewrite::default() })?,
     };
     let changes = Changes {
-        model: echoes(job, offer).then(|| job.requested.as_ref().to_owned()),
+        model: echoes(job, offer).then(|| job.shown().as_ref().to_owned()),
         // Some look-alikes of Gemini know one kind of stream alone.
         is_sse: (format == Format::Gemini).then_some(job.call.is_sse),
         ..Changes::default()

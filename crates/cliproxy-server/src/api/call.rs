@@ -28,14 +28,17 @@ use crate::{App, encoding, reply};
 pub(crate) struct Route {
     pub(crate) format: Format,
     pub(crate) operation: Operation,
+    /// The model, where the path says it or another takes the place of what the body says.
     pub(crate) model: Option<String>,
+    /// The model's name in answers, where another has taken its place.
+    pub(crate) shown: Option<Arc<str>>,
     /// The deprecated text completions.
     pub(crate) is_legacy: bool,
 }
 
 impl Route {
     pub(crate) fn new(format: Format, operation: Operation) -> Self {
-        Self { format, operation, model: None, is_legacy: false }
+        Self { format, operation, model: None, shown: None, is_legacy: false }
     }
 }
 
@@ -50,14 +53,23 @@ pub(crate) async fn serve(app: App, route: Route, request: HttpRequest) -> Respo
     let format = route.format;
     match run(app, route, request, &id).await {
         Ok(response) => response,
-        Err(Refusal::Fault(fault)) => reply::fault(format, &fault, &id, false),
-        Err(Refusal::Failure(failure)) => reply::failure(format, &failure, &id),
+        Err(refusal) => refusal.into_response(format, &id),
     }
 }
 
-enum Refusal {
+/// Why a call got no answer.
+pub(crate) enum Refusal {
     Fault(Box<Fault>),
     Failure(Failure),
+}
+
+impl Refusal {
+    pub(crate) fn into_response(self, format: Format, id: &str) -> Response {
+        match self {
+            Self::Fault(fault) => reply::fault(format, &fault, id, false),
+            Self::Failure(failure) => reply::failure(format, &failure, id),
+        }
+    }
 }
 
 impl From<Fault> for Refusal {
@@ -75,7 +87,6 @@ impl From<Failure> for Refusal {
 async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let snapshot = app.engine.snapshot();
-    let query = parts.uri.query().unwrap_or_default();
     let caller = match admit(&snapshot, &parts) {
         Ok(caller) => caller,
         Err(fault) => {
@@ -85,16 +96,33 @@ async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Res
     };
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
     let body = encoding::read(&parts.headers, body, limit).await?;
-    let keepalive = (snapshot.settings.streaming.keepalive, snapshot.settings.streaming.nonstream_keepalive);
     drop(snapshot);
+    answer(app, route, parts, body, caller, id).await
+}
+
+/// Answers a call whose body has been read.
+pub(crate) async fn answer(
+    app: App,
+    route: Route,
+    head: http::request::Parts,
+    body: Bytes,
+    caller: Caller,
+    id: &Arc<str>,
+) -> Result<Response, Refusal> {
+    let query = head.uri.query().unwrap_or_default();
+    let keepalive = {
+        let streaming = &app.engine.snapshot().settings.streaming;
+        (streaming.keepalive, streaming.nonstream_keepalive)
+    };
     let call = Call {
         format: route.format,
         operation: route.operation,
         path_model: route.model,
+        shown_model: route.shown,
         is_sse: is_sse(query),
         is_legacy_completion: route.is_legacy,
         query: query.to_owned(),
-        headers: parts.headers,
+        headers: head.headers,
         body,
         request_id: Arc::clone(id),
         client: caller.key,
@@ -120,7 +148,7 @@ async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Res
 }
 
 /// Whether a request may be read at all, by what its head says.
-fn admit(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
+pub(crate) fn admit(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
     let caller = snapshot.access.check(&head.headers, head.uri.query());
     let caller = caller.map_err(|refused| Fault::new(Kind::Authentication, refused.to_string()))?;
     check_media(&head.headers)?;

@@ -1,11 +1,14 @@
 //! Client routes: which path is which format and operation, and the answers to what is no route.
 
+pub(crate) mod amp;
 pub(crate) mod call;
 mod health;
 mod model;
 
+use std::net::SocketAddr;
+
 use axum::Router;
-use axum::extract::{OriginalUri, Path, Request, State};
+use axum::extract::{ConnectInfo, OriginalUri, Path, Request, State};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use cliproxy_core::provider::Operation;
@@ -34,6 +37,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/responses/input_tokens", post(input_tokens))
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
+        .merge(amp::routes())
         .fallback(any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(app.clone(), browser::guard))
@@ -44,6 +48,12 @@ pub fn router(app: App) -> Router {
 /// The format that a path belongs to.
 pub(crate) fn format_of(path: &str) -> Format {
     let path = path.trim_end_matches('/');
+    let path =
+        match path.strip_prefix("/api/provider/").and_then(|rest| rest.find('/').map(|at| rest.split_at(at)))
+        {
+            Some((_, rest)) => rest,
+            None => path,
+        };
     if path.starts_with("/v1beta") || (path.starts_with("/v1/models/") && path.contains(':')) {
         Format::Gemini
     } else if path == "/v1/messages" || path.starts_with("/v1/messages/") {
@@ -90,20 +100,25 @@ async fn count_tokens(State(app): State<App>, request: Request) -> Response {
 
 /// `{model}:{method}`; the model may hold slashes and, percent-encoded, anything.
 async fn gemini(State(app): State<App>, Path(rest): Path<String>, request: Request) -> Response {
-    let Some((model, method)) = rest.rsplit_once(':') else { return not_found(request).await };
-    let operation = match method {
-        "generateContent" => Operation::Generate,
-        "streamGenerateContent" => Operation::Stream,
-        "countTokens" => Operation::CountTokens,
-        _ => return not_found(request).await,
-    };
-    let model = model.strip_prefix("models/").unwrap_or(model).to_owned();
+    let Some((model, operation)) = gemini_operation(&rest) else { return not_found(request).await };
     call::serve(
         app,
         call::Route { model: Some(model), ..call::Route::new(Format::Gemini, operation) },
         request,
     )
     .await
+}
+
+/// Model and operation of `{model}:{method}`.
+fn gemini_operation(rest: &str) -> Option<(String, Operation)> {
+    let (model, method) = rest.rsplit_once(':')?;
+    let operation = match method {
+        "generateContent" => Operation::Generate,
+        "streamGenerateContent" => Operation::Stream,
+        "countTokens" => Operation::CountTokens,
+        _ => return None,
+    };
+    Some((model.strip_prefix("models/").unwrap_or(model).to_owned(), operation))
 }
 
 /// Clients that prefer a websocket fall back to POST at once on 426.
@@ -127,8 +142,12 @@ async fn unknown(State(app): State<App>, mut request: Request) -> Response {
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
     let Ok(target) = format!("{collapsed}{query}").parse() else { return not_found(request).await };
     *request.uri_mut() = target;
-    // What the first routing left there is of the path as it was.
+    // What the first routing left there is of the path as it was. Who sent it stays true.
+    let peer = request.extensions_mut().remove::<ConnectInfo<SocketAddr>>();
     request.extensions_mut().clear();
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
     tower::ServiceExt::oneshot(router(app), request).await.unwrap_or_else(|never| match never {})
 }
 

@@ -18,7 +18,7 @@ use super::health::json_response;
 use crate::{App, reply};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     OpenAi,
     Claude,
     Gemini,
@@ -79,7 +79,7 @@ fn denied(app: &App, shape: Shape, request: &Request) -> Option<Response> {
     Some(reply::fault(shape.format(), &fault, &request_id(), false))
 }
 
-fn listing(app: &App, shape: Shape, request: &Request) -> Response {
+pub(super) fn listing(app: &App, shape: Shape, request: &Request) -> Response {
     if let Some(denied) = denied(app, shape, request) {
         return denied;
     }
@@ -120,7 +120,7 @@ fn listing(app: &App, shape: Shape, request: &Request) -> Response {
     })
 }
 
-fn single(app: &App, shape: Shape, name: &str, request: &Request) -> Response {
+pub(super) fn single(app: &App, shape: Shape, name: &str, request: &Request) -> Response {
     if let Some(denied) = denied(app, shape, request) {
         return denied;
     }

@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod amp;
 mod body;
 mod browser;
 mod check;

@@ -1,0 +1,185 @@
+//! The routes of the Amp command line and its editor extensions, which are pointed at this server instead of Amp's.
+//!
+//! Model calls (`/api/provider/{provider}/…`, in every format) are served by the accounts and keys that are here: by the
+//! model's own name, by the name that a mapping puts in its place, and, where neither is known, by the configured
+//! control plane at the cost of Amp credits. Everything else (accounts, threads, pages) is the control plane's and is
+//! passed on. Which of them, says [`choice`]; how, [`forward`]; with which key, [`secret`]; what Amp's programs need
+//! changed in a body, [`quirk`]. Serving itself is [`call`]'s business.
+
+mod choice;
+mod control;
+mod forward;
+mod quirk;
+mod secret;
+
+pub(crate) use control::is_control;
+pub(crate) use secret::Secrets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::{MethodRouter, any, get, post};
+use bytes::Bytes;
+use cliproxy_core::provider::Operation;
+use cliproxy_core::snapshot::Snapshot;
+use cliproxy_wire::{Format, lane};
+use http::{Method, StatusCode};
+
+use self::choice::Choice;
+use super::call::{self, Refusal, Route};
+use super::health::json_response;
+use super::model::{self, Shape};
+use crate::{App, encoding};
+
+/// All routes of Amp's programs. They are there whatever is configured, so that a reload needs no other router.
+pub(super) fn routes() -> Router<App> {
+    let below = |path: &str| format!("/api/provider/{{provider}}{path}");
+    let mut router = control::routes()
+        .route("/api/provider/google/v1beta1/{*path}", any(google))
+        .route(&below("/v1/messages"), calls(Format::Claude, Operation::Generate))
+        .route(&below("/v1/messages/count_tokens"), calls(Format::Claude, Operation::CountTokens))
+        .route(&below("/v1beta/models"), get(model::list_gemini))
+        .route(&below("/v1beta/models/{*model}"), get(one_gemini).post(gemini));
+    // Amp says the version for some providers and leaves it out for others.
+    for version in ["", "/v1"] {
+        let below = |path: &str| format!("/api/provider/{{provider}}{version}{path}");
+        router = router
+            .route(&below("/models"), get(models))
+            .route(&below("/chat/completions"), calls(Format::Chat, Operation::Generate))
+            .route(&below("/completions"), post(completions))
+            .route(&below("/responses"), calls(Format::Responses, Operation::Generate));
+    }
+    router
+}
+
+/// A route that serves one operation of a format.
+fn calls(format: Format, operation: Operation) -> MethodRouter<App> {
+    post(move |State(app): State<App>, request: Request| serve(app, Route::new(format, operation), request))
+}
+
+async fn completions(State(app): State<App>, request: Request) -> Response {
+    let route = Route { is_legacy: true, ..Route::new(Format::Chat, Operation::Generate) };
+    serve(app, route, request).await
+}
+
+/// The shape follows from the path alone: Amp's programs send no header that would tell.
+async fn models(State(app): State<App>, Path(provider): Path<String>, request: Request) -> Response {
+    let shape = match provider.as_str() {
+        "anthropic" => Shape::Claude,
+        "google" => Shape::Gemini,
+        _ => Shape::OpenAi,
+    };
+    model::listing(&app, shape, &request)
+}
+
+async fn one_gemini(
+    State(app): State<App>,
+    Path((_provider, model)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    model::single(&app, Shape::Gemini, &model, &request)
+}
+
+async fn gemini(
+    State(app): State<App>,
+    Path((_provider, rest)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    method(app, &rest, request).await
+}
+
+/// The paths of Vertex: calls of models in the middle of them are served, everything else is the control plane's.
+async fn google(State(app): State<App>, Path(path): Path<String>, request: Request) -> Response {
+    if request.method() != Method::POST || !path.contains("models/") {
+        return control::pass(app, request).await;
+    }
+    match path.rsplit_once("models/") {
+        Some((_, rest)) if rest.contains(':') && !rest.starts_with(':') => method(app, rest, request).await,
+        _ => {
+            let (head, body) = request.into_parts();
+            encoding::drain(&head.headers, body).await;
+            json_response(StatusCode::BAD_REQUEST, |root| root.str("error", "Invalid Gemini API path format"))
+        }
+    }
+}
+
+/// `{model}:{method}`. A method that is not served here is the control plane's, too.
+async fn method(app: App, rest: &str, request: Request) -> Response {
+    let Some((model, operation)) = super::gemini_operation(rest) else {
+        return if app.engine.snapshot().settings.amp.upstream.is_some() {
+            control::pass(app, request).await
+        } else {
+            super::not_found(request).await
+        };
+    };
+    serve(app, Route { model: Some(model), ..Route::new(Format::Gemini, operation) }, request).await
+}
+
+/// Serves one call, here or there.
+async fn serve(app: App, route: Route, request: Request) -> Response {
+    let id: Arc<str> = call::request_id().into();
+    let format = route.format;
+    match run(app, route, request, &id).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(format, &id),
+    }
+}
+
+async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Result<Response, Refusal> {
+    let (mut head, body) = request.into_parts();
+    let snapshot = app.engine.snapshot();
+    let caller = match call::admit(&snapshot, &head) {
+        Ok(caller) => caller,
+        Err(fault) => {
+            encoding::drain(&head.headers, body).await;
+            return Err(fault.into());
+        }
+    };
+    let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
+    let packed = encoding::read_packed(&head.headers, body, limit).await?;
+    let body = encoding::unpacked(&head.headers, packed.clone(), limit).await?;
+    let requested = requested(&route, &body);
+    let choice = match &requested {
+        Some(model) => choice::choose(&snapshot, model),
+        // Whoever serves calls says what is missing.
+        None => Choice::Local,
+    };
+    if let Some(model) = &requested {
+        choice.log(model, head.uri.path());
+    }
+    match choice {
+        Choice::Upstream => {
+            let sender = forward::Sender { caller: &caller, may_use_key: true };
+            return Ok(forward::forward(&app, &snapshot, &head, packed, sender).await);
+        }
+        Choice::Mapped(target) => {
+            route.model = Some(target);
+            route.shown = requested.as_deref().map(Into::into);
+        }
+        Choice::Local | Choice::Nobody => {}
+    }
+    quirk::request_headers(&mut head.headers);
+    if route.format != Format::Claude || route.operation == Operation::CountTokens {
+        return call::answer(app, route, head, body, caller, id).await;
+    }
+    let body = quirk::request_body(body);
+    let rewriter = rewriter(&snapshot, &route, requested.as_deref(), &body);
+    call::answer(app, route, head, body, caller, id).await.map(|response| rewriter.rewrite(response))
+}
+
+/// The model that a call is for, as its client names it.
+fn requested(route: &Route, body: &Bytes) -> Option<String> {
+    let named = match &route.model {
+        Some(model) => Some(model.clone()),
+        None => lane::peek(route.format, body).ok()?.model,
+    };
+    named.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+fn rewriter(snapshot: &Snapshot, route: &Route, requested: Option<&str>, body: &Bytes) -> quirk::Rewriter {
+    let serving = route.model.as_deref().or(requested).unwrap_or_default();
+    let is_claude = choice::is_claude(snapshot, serving);
+    quirk::Rewriter::new(body, route.model.is_some() || !is_claude)
+}
