@@ -40,6 +40,19 @@ pub fn hex(prefix: &str, length: usize, parts: &[&str]) -> String {
     id
 }
 
+/// An id in the form of a UUID derived from `parts`.
+pub fn uuid(parts: &[&str]) -> String {
+    let digits = hex("", 32, parts);
+    let mut id = String::with_capacity(36);
+    for (at, digit) in digits.chars().enumerate() {
+        if matches!(at, 8 | 12 | 16 | 20) {
+            id.push('-');
+        }
+        id.push(digit);
+    }
+    id
+}
+
 /// The id of a tool call that the upstream left without one.
 pub fn call(request_id: &str, candidate: u32, ordinal: u32, name: &str) -> String {
     base62("call_", 24, &[request_id, &candidate.to_string(), &ordinal.to_string(), name])

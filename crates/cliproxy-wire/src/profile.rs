@@ -20,6 +20,8 @@ pub struct Profile {
     pub is_stream_only: bool,
     /// The upstream cannot stream.
     pub is_body_only: bool,
+    /// Responses: the last event of a stream may leave out the items that came before it.
+    pub omits_output: bool,
     /// Chat: `developer` messages are understood.
     pub has_developer_role: bool,
     /// Chat: all leading instructions become one system message, later ones user messages.
@@ -223,6 +225,7 @@ impl Profile {
             dialect: Dialect::Native,
             is_stream_only: false,
             is_body_only: false,
+            omits_output: false,
             has_developer_role: true,
             merges_system: false,
             max_tokens_field: MaxTokensField::MaxCompletionTokens,
@@ -295,6 +298,7 @@ impl Profile {
             name: "codex",
             dialect: Dialect::Codex,
             is_stream_only: true,
+            omits_output: true,
             has_logprobs: false,
             ..Self::openai_responses()
         }

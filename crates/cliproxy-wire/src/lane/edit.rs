@@ -21,6 +21,8 @@ pub struct Changes {
     /// Gemini: server-sent events (`Some(true)`) or one array (`Some(false)`) for the client, whatever the upstream
     /// sends; `None` passes on the upstream's choice.
     pub is_sse: Option<bool>,
+    /// Responses: an end that leaves out the items of its stream gets them back.
+    pub restores_output: bool,
 }
 
 /// What becomes of the envelope around chunks and bodies.
@@ -38,7 +40,10 @@ pub enum AnswerEnvelope {
 impl Changes {
     /// Whether single values are changed.
     pub(super) fn has_edits(&self) -> bool {
-        self.model.is_some() || self.hides_usage || self.envelope != AnswerEnvelope::Keep
+        self.model.is_some()
+            || self.hides_usage
+            || self.restores_output
+            || self.envelope != AnswerEnvelope::Keep
     }
 
     /// The data of a frame, changed; `None` when it is to be left out.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use memchr::memchr2;
 
 use super::edit::Changes;
+use super::items::Items;
 use crate::format::Format;
 
 /// The state between chunks.
@@ -15,6 +16,8 @@ use crate::format::Format;
 pub(super) struct Lines {
     format: Format,
     changes: Changes,
+    /// What came so far, where the end may leave it out.
+    items: Option<Items>,
     /// A line whose end has not arrived.
     held: Vec<u8>,
     /// Data whose first line was no whole value.
@@ -38,6 +41,7 @@ impl Lines {
     pub(super) fn new(format: Format, changes: Changes) -> Self {
         Self {
             format,
+            items: changes.restores_output.then(Items::default),
             changes,
             held: Vec::new(),
             gathered: None,
@@ -131,7 +135,12 @@ impl Lines {
             return Fate::LeaveOut;
         }
         let Ok(text) = std::str::from_utf8(data) else { return Fate::Keep };
-        match self.changes.frame(self.format, text) {
+        let changed = self.changes.frame(self.format, text);
+        let changed = match &mut self.items {
+            Some(items) => changed.map(|changed| items.frame(changed)),
+            None => changed,
+        };
+        match changed {
             None => {
                 self.is_frame_left_out = true;
                 Fate::LeaveOut
@@ -156,10 +165,13 @@ impl Lines {
         let mut line = Vec::with_capacity(data.len() + 8);
         let text = String::from_utf8_lossy(data);
         let changed = self.changes.frame(self.format, &text);
-        let Some(changed) = changed else {
+        let Some(mut changed) = changed else {
             self.is_frame_left_out = true;
             return line;
         };
+        if let Some(items) = &mut self.items {
+            changed = items.frame(changed);
+        }
         for part in changed.split('\n') {
             line.extend_from_slice(b"data: ");
             line.extend_from_slice(part.as_bytes());

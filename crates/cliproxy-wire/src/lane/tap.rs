@@ -412,7 +412,7 @@ fn is_blank(value: &str) -> bool {
 }
 
 /// The `type` member of a frame that came without an event name; it is the first one everywhere.
-fn kind_of(data: &str) -> &str {
+pub(super) fn kind_of(data: &str) -> &str {
     let unquoted = |value: &'_ str| -> Option<usize> { value.strip_prefix('"')?.find('"') };
     let fast = data.strip_prefix("{\"type\":\"").and_then(|rest| rest.split_once('"'));
     if let Some((kind, _)) = fast {

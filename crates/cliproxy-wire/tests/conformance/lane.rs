@@ -420,7 +420,7 @@ proptest! {
                 let rest = text[passed.len()..].replace("\r\n", "\n").replace('\r', "\n");
                 prop_assert!(rest.is_empty() || (relay.is_truncated() && !rest.contains("\n\n")), "{:?}", rest);
             }
-            let changes = Changes { model: Some("m".to_owned()), hides_usage: true, envelope: AnswerEnvelope::Wrap, is_sse: None };
+            let changes = Changes { model: Some("m".to_owned()), hides_usage: true, envelope: AnswerEnvelope::Wrap, ..Changes::default() };
             let mut relay = Relay::new(format, changes, LIMIT);
             for piece in text.as_bytes().chunks(size) {
                 relay.push(Bytes::copy_from_slice(piece), &mut Vec::new()).unwrap();

@@ -221,15 +221,7 @@ impl Writer<'_> {
         parts.extend(self.request.instructions.iter().map(|block| &*block.text));
         let texts = first.into_iter().flat_map(|turn| &turn.blocks).filter_map(|block| block.as_text());
         parts.extend(texts.map(|text| &*text.text));
-        let digits = crate::id::hex("", 32, &parts);
-        let mut key = String::with_capacity(36);
-        for (at, digit) in digits.chars().enumerate() {
-            if matches!(at, 8 | 12 | 16 | 20) {
-                key.push('-');
-            }
-            key.push(digit);
-        }
-        key
+        crate::id::uuid(&parts)
     }
 
     fn tier(&mut self, object: &mut Object<'_>) {

@@ -1,0 +1,79 @@
+//! What relatives of Responses refuse, taken out of a request that passes.
+//!
+//! The Codex backend and xAI take less than the public service. A body that only says too much, or says a thing in
+//! another word, is patched, and every other byte stays. A body that needs a way back for its answer (names that are too
+//! long, tools that must be imitated), or that asks for what cannot be had (what an earlier answer left at the upstream),
+//! is for the translation, which has the one and refuses the other.
+
+mod codex;
+
+use crate::Error;
+use crate::codec::{Notes, Strictness, Target};
+use crate::format::Format;
+use crate::json::patch::{Edit, Path};
+use crate::json::{Kind, Reader};
+use crate::profile::Dialect;
+
+/// What the body asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// An answer.
+    Answer,
+    /// A compacted conversation.
+    Compact,
+}
+
+/// What decides about the edits.
+#[derive(Clone, Copy, Debug)]
+pub struct Restriction<'a> {
+    /// The upstream.
+    pub target: &'a Target<'a>,
+    /// What the body asks for.
+    pub purpose: Purpose,
+    /// The client's own name of the conversation, where it said one outside of the body.
+    pub session: Option<&'a str>,
+}
+
+/// The edits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Restricted {
+    /// What is to be changed in the body.
+    pub edits: Vec<Edit>,
+    /// What of it the client will miss.
+    pub notes: Notes,
+}
+
+/// The edits that make a body one that the upstream takes; `None` when only a translation can.
+///
+/// # Errors
+/// When `text` is not one JSON object.
+pub fn restrict(text: &str, restriction: &Restriction<'_>) -> Result<Option<Restricted>, Error> {
+    let profile = restriction.target.profile;
+    let restricted = match profile.dialect {
+        Dialect::Codex if profile.format == Format::Responses => codex::restrict(text, restriction)?,
+        _ => Some(Restricted::default()),
+    };
+    let is_strict = restriction.target.strictness == Strictness::Strict;
+    // The translation says what strictness refuses. A compaction has no other way.
+    let is_refused = |restricted: &Restricted| is_strict && !restricted.notes.is_empty();
+    let passes = |restricted: &Restricted| restriction.purpose == Purpose::Compact || !is_refused(restricted);
+    Ok(restricted.filter(passes))
+}
+
+/// The member `name` of the body.
+fn at(name: &str) -> Path {
+    Path::root().key(name)
+}
+
+/// Whether a value says nothing.
+fn is_nothing(raw: &str) -> bool {
+    matches!(raw, "null" | "false")
+}
+
+/// Reads the members of the object at `value`; anything else is skipped.
+fn members<'a>(
+    value: &mut Reader<'a>,
+    each: impl FnMut(&str, &mut Reader<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if value.kind() == Kind::Object { value.object(each) } else { value.skip() }
+}
