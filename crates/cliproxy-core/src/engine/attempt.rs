@@ -37,7 +37,7 @@ use cliproxy_wire::Format;
 /// Longest error body that is read.
 const LONGEST_ERROR: usize = 1 << 20;
 /// Longest whole answer that is read.
-const LONGEST_ANSWER: usize = 256 << 20;
+pub(super) const LONGEST_ANSWER: usize = 256 << 20;
 
 /// A request ready for one upstream.
 pub(super) struct Outbound {
@@ -321,7 +321,11 @@ impl Engine {
         let same_format = match job.call.operation {
             // A conversation is compacted in the client's format or not at all; the provider knows.
             Operation::Compact => true,
-            _ => profile.format == job.call.format && wants_stream == asks_stream,
+            // A stream of Responses ends with the whole answer.
+            _ => {
+                profile.format == job.call.format
+                    && (wants_stream == asks_stream || profile.format == Format::Responses)
+            }
         };
         let snapshot = Arc::clone(&job.snapshot);
         let memory = self.0.memories.shared(job, offer);
@@ -423,14 +427,19 @@ impl Engine {
         accepted: Accepted,
     ) -> Result<Answer, Failure> {
         let Accepted { reply, mut headers, mut closing } = accepted;
+        let is_stream = content_type(&reply.headers).starts_with("text/event-stream");
+        let ends_whole = job.call.format == Format::Responses;
         let way = match way {
-            // A stream in answer to a whole request is folded, whatever its format.
-            Way::Relay(_) if content_type(&reply.headers).starts_with("text/event-stream") => {
-                Way::Translate(Bridge::default())
-            }
+            // A stream in answer to a whole request is folded, unless its last event is the whole answer.
+            Way::Relay(_) if is_stream && !ends_whole => Way::Translate(Bridge::default()),
             way => way,
         };
         let gathered = match way {
+            Way::Relay(plan) if is_stream => {
+                closing.set_lane(plan.lane());
+                let answer = plan.gathered(job, reply.body, job.snapshot.limits.idle).await;
+                answer.map(|(body, usage)| (body, usage, None))
+            }
             Way::Relay(plan) => {
                 closing.set_lane(plan.lane());
                 let kind = reply.headers.get(CONTENT_TYPE).cloned();
@@ -548,26 +557,17 @@ pub(super) async fn gathered(
     let mut body = reply.body;
     let mut length = 0;
     loop {
-        let next = std::future::poll_fn(|context| body.poll_chunk(context));
-        let chunk = match idle {
-            Some(limit) => match tokio::time::timeout(limit, next).await {
-                Ok(chunk) => chunk,
-                Err(_elapsed) => return Err(read_fault(&ReadError::Idle(limit))),
-            },
-            None => next.await,
-        };
-        match chunk {
-            Some(Ok(bytes)) => {
+        match body.next(idle).await {
+            Ok(Some(bytes)) => {
                 length += bytes.len();
                 if length > LONGEST_ANSWER {
                     return Err(read_fault(&ReadError::TooLarge));
                 }
                 gather.push(&bytes);
             }
-            Some(Err(message)) => {
-                gather.finish(Some(Fault::new(Kind::BadUpstream, message).with_code("upstream_truncated")));
-            }
-            None => gather.finish(None),
+            Ok(None) => gather.finish(None),
+            Err(error @ ReadError::Broken(_)) => gather.finish(Some(read_fault(&error))),
+            Err(error) => return Err(read_fault(&error)),
         }
         if gather.is_over() {
             return gather.into_response();
@@ -603,6 +603,8 @@ fn answer_headers(upstream: &HeaderMap, job: &Job) -> HeaderMap {
             || text.starts_with("anthropic-ratelimit-")
             || text.starts_with("x-ratelimit-")
             || matches!(text, "retry-after" | "retry-after-ms")
+            // The next request of the same turn says it again.
+            || (text == "x-codex-turn-state" && job.call.format == Format::Responses)
             // The upstream's own request id; the gateway's goes under the format's usual name.
             || (passes_all && !is_hop(text));
         if is_useful {

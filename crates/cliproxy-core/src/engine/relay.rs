@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cliproxy_wire::codec::{Bridge, ClientContext, Notes, Target};
@@ -9,17 +10,21 @@ use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::format::stream_encoder;
 use cliproxy_wire::json;
 use cliproxy_wire::json::patch::{Edit, Path};
-use cliproxy_wire::lane::{self, Acceptance, Changes, Progress, Relay, Rewrite, rename, rewrite};
+use cliproxy_wire::lane::{
+    self, Acceptance, Changes, Progress, Purpose, Relay, Restricted, Restriction, Rewrite, Whole, rename,
+    restrict, rewrite,
+};
 use cliproxy_wire::model::{Event, Usage};
 use cliproxy_wire::reasoning;
 use cliproxy_wire::sse::Ending;
 
 use super::Job;
-use super::attempt::{Outbound, Way, decode, echoes};
+use super::attempt::{LONGEST_ANSWER, Outbound, Way, decode, echoes, read_fault};
 use super::pipe::{Decode, LONGEST_FRAME};
 use crate::failure::Failure;
-use crate::provider::Operation;
+use crate::provider::{self, Operation};
 use crate::route::Offer;
+use crate::upstream::{ReadError, UpstreamBody};
 use cliproxy_wire::Format;
 
 /// How bytes pass.
@@ -55,26 +60,38 @@ pub(super) fn request(
         Operation::Compact => vec![Edit::remove(Path::root().key("stream"))],
         _ => Vec::new(),
     };
+    let wants_stream = job.call.operation == Operation::Stream;
+    let stream =
+        (job.call.operation != Operation::Compact && wants_stream != target.stream).then_some(target.stream);
     // Gemini says the model in the path.
     let names_another = |model: &&str| **model != *offer.upstream && format != Format::Gemini;
     let model = job.peeked.model.as_deref().filter(names_another).map(|_| &*offer.upstream);
     let body = match (model, &job.peeked.model_at) {
-        _ if plan.is_some() || job.peeked.has_envelope || !edits.is_empty() => {
+        _ if plan.is_some() || job.peeked.has_envelope || !edits.is_empty() || stream.is_some() => {
             let accepts = job.peeked.has_envelope.then_some(Acceptance {
                 owner: target.profile.owner,
                 scope: target.scope,
                 needs_signatures: target.caps.needs_signatures,
             });
-            rewritten(job, &Rewrite { model, plan: plan.as_ref(), accepts, edits, ..Rewrite::default() })?
+            rewritten(
+                job,
+                &Rewrite { model, stream, plan: plan.as_ref(), accepts, edits, ..Rewrite::default() },
+            )?
         }
         (None, _) => None,
         (Some(model), Some(at)) => rename(&job.call.body, at.clone(), model).map(Bytes::from),
         (Some(_), None) => rewritten(job, &Rewrite { model, ..Rewrite::default() })?,
     };
+    let body = match restricted(job, target, body.as_deref(), &mut notes)? {
+        Fit::AsItIs => body,
+        Fit::Changed(text) => Some(Bytes::from(text)),
+        Fit::NotAtAll => return Ok(None),
+    };
     let changes = Changes {
         model: echoes(job, offer).then(|| job.shown().as_ref().to_owned()),
         // Some look-alikes of Gemini know one kind of stream alone.
         is_sse: (format == Format::Gemini).then_some(job.call.is_sse),
+        restores_output: target.profile.omits_output && job.call.operation != Operation::Compact,
         ..Changes::default()
     };
     let lane = if body.is_some() || changes.model.is_some() { "patch" } else { "passthrough" };
@@ -84,6 +101,45 @@ pub(super) fn request(
         way: Way::Relay(Plan { lane, changes, is_array: format == Format::Gemini && !job.call.is_sse }),
         dropped: notes.header(),
     }))
+}
+
+/// How a body fits its upstream.
+enum Fit {
+    AsItIs,
+    Changed(String),
+    /// Only a translation makes it fit.
+    NotAtAll,
+}
+
+/// Takes out of the body, as it was changed so far, what a relative of the format refuses.
+fn restricted(
+    job: &Job,
+    target: &Target<'_>,
+    body: Option<&[u8]>,
+    notes: &mut Notes,
+) -> Result<Fit, Failure> {
+    let text = match body {
+        Some(body) => std::str::from_utf8(body).unwrap_or_default(),
+        None => job.text()?,
+    };
+    let purpose = match job.call.operation {
+        Operation::Compact => Purpose::Compact,
+        _ => Purpose::Answer,
+    };
+    let session = provider::session(&job.call.headers);
+    let restriction = Restriction { target, purpose, session };
+    let Some(Restricted { edits, notes: missed }) = restrict(text, &restriction).map_err(Failure::client)?
+    else {
+        return Ok(Fit::NotAtAll);
+    };
+    missed.paths().iter().for_each(|path| notes.add(path));
+    if edits.is_empty() {
+        return Ok(Fit::AsItIs);
+    }
+    Ok(match json::patch::apply(text, &edits).map_err(Failure::client)? {
+        Cow::Borrowed(_) => Fit::AsItIs,
+        Cow::Owned(text) => Fit::Changed(text),
+    })
 }
 
 /// The changed body; `None` when nothing changed.
@@ -104,7 +160,7 @@ impl Plan {
             lane: self.lane,
             relay: Relay::new(job.call.format, self.changes, LONGEST_FRAME),
             request_id: Arc::clone(&job.call.request_id),
-            whole: Some(Box::new(Whole {
+            whole: Some(Box::new(Unfolding {
                 decode: decode(job, offer, status, Bridge::default()),
                 context: job.bare_context(echoes(job, offer)),
                 format: job.call.format,
@@ -116,22 +172,45 @@ impl Plan {
         }
     }
 
-    pub(super) fn body(&self, job: &Job, body: Bytes) -> Result<(Bytes, Usage), Fault> {
-        let format = job.call.format;
-        let relayed = lane::body(format, body, &self.changes);
-        if let Some(fault) = relayed.fault.filter(|_| relayed.is_json) {
-            return Err(fault);
+    /// A whole answer out of a stream of the same format.
+    pub(super) async fn gathered(
+        &self,
+        job: &Job,
+        mut body: UpstreamBody,
+        idle: Option<Duration>,
+    ) -> Result<(Bytes, Usage), Fault> {
+        let mut whole = Whole::new(LONGEST_FRAME);
+        let mut length = 0;
+        while !whole.is_over() {
+            let Some(chunk) = body.next(idle).await.map_err(|error| read_fault(&error))? else { break };
+            length += chunk.len();
+            if length > LONGEST_ANSWER {
+                return Err(read_fault(&ReadError::TooLarge));
+            }
+            whole.push(&chunk)?;
         }
-        if relayed.is_answer {
-            return Ok((relayed.bytes, relayed.usage.unwrap_or_default()));
-        }
-        let message = if relayed.is_json {
-            format!("the upstream's JSON is no answer of the {} format", format.name())
-        } else {
-            "the upstream answered with something that is not JSON".to_owned()
-        };
-        Err(Fault::new(Kind::BadUpstream, message))
+        said(job.call.format, whole.finish(&self.changes)?)
     }
+
+    pub(super) fn body(&self, job: &Job, body: Bytes) -> Result<(Bytes, Usage), Fault> {
+        said(job.call.format, lane::body(job.call.format, body, &self.changes))
+    }
+}
+
+/// What a whole body says, if it is an answer.
+fn said(format: Format, relayed: lane::Body) -> Result<(Bytes, Usage), Fault> {
+    if let Some(fault) = relayed.fault.filter(|_| relayed.is_json) {
+        return Err(fault);
+    }
+    if relayed.is_answer {
+        return Ok((relayed.bytes, relayed.usage.unwrap_or_default()));
+    }
+    let message = if relayed.is_json {
+        format!("the upstream's JSON is no answer of the {} format", format.name())
+    } else {
+        "the upstream answered with something that is not JSON".to_owned()
+    };
+    Err(Fault::new(Kind::BadUpstream, message))
 }
 
 /// Whether a body is one JSON object: the error of a service, and not the page of some box on the way.
@@ -142,7 +221,7 @@ pub(super) fn is_object(body: &[u8]) -> bool {
 
 /// What is needed when a stream request is answered with a whole body.
 #[derive(Debug)]
-struct Whole {
+struct Unfolding {
     decode: Decode,
     context: ClientContext,
     format: Format,
@@ -154,7 +233,7 @@ pub(super) struct RelayPipe {
     lane: &'static str,
     relay: Relay,
     request_id: Arc<str>,
-    whole: Option<Box<Whole>>,
+    whole: Option<Box<Unfolding>>,
     /// Bytes before the answer has begun: an error among them may still be another credential's chance.
     held: Vec<Bytes>,
     fault: Option<Fault>,

@@ -48,7 +48,7 @@ pub enum Kind {
     Vertex,
     /// Claude API key.
     Claude,
-    /// Responses-compatible key.
+    /// Responses-compatible key, and ChatGPT account.
     Codex,
     /// Chat-compatible service.
     OpenAi,
@@ -58,7 +58,7 @@ pub enum Kind {
 
 impl Kind {
     /// Those that serve accounts; their names are the providers' names of auth files.
-    const WITH_ACCOUNTS: [Self; 1] = [Self::Claude];
+    const WITH_ACCOUNTS: [Self; 2] = [Self::Claude, Self::Codex];
 
     /// The provider of an auth file's account.
     pub fn of_account(provider: &str) -> Option<Self> {
@@ -262,6 +262,15 @@ pub(crate) fn judge(fault: &Fault) -> Retry {
         }
     }
 }
+
+/// The client's own name of its conversation.
+pub(crate) fn session(client: &HeaderMap) -> Option<&str> {
+    let named = SESSION_HEADERS.iter().find_map(|name| client.get(*name)?.to_str().ok());
+    named.filter(|name| !name.is_empty())
+}
+
+/// Headers in which clients of Responses name a conversation.
+const SESSION_HEADERS: [&str; 3] = ["session_id", "session-id", "conversation_id"];
 
 /// Our own name towards upstreams.
 pub(crate) const PRODUCT: &str = concat!("cli-proxy-api/", env!("CARGO_PKG_VERSION"));

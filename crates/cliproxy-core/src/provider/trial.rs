@@ -1,13 +1,14 @@
 //! What the tests of the providers share: a job, a credential, and a request as text.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cliproxy_wire::Format;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Job, Operation, PRODUCT, Provider, demo};
-use crate::credential::{Credential, Header};
+use crate::credential::{Account, Credential, CredentialId, Header, Record};
 use crate::failure::Failure;
 use crate::secret::Secret;
 use crate::upstream::Outgoing;
@@ -35,6 +36,7 @@ pub(super) struct Trial {
     pub(super) client_query: &'static str,
     pub(super) betas: Vec<String>,
     pub(super) is_sse: bool,
+    pub(super) body: &'static str,
 }
 
 impl Trial {
@@ -68,6 +70,7 @@ impl Trial {
             client_query: "",
             betas: Vec::new(),
             is_sse: true,
+            body: "{}",
         }
     }
 
@@ -75,7 +78,7 @@ impl Trial {
         Job {
             operation: self.operation,
             model: self.model,
-            body: Bytes::from_static(b"{}"),
+            body: Bytes::from_static(self.body.as_bytes()),
             format: self.client_format,
             betas: &self.betas,
             client_format: self.client_format,
@@ -95,7 +98,7 @@ impl Trial {
         else {
             panic!("answered in the process")
         };
-        assert_eq!(body, "{}", "a provider leaves bodies alone");
+        assert_eq!(body, self.body, "a provider leaves bodies alone");
         let mut names: Vec<&HeaderName> = headers.keys().collect();
         names.sort_by_key(|name| name.as_str());
         let mut text = format!("{method} {uri}");
@@ -114,4 +117,11 @@ impl Trial {
 /// The same credential with another key.
 pub(super) fn with_key(key: Option<&str>, credential: Credential) -> Credential {
     Credential { key: key.map(Secret::new), ..credential }
+}
+
+/// The same credential as an account, with this auth file.
+pub(super) fn with_account(file: &serde_json::Value, credential: Credential) -> Credential {
+    let record = Record::parse(file.to_string().as_bytes()).unwrap();
+    let account = Arc::new(Account::new(CredentialId::new("account.json"), record));
+    Credential { key: None, account: Some(account), ..credential }
 }

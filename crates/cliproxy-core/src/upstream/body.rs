@@ -55,6 +55,23 @@ impl UpstreamBody {
     }
 }
 
+impl UpstreamBody {
+    /// The next piece, if it comes within `idle`; `None` at the end.
+    ///
+    /// # Errors
+    /// It did not, or the connection broke.
+    pub async fn next(&mut self, idle: Option<Duration>) -> Result<Option<Bytes>, ReadError> {
+        let next = std::future::poll_fn(|context| self.poll_chunk(context));
+        let chunk = match idle {
+            Some(limit) => {
+                tokio::time::timeout(limit, next).await.map_err(|_elapsed| ReadError::Idle(limit))?
+            }
+            None => next.await,
+        };
+        chunk.transpose().map_err(ReadError::Broken)
+    }
+}
+
 fn describe(error: &hyper::Error) -> String {
     if error.is_incomplete_message() || error.is_closed() {
         return "the upstream closed the connection in the middle of its answer".to_owned();
@@ -88,31 +105,20 @@ pub async fn read_all(
     let mut first: Option<Bytes> = None;
     let mut gathered = BytesMut::new();
     loop {
-        let next = std::future::poll_fn(|context| body.poll_chunk(context));
-        let chunk = match idle {
-            Some(limit) => match tokio::time::timeout(limit, next).await {
-                Ok(chunk) => chunk,
-                Err(_elapsed) => return Err(ReadError::Idle(limit)),
-            },
-            None => next.await,
+        let Some(bytes) = body.next(idle).await? else {
+            return Ok(first.unwrap_or_else(|| gathered.freeze()));
         };
-        match chunk {
-            None => return Ok(first.unwrap_or_else(|| gathered.freeze())),
-            Some(Err(error)) => return Err(ReadError::Broken(error)),
-            Some(Ok(bytes)) => {
-                if first.as_ref().map_or(gathered.len(), Bytes::len) + bytes.len() > limit {
-                    return Err(ReadError::TooLarge);
-                }
-                // Most bodies come in one piece; that piece is not copied.
-                if gathered.is_empty() && first.is_none() {
-                    first = Some(bytes);
-                } else {
-                    if let Some(start) = first.take() {
-                        gathered.extend_from_slice(&start);
-                    }
-                    gathered.extend_from_slice(&bytes);
-                }
+        if first.as_ref().map_or(gathered.len(), Bytes::len) + bytes.len() > limit {
+            return Err(ReadError::TooLarge);
+        }
+        // Most bodies come in one piece; that piece is not copied.
+        if gathered.is_empty() && first.is_none() {
+            first = Some(bytes);
+        } else {
+            if let Some(start) = first.take() {
+                gathered.extend_from_slice(&start);
             }
+            gathered.extend_from_slice(&bytes);
         }
     }
 }

@@ -13,6 +13,7 @@ mod amp;
 mod body;
 mod browser;
 mod check;
+mod codex;
 mod combination;
 mod conformance;
 mod conversation;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::credential::Record;
 use crate::oauth::chain::Then as _;
 use crate::oauth::code::CodeLogin;
 use crate::oauth::device::{Poll, seconds};
@@ -15,8 +16,8 @@ use crate::oauth::{
 };
 use crate::secret::Secret;
 
-const WHO: &str = "OpenAI";
-const REMEDY: &str = "log in again: cli-proxy-api --codex-login";
+pub(super) const WHO: &str = "OpenAI";
+pub(super) const REMEDY: &str = "log in again: cli-proxy-api --codex-login";
 /// The id token's claim with what OpenAI knows of the account.
 const AUTH_CLAIM: &str = "https://api.openai.com/auth";
 /// A code can be typed for this long.
@@ -228,6 +229,13 @@ impl Account {
             id: text(auth.and_then(|auth| auth.get("chatgpt_account_id"))),
             plan: text(auth.and_then(|auth| auth.get("chatgpt_plan_type"))),
         }
+    }
+
+    /// Reads an auth file: its id token, and what the file itself says of whose it is.
+    pub(crate) fn of_record(record: &Record) -> Self {
+        let told = record.token("id_token").map(|token| Self::of(token.expose())).unwrap_or_default();
+        let own = |name: &str, told: String| record.text(name).map_or(told, str::to_owned);
+        Self { email: own("email", told.email), id: own("account_id", told.id), plan: told.plan }
     }
 
     /// The name of the account's file, by which other programs know it too.

@@ -1,24 +1,49 @@
-//! Responses-compatible services with a key: `{base}/responses`.
+//! OpenAI Responses: a compatible service with a key, or the Codex backend behind a ChatGPT account.
+//!
+//! A key's service is asked as OpenAI documents it. The backend takes less (`cliproxy_wire::lane::restrict` and the
+//! Responses codec know what), only streams, wants to know whose plan is used, and keeps a conversation's prompt cache
+//! by the name that the requests give it.
 
 pub(crate) mod login;
+mod plan;
+mod quota;
+mod renew;
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use cliproxy_wire::Format;
+use cliproxy_wire::fault::{Fault, Kind};
+use cliproxy_wire::json;
+use cliproxy_wire::profile::Profile;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Job, Operation, Provider, base_headers, bearer, configured_headers, copy_headers, post};
-use crate::credential::Credential;
-use crate::failure::Failure;
+use super::{
+    Adopted, Job, Operation, Provider, Renewal, SESSION_HEADERS, Told, base_headers, bearer,
+    configured_headers, copy_headers, judge, not_offered, post,
+};
+use crate::credential::{Account, Credential, Record, Window};
+use crate::failure::{Failure, Rest, Retry};
+use crate::oauth::Identity;
 use crate::upstream::Outgoing;
 
 #[derive(Debug)]
 pub(super) struct Codex;
 
+/// Who asks, by our own name.
+const ORIGINATOR: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("originator"), HeaderValue::from_static("cli-proxy-api"));
+const ACCOUNT: HeaderName = HeaderName::from_static("chatgpt-account-id");
+const SESSION: HeaderName = HeaderName::from_static("session_id");
+
+/// What a person does about a plan that Codex is not part of.
+const NO_CODEX: &str = "use an account whose plan includes Codex, or change the plan and log in again: cli-proxy-api --codex-login";
+
 /// Headers that keep an agent's turns together at the upstream, and the format's own.
 fn is_format_header(name: &str) -> bool {
     name == "openai-beta"
-        || matches!(
-            name,
-            "session_id" | "session-id" | "conversation_id" | "thread-id" | "x-client-request-id"
-        )
+        || SESSION_HEADERS.contains(&name)
+        || matches!(name, "thread-id" | "x-client-request-id")
         || (name.starts_with("x-codex-") && name != "x-codex-installation-id")
 }
 
@@ -26,6 +51,9 @@ impl Provider for Codex {
     fn prepare(&self, job: Job<'_>, credential: &Credential) -> Result<Outgoing, Failure> {
         let path = match job.operation {
             Operation::Generate | Operation::Stream => "/responses",
+            Operation::CountTokens if credential.account.is_some() => {
+                return Err(not_offered("counting tokens"));
+            }
             Operation::CountTokens => "/responses/input_tokens",
             Operation::Compact => "/responses/compact",
         };
@@ -34,9 +62,67 @@ impl Provider for Codex {
         if job.client_format == Format::Responses {
             copy_headers(&mut headers, job.client_headers, is_format_header);
         }
+        if let Some(account) = &credential.account {
+            account_headers(&mut headers, account, &job.body);
+        }
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
         post(&address, headers, job.body)
+    }
+
+    fn identity(&self) -> Identity {
+        login::identity()
+    }
+
+    fn adopt(&self, record: &Record, identity: &Identity) -> Option<Adopted> {
+        let withheld = plan::withheld(&login::Account::of_record(record).plan);
+        Some(Adopted { withheld, ..Adopted::new(Profile::codex(), record, identity, "codex") })
+    }
+
+    fn renew(&self, record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {
+        renew::renew(record, identity, now)
+    }
+
+    fn lead(&self) -> Option<Duration> {
+        // Of a life of ten days.
+        Some(Duration::from_hours(5 * 24))
+    }
+
+    fn quotas(&self, told: &Told<'_>) -> Vec<Window> {
+        quota::of_answer(told)
+    }
+
+    fn judge(&self, fault: &Fault) -> Retry {
+        if fault.code.as_deref() == Some("usage_not_included") {
+            return Retry::Leave(Rest::NeedsAttention(NO_CODEX));
+        }
+        // A page comes from the network in front of the service, which does not know the account.
+        if fault.kind == Kind::Permission && fault.code.is_none() && fault.message.ends_with("a web page") {
+            return Retry::Next(Rest::Transient(fault.retry_after));
+        }
+        judge(fault)
+    }
+}
+
+/// Whose plan is used, and which conversation it is: the name by which the body has its prompt cached, unless the client
+/// gave one itself.
+fn account_headers(headers: &mut HeaderMap, account: &Account, body: &Bytes) {
+    let (originator, name) = ORIGINATOR;
+    headers.insert(originator, name);
+    let record = account.record();
+    let id = login::Account::of_record(&record).id;
+    if let Ok(id) = HeaderValue::try_from(id)
+        && !id.is_empty()
+    {
+        headers.insert(ACCOUNT, id);
+    }
+    if SESSION_HEADERS.iter().any(|name| headers.contains_key(*name)) {
+        return;
+    }
+    let body = std::str::from_utf8(body).unwrap_or_default();
+    let key = json::member(body, "prompt_cache_key").and_then(|key| json::Raw::new(key).to_text());
+    if let Some(Ok(key)) = key.map(HeaderValue::try_from) {
+        headers.insert(SESSION, key);
     }
 }
 
