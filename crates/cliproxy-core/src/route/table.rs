@@ -230,13 +230,15 @@ impl Table {
         &self.credentials
     }
 
-    /// Up to three names that look like `name`.
+    /// Up to three names that look like `name`. Before all others those that differ by a prefix alone.
     pub fn nearest(&self, name: &str) -> Vec<Arc<str>> {
         let wanted = suffix::split(name).0.to_lowercase();
+        let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let distance = |id: &str| if bare(id) == bare(&wanted) { 0 } else { distance(&wanted, id) };
         let mut scored: Vec<(usize, &Arc<str>)> = self
             .listed
             .iter()
-            .map(|listed| (distance(&wanted, &listed.id.to_lowercase()), &listed.id))
+            .map(|listed| (distance(&listed.id.to_lowercase()), &listed.id))
             .filter(|(distance, id)| *distance * 2 <= wanted.len().max(id.len()))
             .collect();
         scored.sort();

@@ -130,7 +130,7 @@ impl Assembly<'_> {
             provider: kind.name(),
             key: Some(&entry.key),
             proxy: &entry.proxy,
-            weight: entry.weight.map_or(1, std::num::NonZeroU32::get),
+            weight: entry.weight.map_or(0, std::num::NonZeroU32::get),
             common: &entry.common,
             profile,
         });
@@ -151,7 +151,7 @@ impl Assembly<'_> {
                 provider: &provider,
                 key: key.key.as_ref(),
                 proxy: &key.proxy,
-                weight: key.weight.map_or(1, std::num::NonZeroU32::get),
+                weight: key.weight.map_or(0, std::num::NonZeroU32::get),
                 common: &entry.common,
                 profile: profile.clone(),
             });
