@@ -86,6 +86,18 @@ impl Access {
         query.split('&').filter(|pair| !is_key(pair)).collect::<Vec<_>>().join("&")
     }
 
+    /// Takes the client keys out of a request that was let in: nothing behind needs them, and a header that an entry
+    /// copies from clients must not carry one to an upstream. Values that are no key of ours stay.
+    pub fn conceal(&self, headers: &mut HeaderMap) {
+        for name in ["authorization", "x-goog-api-key", "x-api-key"] {
+            let is_ours =
+                |value: &http::HeaderValue| self.find(bearer(value.as_bytes()).trim_ascii()).is_some();
+            if headers.get_all(name).into_iter().any(is_ours) {
+                headers.remove(name);
+            }
+        }
+    }
+
     fn find(&self, presented: &[u8]) -> Option<Caller> {
         // All keys are compared, so that the time does not tell which one came close.
         let mut found = None;

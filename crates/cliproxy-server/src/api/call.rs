@@ -85,7 +85,7 @@ impl From<Failure> for Refusal {
 }
 
 async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Result<Response, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let snapshot = app.engine.snapshot();
     let caller = match admit(&snapshot, &parts) {
         Ok(caller) => caller,
@@ -94,6 +94,7 @@ async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Res
             return Err(fault.into());
         }
     };
+    snapshot.access.conceal(&mut parts.headers);
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
     let body = encoding::read(&parts.headers, body, limit).await?;
     drop(snapshot);

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod access;
 mod account;
 mod amp;
 mod body;
@@ -35,6 +36,7 @@ mod quota;
 mod reload;
 mod renewal;
 mod route;
+mod routing;
 mod support;
 
 #[test]
