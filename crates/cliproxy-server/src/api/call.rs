@@ -85,7 +85,7 @@ impl From<Failure> for Refusal {
 }
 
 async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Result<Response, Refusal> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let snapshot = app.engine.snapshot();
     let caller = match admit(&snapshot, &parts) {
         Ok(caller) => caller,
@@ -94,7 +94,6 @@ async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Res
             return Err(fault.into());
         }
     };
-    snapshot.access.conceal(&mut parts.headers);
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
     let body = encoding::read(&parts.headers, body, limit).await?;
     drop(snapshot);
@@ -105,11 +104,12 @@ async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Res
 pub(crate) async fn answer(
     app: App,
     route: Route,
-    head: http::request::Parts,
+    mut head: http::request::Parts,
     body: Bytes,
     caller: Caller,
     id: &Arc<str>,
 ) -> Result<Response, Refusal> {
+    app.engine.snapshot().access.conceal(&mut head.headers);
     let query = head.uri.query().unwrap_or_default();
     let keepalive = {
         let streaming = &app.engine.snapshot().settings.streaming;

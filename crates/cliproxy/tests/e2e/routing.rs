@@ -1,6 +1,7 @@
 //! Which credential and which model a request reaches: turns, prefixes, aliases, pools, exclusions, own headers.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use cliproxy_testkit::{Gateway, Script, Upstream};
 use futures_util::future::join_all;
@@ -112,8 +113,8 @@ async fn weights_share_out_and_priorities_come_before_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_key_is_filled_until_it_is_used_up() {
     for strategy in ["fill-first", "FF", "fillfirst"] {
-        let used_up = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-        let (known, answering) = (used_up.clone(), support::answering("claude"));
+        let used_up = Arc::new(Mutex::new(String::new()));
+        let (known, answering) = (Arc::clone(&used_up), support::answering("claude"));
         let upstream = Upstream::start(move |received| {
             if *known.lock().unwrap() == key_of(received) {
                 return Script::json(429, "{}").header("retry-after", "600");
@@ -257,14 +258,13 @@ async fn several_models_behind_one_alias_are_a_pool_that_takes_turns_and_fails_o
         }
         let asked: Vec<String> = upstream.received().iter().map(model_of).collect();
         let times = |name: &str| asked.iter().filter(|model| *model == name).count();
-        match failing {
-            None => assert_eq!(["one", "two", "three"].map(times), [4, 4, 4], "{asked:?}"),
+        if failing.is_none() {
+            assert_eq!(["one", "two", "three"].map(times), [4, 4, 4], "{asked:?}");
+        } else {
             // It rests after one refusal, and the two others serve all requests.
-            Some(_) => {
-                assert_eq!(times("two"), 1, "{asked:?}");
-                assert_eq!(times("one") + times("three"), 12, "{asked:?}");
-                assert!(times("one") >= 4 && times("three") >= 4, "{asked:?}");
-            }
+            assert_eq!(times("two"), 1, "{asked:?}");
+            assert_eq!(times("one") + times("three"), 12, "{asked:?}");
+            assert!(times("one") >= 4 && times("three") >= 4, "{asked:?}");
         }
     }
 }
