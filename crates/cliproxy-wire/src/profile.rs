@@ -304,6 +304,18 @@ impl Profile {
         }
     }
 
+    /// xAI's Responses service, and the door of its own client.
+    pub fn xai() -> Self {
+        Self {
+            name: "xai",
+            dialect: Dialect::Xai,
+            is_stream_only: true,
+            omits_output: true,
+            has_custom_tools: false,
+            ..Self::openai_responses()
+        }
+    }
+
     /// Anthropic's own service and look-alikes.
     pub fn claude() -> Self {
         Self {
@@ -340,5 +352,11 @@ impl Profile {
     /// Code Assist.
     pub fn code_assist() -> Self {
         Self { name: "gemini-cli", dialect: Dialect::CodeAssist, is_enveloped: true, ..Self::gemini() }
+    }
+
+    /// Whether a model here has the tool that makes images. xAI refuses it for those before 4.6; their numbers do not
+    /// follow their age, so those that have it are named.
+    pub fn has_image_tool(&self, model: &str) -> bool {
+        self.dialect != Dialect::Xai || model.starts_with("grok-4.6") || model.starts_with("grok-5")
     }
 }

@@ -30,6 +30,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind as FaultKind};
+use cliproxy_wire::json;
 use cliproxy_wire::profile::Profile;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -50,6 +51,8 @@ pub enum Kind {
     Claude,
     /// Responses-compatible key, and ChatGPT account.
     Codex,
+    /// xAI API key, and account.
+    Xai,
     /// Chat-compatible service.
     OpenAi,
     /// The built-in demo.
@@ -58,7 +61,7 @@ pub enum Kind {
 
 impl Kind {
     /// Those that serve accounts; their names are the providers' names of auth files.
-    const WITH_ACCOUNTS: [Self; 2] = [Self::Claude, Self::Codex];
+    const WITH_ACCOUNTS: [Self; 3] = [Self::Claude, Self::Codex, Self::Xai];
 
     /// The provider of an auth file's account.
     pub fn of_account(provider: &str) -> Option<Self> {
@@ -72,6 +75,7 @@ impl Kind {
             Self::Vertex => "vertex",
             Self::Claude => "claude",
             Self::Codex => "codex",
+            Self::Xai => "xai",
             Self::OpenAi => "openai-compatibility",
             Self::Demo => "demo",
         }
@@ -200,6 +204,7 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::Vertex => &vertex::Vertex,
         Kind::Claude => &claude::Claude,
         Kind::Codex => &codex::Codex,
+        Kind::Xai => &xai::Xai,
         Kind::OpenAi => &openai::OpenAi,
         Kind::Demo => &demo::Demo,
     }
@@ -267,6 +272,12 @@ pub(crate) fn judge(fault: &Fault) -> Retry {
 pub(crate) fn session(client: &HeaderMap) -> Option<&str> {
     let named = SESSION_HEADERS.iter().find_map(|name| client.get(*name)?.to_str().ok());
     named.filter(|name| !name.is_empty())
+}
+
+/// The name by which a Responses body has its prompt cached.
+fn cache_key(body: &[u8]) -> Option<HeaderValue> {
+    let key = json::member(std::str::from_utf8(body).ok()?, "prompt_cache_key")?;
+    HeaderValue::try_from(json::Raw::new(key).to_text()?).ok()
 }
 
 /// Headers in which clients of Responses name a conversation.

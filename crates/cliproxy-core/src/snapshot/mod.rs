@@ -70,6 +70,9 @@ impl Snapshot {
         for entry in &settings.keys.codex {
             assembly.key(Kind::Codex, entry, Profile::openai_responses());
         }
+        for entry in &settings.keys.xai {
+            assembly.key(Kind::Xai, entry, Profile::xai());
+        }
         for entry in &settings.keys.vertex {
             assembly.key(Kind::Vertex, entry, Profile::vertex());
         }

@@ -72,6 +72,13 @@ fn mapped(
         work.notes.add(path);
         return Ok(None);
     }
+    if profile.dialect == Dialect::Xai
+        && kind == HostedKind::ImageGeneration
+        && !profile.has_image_tool(work.target.model)
+    {
+        work.notes.add(path);
+        return Ok(None);
+    }
     if is_native {
         let value = if profile.dialect == Dialect::Codex && kind == HostedKind::WebSearch {
             renamed(&native.value, "web_search")

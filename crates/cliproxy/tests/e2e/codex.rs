@@ -1,8 +1,5 @@
 //! ChatGPT accounts: the Codex backend behind every client format.
 
-use std::path::Path;
-
-use base64::Engine as _;
 use bytes::Bytes;
 use cliproxy_testkit::{Gateway, Received, Script, Upstream};
 use serde_json::{Value, json};
@@ -12,12 +9,6 @@ use crate::support;
 const MODEL: &str = "gpt-5.5";
 const VALID: &str = "2099-01-01T00:00:00Z";
 
-/// A token that says this, without a signature.
-fn token(claims: &Value) -> String {
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims.to_string());
-    format!("e30.{payload}.s")
-}
-
 /// An auth file as other programs write it; the token names the account.
 fn account(name: &str, plan: &str, expired: &str) -> Value {
     let claims = json!({
@@ -25,7 +16,7 @@ fn account(name: &str, plan: &str, expired: &str) -> Value {
         "https://api.openai.com/auth": {"chatgpt_account_id": format!("id-{name}"), "chatgpt_plan_type": plan},
     });
     json!({
-        "type": "codex", "id_token": token(&claims), "access_token": format!("access-{name}"),
+        "type": "codex", "id_token": support::token(&claims), "access_token": format!("access-{name}"),
         "refresh_token": format!("refresh-{name}"), "account_id": format!("id-{name}"), "email": format!("{name}@b.c"),
         "expired": expired, "last_refresh": "2026-01-01T00:00:00Z", "x_unknown": 1.5,
     })
@@ -37,35 +28,21 @@ fn start(upstream: &Upstream, accounts: &[(&str, Value)], config: &str) -> Gatew
     let config = format!(
         "oauth-endpoints:\n  codex: {{token-url: '{url}/token', base-url: '{url}/codex'}}\nrequest-retry: 0\n{config}"
     );
-    let directory = tempfile::tempdir().unwrap();
-    let folder = directory.path().join(".cli-proxy-api");
-    std::fs::create_dir(&folder).unwrap();
-    for (name, account) in accounts {
-        write(&folder.join(format!("codex-{name}.json")), &account.to_string());
-    }
-    let binary = Path::new(env!("CARGO_BIN_EXE_cli-proxy-api"));
-    Gateway::start_in(directory, binary, &config, &[])
-}
-
-#[expect(clippy::disallowed_methods, reason = "a file of the test's own")]
-fn write(path: &Path, content: &str) {
-    std::fs::write(path, content).unwrap();
+    let named: Vec<(String, Value)> =
+        accounts.iter().map(|(name, account)| (format!("codex-{name}.json"), account.clone())).collect();
+    let named: Vec<(&str, Value)> = named.iter().map(|(name, account)| (&**name, account.clone())).collect();
+    support::start_with(&config, &named)
 }
 
 /// What the backend streams: its own events between those of the format, and an end that leaves the items out.
 fn events() -> String {
     let limits =
         "event: codex.rate_limits\ndata: {\"type\":\"codex.rate_limits\",\"plan_type\":\"plus\"}\n\n";
-    let stream = support::events("responses");
-    let (start, end) = stream.split_at(stream.find("event: response.completed").unwrap());
-    let (name, data) = end.split_once("data: ").unwrap();
-    let mut end: Value = serde_json::from_str(data).unwrap();
-    end["response"]["output"] = json!([]);
-    format!("{limits}{start}{name}data: {end}\n\n")
+    format!("{limits}{}", support::bare_events())
 }
 
 fn answer() -> Script {
-    Script::events(events().as_bytes().chunks(11).map(Bytes::copy_from_slice).collect())
+    support::streamed(&events())
 }
 
 /// What the backend refuses of a request, in its words.
@@ -276,8 +253,7 @@ async fn a_refused_token_is_renewed_and_what_the_answer_leaves_out_stays() {
     }
     let exchanges = upstream.received().iter().filter(|received| received.path == "/token").count();
     assert_eq!(exchanges, 1);
-    let file: Value =
-        serde_json::from_slice(&std::fs::read(gateway.accounts().join("codex-a.json")).unwrap()).unwrap();
+    let file = support::auth_file(&gateway, "codex-a.json");
     assert_eq!(
         (&file["access_token"], &file["refresh_token"]),
         (&json!("access-new"), &json!("refresh-new"))

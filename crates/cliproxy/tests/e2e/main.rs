@@ -38,6 +38,7 @@ mod renewal;
 mod route;
 mod routing;
 mod support;
+mod xai;
 
 #[test]
 fn no_module_is_forgotten() {

@@ -14,12 +14,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
-use cliproxy_wire::json;
 use cliproxy_wire::profile::Profile;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
-    Adopted, Job, Operation, Provider, Renewal, SESSION_HEADERS, Told, base_headers, bearer,
+    Adopted, Job, Operation, Provider, Renewal, SESSION_HEADERS, Told, base_headers, bearer, cache_key,
     configured_headers, copy_headers, judge, not_offered, post,
 };
 use crate::credential::{Account, Credential, Record, Window};
@@ -119,9 +118,7 @@ fn account_headers(headers: &mut HeaderMap, account: &Account, body: &Bytes) {
     if SESSION_HEADERS.iter().any(|name| headers.contains_key(*name)) {
         return;
     }
-    let body = std::str::from_utf8(body).unwrap_or_default();
-    let key = json::member(body, "prompt_cache_key").and_then(|key| json::Raw::new(key).to_text());
-    if let Some(Ok(key)) = key.map(HeaderValue::try_from) {
+    if let Some(key) = cache_key(body) {
         headers.insert(SESSION, key);
     }
 }

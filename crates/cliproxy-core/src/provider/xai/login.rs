@@ -14,8 +14,9 @@ use crate::oauth::{
 };
 use crate::secret::Secret;
 
-const WHO: &str = "xAI";
-const REMEDY: &str = "log in again: cli-proxy-api --xai-login";
+pub(super) const WHO: &str = "xAI";
+pub(super) const REMEDY: &str = "log in again: cli-proxy-api --xai-login";
+const TOKEN_ENDPOINT: &str = "token_endpoint";
 /// A code can be confirmed for this long.
 const LIMIT: Duration = Duration::from_mins(30);
 
@@ -68,25 +69,32 @@ struct Endpoints {
 impl Endpoints {
     fn read(answer: &Answer, identity: &Identity) -> Result<Self, Refusal> {
         let body = answer.success(WHO, REMEDY)?;
-        let endpoint = |name: &str, configured: &str| {
-            if !configured.is_empty() {
-                return Ok(configured.to_owned());
-            }
-            let found = body.get(name).and_then(Value::as_str).unwrap_or_default();
-            if is_trusted(found, &identity.setup_url) {
-                return Ok(found.to_owned());
-            }
-            Err(Refusal {
-                kind: RefusalKind::Dead,
-                message: format!("xAI's discovery document names a `{name}` that is not xAI's"),
-                remedy: "set `oauth-endpoints` for xai in config.yaml, if you know better".to_owned(),
-            })
-        };
         Ok(Self {
-            device: endpoint("device_authorization_endpoint", &identity.device_url)?,
-            token: endpoint("token_endpoint", &identity.token_url)?,
+            device: endpoint(&body, "device_authorization_endpoint", &identity.device_url, identity)?,
+            token: endpoint(&body, TOKEN_ENDPOINT, &identity.token_url, identity)?,
         })
     }
+}
+
+/// Where discovery says that tokens are given.
+pub(super) fn token_endpoint(answer: &Answer, identity: &Identity) -> Result<String, Refusal> {
+    endpoint(&answer.success(WHO, REMEDY)?, TOKEN_ENDPOINT, &identity.token_url, identity)
+}
+
+/// The configured address, else the one that discovery names.
+fn endpoint(body: &Value, name: &str, configured: &str, identity: &Identity) -> Result<String, Refusal> {
+    if !configured.is_empty() {
+        return Ok(configured.to_owned());
+    }
+    let found = body.get(name).and_then(Value::as_str).unwrap_or_default();
+    if is_trusted(found, &identity.setup_url) {
+        return Ok(found.to_owned());
+    }
+    Err(Refusal {
+        kind: RefusalKind::Dead,
+        message: format!("xAI's discovery document names a `{name}` that is not xAI's"),
+        remedy: "set `oauth-endpoints` for xai in config.yaml, if you know better".to_owned(),
+    })
 }
 
 /// Whether tokens may be asked for at an address: an xAI host by https, or the host of the discovery document itself,

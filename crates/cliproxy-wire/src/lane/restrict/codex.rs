@@ -2,10 +2,9 @@
 //!
 //! Source: what it answers 400 to, `Unsupported parameter: …`. It keeps nothing, so ids of items mean nothing to it.
 
-use super::{Purpose, Restricted, Restriction, at, is_nothing, members};
+use super::{Purpose, Restricted, Restriction, at, conversation, is_nothing, members};
 use crate::Error;
 use crate::codec::Notes;
-use crate::id;
 use crate::json::patch::Edit;
 use crate::json::{Kind, Raw, Reader};
 
@@ -77,16 +76,9 @@ pub(super) fn restrict(text: &str, restriction: &Restriction<'_>) -> Result<Opti
         edits.push(Edit::remove(at("parallel_tool_calls")));
     }
     if !body.has_cache_key {
-        let key = match restriction.session {
-            Some(session) => session.to_owned(),
-            None => id::uuid(&[
-                restriction.target.scope.unwrap_or_default(),
-                restriction.target.model,
-                body.instructions.unwrap_or_default(),
-                body.opening.unwrap_or_default(),
-            ]),
-        };
-        edits.push(Edit::set(at("prompt_cache_key"), Raw::string(&key)));
+        let (instructions, opening) = (body.instructions, body.opening);
+        let key = conversation(restriction, instructions.unwrap_or_default(), opening.unwrap_or_default());
+        edits.push(Edit::set(at("prompt_cache_key"), key));
     }
     Ok(Some(Restricted { edits, notes }))
 }

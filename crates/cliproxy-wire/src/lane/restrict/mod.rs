@@ -6,12 +6,14 @@
 //! is for the translation, which has the one and refuses the other.
 
 mod codex;
+mod xai;
 
 use crate::Error;
 use crate::codec::{Notes, Strictness, Target};
 use crate::format::Format;
+use crate::id;
 use crate::json::patch::{Edit, Path};
-use crate::json::{Kind, Reader};
+use crate::json::{Kind, Raw, Reader};
 use crate::profile::Dialect;
 
 /// What the body asks for.
@@ -51,6 +53,7 @@ pub fn restrict(text: &str, restriction: &Restriction<'_>) -> Result<Option<Rest
     let profile = restriction.target.profile;
     let restricted = match profile.dialect {
         Dialect::Codex if profile.format == Format::Responses => codex::restrict(text, restriction)?,
+        Dialect::Xai if profile.format == Format::Responses => xai::restrict(text, restriction)?,
         _ => Some(Restricted::default()),
     };
     let is_strict = restriction.target.strictness == Strictness::Strict;
@@ -58,6 +61,15 @@ pub fn restrict(text: &str, restriction: &Restriction<'_>) -> Result<Option<Rest
     let is_refused = |restricted: &Restricted| is_strict && !restricted.notes.is_empty();
     let passes = |restricted: &Restricted| restriction.purpose == Purpose::Compact || !is_refused(restricted);
     Ok(restricted.filter(passes))
+}
+
+/// The client's own name of the conversation, or one that stays the same because its beginning does.
+fn conversation(restriction: &Restriction<'_>, instructions: &str, opening: &str) -> Raw {
+    let target = restriction.target;
+    Raw::string(&match restriction.session {
+        Some(session) => session.to_owned(),
+        None => id::uuid(&[target.scope.unwrap_or_default(), target.model, instructions, opening]),
+    })
 }
 
 /// The member `name` of the body.

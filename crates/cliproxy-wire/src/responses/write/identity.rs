@@ -5,7 +5,7 @@ use crate::json::Object;
 use crate::model::Str;
 use sha2::{Digest as _, Sha256};
 
-use super::{CODEX_REFUSES, Purpose, Writer};
+use super::{CODEX_REFUSES, Purpose, Writer, XAI_REFUSES};
 
 impl Writer<'_> {
     pub(super) fn identity(&mut self, object: &mut Object<'_>) {
@@ -28,7 +28,14 @@ impl Writer<'_> {
             } else {
                 object.opt_str("user", identity.user.as_deref());
             }
-            object.opt_str("safety_identifier", safety.as_deref());
+            if self.is_xai {
+                if safety.is_some() {
+                    let is_claude = request.origin == Format::Claude;
+                    self.hint(if is_claude { "metadata.user_id" } else { "safety_identifier" });
+                }
+            } else {
+                object.opt_str("safety_identifier", safety.as_deref());
+            }
             match request.origin {
                 Format::Chat | Format::Responses => object.opt_raw("metadata", identity.metadata.as_ref()),
                 _ if identity.metadata.is_some() => self.hint("metadata"),
@@ -64,7 +71,11 @@ impl Writer<'_> {
                 self.semantic("prompt", "send the prompt's text");
             }
         } else {
-            object.opt_str("previous_response_id", state.previous_response_id.as_deref());
+            if self.is_xai && state.previous_response_id.is_some() {
+                self.semantic("previous_response_id", "send the whole conversation");
+            } else {
+                object.opt_str("previous_response_id", state.previous_response_id.as_deref());
+            }
             object.opt_raw("conversation", state.conversation.as_ref());
             object.opt_raw("prompt", state.prompt.as_ref());
             object.opt_str("truncation", state.truncation.as_deref());
@@ -78,7 +89,10 @@ impl Writer<'_> {
             return;
         }
         for (name, value) in request.ext.iter() {
-            if !(self.is_codex && CODEX_REFUSES.contains(&name)) && name != "extra_body" {
+            let is_refused = (self.is_codex && CODEX_REFUSES.contains(&name))
+                || (self.is_xai && XAI_REFUSES.contains(&name))
+                || name == "extra_body";
+            if !is_refused {
                 object.raw(name, value.as_str());
             }
         }

@@ -1,7 +1,7 @@
 //! Writing a request for an upstream of this format.
 //!
 //! The request comes prepared for its target; here it is only written down, in the words of this format and of the
-//! Codex backend, which takes fewer members than the public service.
+//! Codex backend and of xAI, which take fewer members than the public service.
 
 mod identity;
 mod input;
@@ -25,6 +25,9 @@ const LOGPROBS: &str = "message.output_text.logprobs";
 /// Members that the Codex backend refuses, of those that have no place in the model.
 const CODEX_REFUSES: [&str; 6] =
     ["stream_options", "generate", "max_tokens", "max_completion_tokens", "extra_body", "moderation"];
+
+/// Members that xAI refuses, of those that have no place in the model.
+const XAI_REFUSES: [&str; 2] = ["stream_options", "stop"];
 
 /// What is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,7 @@ fn write(prepared: Prepared, target: &Target<'_>, purpose: Purpose) -> Result<En
         request: &request,
         target,
         is_codex: target.profile.dialect == Dialect::Codex,
+        is_xai: target.profile.dialect == Dialect::Xai,
         notes,
         failure: None,
     };
@@ -77,6 +81,7 @@ struct Writer<'a> {
     request: &'a Request,
     target: &'a Target<'a>,
     is_codex: bool,
+    is_xai: bool,
     notes: Notes,
     /// The first thing that cannot be said; writing goes on, the result is thrown away.
     failure: Option<Error>,
@@ -174,7 +179,7 @@ impl Writer<'_> {
     fn tools(&mut self, object: &mut Object<'_>) {
         let has_tools = tool::write(self, object);
         if let Some(choice) = &self.request.tool_choice
-            && (has_tools || *choice == ToolChoice::None)
+            && (has_tools || (*choice == ToolChoice::None && !self.is_xai))
         {
             self.choice(object, choice);
         }

@@ -16,6 +16,9 @@ impl Writer<'_> {
         };
         let own = self.request.reasoning.as_ref().filter(|_| self.is_own()).map(|wish| &wish.ext);
         let own = own.filter(|ext| !ext.is_empty());
+        if self.is_xai && self.target.caps.reasoning == ReasoningCaps::None {
+            return;
+        }
         if effort.is_none() && summary.is_none() && own.is_none() {
             return;
         }
@@ -194,10 +197,12 @@ impl Writer<'_> {
         }
         match &request.cache.key {
             Some(key) => object.str("prompt_cache_key", key),
-            None if self.is_codex => object.str("prompt_cache_key", &self.cache_key()),
+            None if self.is_codex || self.is_xai => object.str("prompt_cache_key", &self.cache_key()),
             None => {}
         }
-        if !self.is_codex {
+        if self.is_xai && request.cache.retention.is_some() {
+            self.hint("prompt_cache_retention");
+        } else if !self.is_codex {
             object.opt_str("prompt_cache_retention", request.cache.retention.as_deref());
             object.opt_raw("prompt_cache_options", request.cache.options.as_ref());
         }
