@@ -9,7 +9,7 @@ use cliproxy_wire::codec::{Bridge, StreamDecoder, StreamEncoder, UpstreamContext
 use cliproxy_wire::estimate::{Input, Meter};
 use cliproxy_wire::fault::Fault;
 use cliproxy_wire::format::{self, Format};
-use cliproxy_wire::model::{Event, Response, Usage, fold};
+use cliproxy_wire::model::{Event, Response, Status, StopReason, Usage, fold};
 use cliproxy_wire::normalize::Restore;
 use cliproxy_wire::sse::{Ending, StreamReader};
 
@@ -149,7 +149,20 @@ impl Progress {
                     return;
                 }
             }
-            Event::Usage(_) | Event::Start(_) | Event::Ping | Event::Warning(_) => {}
+            Event::Usage(_)
+            | Event::Start(_)
+            | Event::Ping
+            | Event::Warning(_)
+            | Event::CandidateMeta { .. } => {}
+            // The regular end of an answer that has no content yet.
+            Event::CandidateStop { stop, .. } if stop.reason == StopReason::EndTurn => {}
+            Event::End { status: Status::Completed, .. } if !self.has_begun => {
+                if self.meter.usage().output.unwrap_or_default() == 0 {
+                    self.fault = Some(Fault::empty());
+                    return;
+                }
+                self.has_begun = true;
+            }
             _ => self.has_begun = true,
         }
         each(event);

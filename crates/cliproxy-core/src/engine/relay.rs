@@ -189,24 +189,27 @@ impl Plan {
             }
             whole.push(&chunk)?;
         }
-        said(job.call.format, whole.finish(&self.changes)?)
+        said(job, whole.finish(&self.changes)?)
     }
 
     pub(super) fn body(&self, job: &Job, body: Bytes) -> Result<(Bytes, Usage), Fault> {
-        said(job.call.format, lane::body(job.call.format, body, &self.changes))
+        said(job, lane::body(job.call.format, body, &self.changes))
     }
 }
 
-/// What a whole body says, if it is an answer.
-fn said(format: Format, relayed: lane::Body) -> Result<(Bytes, Usage), Fault> {
+/// What a whole body says, if it is an answer. What is left of a compacted conversation may be nothing.
+fn said(job: &Job, relayed: lane::Body) -> Result<(Bytes, Usage), Fault> {
     if let Some(fault) = relayed.fault.filter(|_| relayed.is_json) {
         return Err(fault);
+    }
+    if relayed.is_empty && job.call.operation != Operation::Compact {
+        return Err(Fault::empty());
     }
     if relayed.is_answer {
         return Ok((relayed.bytes, relayed.usage.unwrap_or_default()));
     }
     let message = if relayed.is_json {
-        format!("the upstream's JSON is no answer of the {} format", format.name())
+        format!("the upstream's JSON is no answer of the {} format", job.call.format.name())
     } else {
         "the upstream answered with something that is not JSON".to_owned()
     };
@@ -269,8 +272,11 @@ impl RelayPipe {
         if self.fault.is_none() {
             self.fault = self.relay.tap().fault().cloned();
         }
-        if self.has_begun() {
+        if self.fault.is_none() && broken.is_none() && self.relay.tap().is_empty() {
+            self.fault = Some(Fault::empty());
+        } else if self.has_begun() || (self.fault.is_none() && self.relay.tap().is_complete()) {
             out.append(&mut self.held);
+            self.whole = None;
         }
         // What the client has must not look complete when it is not.
         if self.fault.is_none() && (broken.is_some() || self.relay.is_truncated()) {
@@ -289,6 +295,10 @@ impl RelayPipe {
     /// A whole body in answer to a stream request.
     fn unfold(&mut self, body: &[u8], out: &mut Vec<Bytes>) {
         let Some(mut whole) = self.whole.take() else { return };
+        if lane::is_empty(whole.format, body) {
+            self.fault = Some(Fault::empty());
+            return;
+        }
         let mut encoder = stream_encoder(whole.format, whole.context.clone());
         let mut buffer = Vec::new();
         let (fault, usage) = (&mut self.fault, &mut self.usage);

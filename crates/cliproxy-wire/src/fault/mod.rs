@@ -119,6 +119,11 @@ impl Fault {
         self
     }
 
+    /// The upstream answered regularly, and with nothing.
+    pub fn empty() -> Self {
+        Self::new(Kind::BadUpstream, "the upstream's answer is empty").with_code("empty_answer")
+    }
+
     /// The upstream ended its stream before its end.
     pub fn truncated() -> Self {
         Self::new(Kind::BadUpstream, "upstream closed the stream early").with_code("upstream_truncated")

@@ -20,7 +20,7 @@ mod whole;
 pub use edit::{AnswerEnvelope, Changes};
 pub use history::{Acceptance, repairs};
 pub use peek::{Peek, peek};
-pub use relay::{Body, Relay, body, body_usage};
+pub use relay::{Body, Relay, body, body_usage, is_empty};
 pub use restrict::{Purpose, Restricted, Restriction, restrict};
 pub use rewrite::{Envelope, Rewrite, rename, rewrite};
 pub use tap::{Progress, Tap};

@@ -276,6 +276,8 @@ pub struct Body {
     pub is_json: bool,
     /// Whether it has a member that answers or errors of the format have.
     pub is_answer: bool,
+    /// Whether it is an answer without anything in it ([`Tap::is_empty`]).
+    pub is_empty: bool,
     /// What it cost.
     pub usage: Option<Usage>,
     /// The model that answered, as the upstream names it.
@@ -301,10 +303,17 @@ pub fn body(format: Format, bytes: Bytes, changes: &Changes) -> Body {
         bytes: changed.unwrap_or(bytes),
         is_json: read.is_ok(),
         is_answer: read.unwrap_or(false),
+        is_empty: tap.is_empty(),
         usage: tap.usage(),
         model: tap.model().map(str::to_owned),
         fault: tap.fault().cloned(),
     }
+}
+
+/// Whether a whole body is an answer without anything in it ([`Tap::is_empty`]).
+pub fn is_empty(format: Format, bytes: &[u8]) -> bool {
+    let mut tap = Tap::new(format);
+    tap.body(bytes).is_ok() && tap.fault().is_none() && tap.is_empty()
 }
 
 /// What a whole body says it cost.

@@ -22,7 +22,7 @@ pub enum Progress {
     /// Frames that announce an answer without a piece of it: role chunks, `message_start`, `response.created`. An
     /// error may still come instead, and then another upstream may be tried.
     Announced,
-    /// A piece of the answer, or its proper end.
+    /// A piece of the answer, or an end that explains why there is none.
     Started,
     /// An error, before or after pieces of the answer.
     Failed,
@@ -73,6 +73,13 @@ impl Tap {
     /// True once the answer has ended as its format prescribes, well or in failure.
     pub fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// Whether the answer has ended regularly and without a piece of it: neither content, nor tokens that were spent on
+    /// some, nor an end that explains it. Such an answer is an upstream's failure that does not call itself one.
+    pub fn is_empty(&self) -> bool {
+        let has_written = || self.usage().and_then(|usage| usage.output).is_some_and(|output| output > 0);
+        self.is_complete && self.progress < Progress::Started && !has_written()
     }
 
     /// What the answer cost, as it goes into the books.
@@ -154,7 +161,14 @@ impl Tap {
 
     fn complete(&mut self) {
         self.is_complete = true;
-        self.reach(Progress::Started);
+    }
+
+    /// The end, with a reason. Only the regular one does not explain an answer without content.
+    fn complete_for(&mut self, reason: &str, regular: &str) {
+        self.complete();
+        if reason != regular {
+            self.reach(Progress::Started);
+        }
     }
 
     fn fail(&mut self, value: &mut Reader<'_>) {
@@ -227,13 +241,14 @@ impl Tap {
         choice.object(|key, value| match key {
             "finish_reason" if value.kind() == Kind::String => {
                 // Aggregators mark a choice that an `error` beside it explains.
-                if value.str()? != "error" {
-                    self.complete();
+                let reason = value.str()?;
+                if reason != "error" {
+                    self.complete_for(&reason, "stop");
                 }
                 Ok(())
             }
             "usage" if value.kind() == Kind::Object => self.counts.read(value),
-            "delta" if value.kind() == Kind::Object => value.object(|key, value| {
+            "delta" | "message" if value.kind() == Kind::Object => value.object(|key, value| {
                 if key != "role" && !is_blank(value.raw()?) {
                     self.reach(Progress::Started);
                 }
@@ -262,7 +277,7 @@ impl Tap {
                 "usage" => self.counts.read(value),
                 "delta" if value.kind() == Kind::Object => value.object(|key, value| {
                     if key == "stop_reason" && value.kind() == Kind::String {
-                        self.complete();
+                        self.complete_for(&value.str()?, "end_turn");
                     }
                     Ok(())
                 }),
@@ -287,8 +302,11 @@ impl Tap {
             "usage" => self.counts.read(value),
             "model" => self.name(value),
             "id" => self.identify(value),
-            "content" => {
-                self.reach(Progress::Announced);
+            "content" => self.list(value),
+            "stop_reason" if value.kind() == Kind::String => {
+                if value.str()? != "end_turn" {
+                    self.reach(Progress::Started);
+                }
                 Ok(())
             }
             "error" => {
@@ -296,6 +314,18 @@ impl Tap {
                 Ok(())
             }
             _ => Ok(()),
+        })
+    }
+
+    /// The pieces of a whole answer.
+    fn list(&mut self, list: &mut Reader<'_>) -> Result<(), Error> {
+        self.reach(Progress::Announced);
+        if list.kind() != Kind::Array {
+            return list.skip();
+        }
+        list.array(|_, piece| {
+            self.reach(Progress::Started);
+            piece.skip()
         })
     }
 
@@ -349,8 +379,18 @@ impl Tap {
             "usage" => self.counts.read(value),
             "model" => self.name(value),
             "id" => self.identify(value),
-            "output" => {
-                self.reach(Progress::Announced);
+            "output" => self.list(value),
+            "status" if value.kind() == Kind::String => {
+                if matches!(&*value.str()?, "incomplete" | "cancelled" | "queued") {
+                    self.reach(Progress::Started);
+                }
+                Ok(())
+            }
+            // What is worked on behind the scenes has no content yet.
+            "background" if value.kind() == Kind::Bool => {
+                if value.bool()? {
+                    self.reach(Progress::Started);
+                }
                 Ok(())
             }
             "error" => {
@@ -377,23 +417,52 @@ impl Tap {
             "responseId" => self.identify(value),
             "promptFeedback" if value.kind() == Kind::Object => value.object(|key, value| {
                 if key == "blockReason" && value.kind() == Kind::String {
-                    self.complete();
+                    self.complete_for("", "STOP");
                 }
                 Ok(())
             }),
             "candidates" if value.kind() == Kind::Array => value.array(|_, candidate| {
-                self.reach(Progress::Started);
+                self.reach(Progress::Announced);
                 if candidate.kind() != Kind::Object {
                     return candidate.skip();
                 }
-                candidate.object(|key, value| {
-                    if key == "finishReason" && value.kind() == Kind::String {
-                        self.complete();
+                candidate.object(|key, value| match key {
+                    "finishReason" if value.kind() == Kind::String => {
+                        self.complete_for(&value.str()?, "STOP");
+                        Ok(())
                     }
-                    Ok(())
+                    "content" if value.kind() == Kind::Object && self.progress < Progress::Started => value
+                        .object(|key, value| match key {
+                            "parts" => self.parts(value),
+                            _ => Ok(()),
+                        }),
+                    // Grounding and citations are said about something.
+                    "groundingMetadata" | "citationMetadata" | "urlContextMetadata" => {
+                        self.reach(Progress::Started);
+                        Ok(())
+                    }
+                    _ => Ok(()),
                 })
             }),
             _ => Ok(()),
+        })
+    }
+
+    /// The parts of a Gemini chunk. The last one may carry an empty text that says nothing.
+    fn parts(&mut self, parts: &mut Reader<'_>) -> Result<(), Error> {
+        if parts.kind() != Kind::Array {
+            return parts.skip();
+        }
+        parts.array(|_, part| {
+            if part.kind() != Kind::Object {
+                return part.skip();
+            }
+            part.object(|key, value| {
+                if key != "thought" && !is_blank(value.raw()?) {
+                    self.reach(Progress::Started);
+                }
+                Ok(())
+            })
         })
     }
 }

@@ -21,6 +21,7 @@ mod conversation;
 mod cooldown;
 mod crash;
 mod demo;
+mod empty;
 mod explain;
 mod failover;
 mod fault;
