@@ -25,9 +25,23 @@ pub enum Refused {
     /// No key came.
     #[error("missing API key: send it as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `?key=`")]
     Missing,
+    /// An `Authorization` header came that names no scheme, and is no key either.
+    #[error("invalid API key: write the header as `Authorization: Bearer <key>`")]
+    Malformed,
     /// A key came that is not known.
     #[error("invalid API key")]
     Invalid,
+}
+
+impl Refused {
+    /// The word for programs. Source: the errors of Gemini-CLI-Proxy; OpenAI knows the last.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "missing_authorization",
+            Self::Malformed => "invalid_authorization_format",
+            Self::Invalid => "invalid_api_key",
+        }
+    }
 }
 
 impl Access {
@@ -51,16 +65,18 @@ impl Access {
         if self.keys.is_empty() {
             return Ok(Caller { key: None });
         }
-        let mut was_presented = false;
+        let (mut was_presented, mut has_no_scheme) = (false, false);
         let header = |name: &str| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
-        let from_headers =
-            header("authorization").map(bearer).chain(header("x-goog-api-key")).chain(header("x-api-key"));
-        for value in from_headers {
+        let from_headers = header("authorization")
+            .map(bearer)
+            .chain(header("x-goog-api-key").chain(header("x-api-key")).map(|value| (value, true)));
+        for (value, is_clear) in from_headers {
             let value = value.trim_ascii();
             if value.is_empty() {
                 continue;
             }
-            was_presented = true;
+            was_presented |= is_clear;
+            has_no_scheme |= !is_clear;
             if let Some(caller) = self.find(value) {
                 return Ok(caller);
             }
@@ -73,7 +89,11 @@ impl Access {
                 }
             }
         }
-        Err(if was_presented { Refused::Invalid } else { Refused::Missing })
+        Err(match (was_presented, has_no_scheme) {
+            (true, _) => Refused::Invalid,
+            (false, true) => Refused::Malformed,
+            (false, false) => Refused::Missing,
+        })
     }
 
     /// A query without the values that are keys, for whom they do not concern; everything else stays as it is written.
@@ -91,7 +111,7 @@ impl Access {
     pub fn conceal(&self, headers: &mut HeaderMap) {
         for name in ["authorization", "x-goog-api-key", "x-api-key"] {
             let is_ours =
-                |value: &http::HeaderValue| self.find(bearer(value.as_bytes()).trim_ascii()).is_some();
+                |value: &http::HeaderValue| self.find(bearer(value.as_bytes()).0.trim_ascii()).is_some();
             if headers.get_all(name).into_iter().any(is_ours) {
                 headers.remove(name);
             }
@@ -115,11 +135,11 @@ pub fn name(key: &Secret) -> Arc<str> {
     cliproxy_wire::id::hex("key-", 8, &[key.expose()]).into()
 }
 
-/// The value behind `Bearer`; a header without it is compared as a whole.
-fn bearer(value: &[u8]) -> &[u8] {
+/// The value behind `Bearer`; a header without it is compared as a whole, and told apart.
+fn bearer(value: &[u8]) -> (&[u8], bool) {
     match value.split_at_checked(7) {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key,
-        _ => value,
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => (key, true),
+        _ => (value, false),
     }
 }
 
@@ -160,6 +180,8 @@ mod tests {
         let access = Access::new(&[Secret::new("client-key-1234")]);
         assert_eq!(access.check(&HeaderMap::new(), None), Err(Refused::Missing));
         assert_eq!(access.check(&headers("x-api-key", "client-key-123"), None), Err(Refused::Invalid));
+        assert_eq!(access.check(&headers("authorization", "Bearer wrong"), None), Err(Refused::Invalid));
+        assert_eq!(access.check(&headers("authorization", "Basic wrong"), None), Err(Refused::Malformed));
     }
 
     #[test]

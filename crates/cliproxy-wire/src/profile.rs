@@ -351,7 +351,13 @@ impl Profile {
 
     /// Code Assist.
     pub fn code_assist() -> Self {
-        Self { name: "gemini-cli", dialect: Dialect::CodeAssist, is_enveloped: true, ..Self::gemini() }
+        Self {
+            name: "gemini-cli",
+            dialect: Dialect::CodeAssist,
+            is_enveloped: true,
+            accepts_media_urls: false,
+            ..Self::gemini()
+        }
     }
 
     /// Whether a model here has the tool that makes images. xAI refuses it for those before 4.6; their numbers do not

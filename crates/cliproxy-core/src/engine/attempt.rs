@@ -230,6 +230,7 @@ impl Engine {
         let wants_stream = job.call.operation == Operation::Stream;
         let profile = credential.profile_for(job.call.format);
         let asks_stream = (wants_stream || profile.is_stream_only) && !profile.is_body_only;
+        self.inline_pictures(job, offer).await?;
         let outbound = self.outbound(job, &attempt, asks_stream)?;
         let operation = match job.call.operation {
             Operation::Generate | Operation::Stream if asks_stream => Operation::Stream,

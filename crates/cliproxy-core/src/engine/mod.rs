@@ -12,15 +12,18 @@ mod count;
 mod forward;
 mod kept;
 mod memory;
+mod picture;
 mod pipe;
 mod relay;
 mod round;
 mod select;
+mod trial;
 mod verdict;
 
 use account::Vault;
 pub use answer::{Answer, AnswerBody, AnswerStream};
 pub use select::Explanation;
+pub use trial::TokenState;
 
 use std::fmt;
 use std::sync::Arc;

@@ -121,14 +121,23 @@ impl Clients {
         }
     }
 
+    /// The way out that a proxy setting means.
+    pub(super) fn way(&self, proxy: &Proxy) -> Way {
+        let environment =
+            self.environment.get_or_init(|| Arc::new(Environment::new(&env::with_dotenv(Path::new(".")))));
+        Way::new(proxy, environment)
+    }
+
+    /// The one TLS configuration.
+    pub(super) fn tls(&self) -> Arc<Tls> {
+        Arc::clone(&self.tls)
+    }
+
     fn client(&self, egress: &Egress, limits: &Limits) -> (HttpClient, Way) {
         let key = (egress.clone(), *limits);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let (client, way) = open.entry(key).or_insert_with(|| {
-            let environment = self
-                .environment
-                .get_or_init(|| Arc::new(Environment::new(&env::with_dotenv(Path::new(".")))));
-            let way = Way::new(&egress.proxy, environment);
+            let way = self.way(&egress.proxy);
             let connector = Connector::new(way.clone(), Arc::clone(&self.tls), *limits);
             let client = Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
@@ -182,7 +191,7 @@ fn transport_failure(error: &hyper_util::client::legacy::Error, is_forwarded: bo
                     (Kind::BadUpstream, "the TLS handshake with the upstream failed".to_owned())
                 }
                 ConnectError::Tcp { .. } => (Kind::BadUpstream, "cannot connect to the upstream".to_owned()),
-                ConnectError::Setup(_) => (Kind::Api, connect.to_string()),
+                ConnectError::Private { .. } | ConnectError::Setup(_) => (Kind::Api, connect.to_string()),
             };
             let failure =
                 Failure::upstream(Fault::new(kind, message).with_code("upstream_unreachable"), chain);

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::Limits;
+use super::guard::Guard;
 use super::way::{Hop, HopScheme, Way};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -64,6 +65,12 @@ pub enum ConnectError {
         /// It ran out while a proxy was to open the way.
         is_of_proxy: bool,
     },
+    /// The address is not of the open web, and the connection was wanted for somebody who may reach only that.
+    #[error("{host} is not on the open web")]
+    Private {
+        /// Host and port.
+        host: String,
+    },
     /// The TLS configuration cannot be made.
     #[error("TLS is not available: {0}")]
     Setup(String),
@@ -102,6 +109,8 @@ pub(super) struct Connector {
     way: Way,
     tls: Arc<Tls>,
     limits: Limits,
+    /// What judges addresses, for connections on behalf of somebody else.
+    guard: Option<Guard>,
 }
 
 impl Connector {
@@ -110,7 +119,12 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_mins(1)));
-        Self { tcp, way, tls, limits }
+        Self { tcp, way, tls, limits, guard: None }
+    }
+
+    /// The same for addresses that somebody else has named.
+    pub(super) fn guarded(self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 
     async fn open(mut self, destination: Uri) -> Result<Wire, ConnectError> {
@@ -136,9 +150,19 @@ impl Connector {
     }
 
     async fn direct(&mut self, destination: &Uri, host: &str) -> Result<Io, ConnectError> {
+        let failed =
+            |source: std::io::Error| ConnectError::Tcp { host: host.to_owned(), source: source.into() };
+        let judged = match &self.guard {
+            None => destination.clone(),
+            Some(guard) => guard
+                .checked(destination)
+                .await
+                .map_err(failed)?
+                .ok_or_else(|| ConnectError::Private { host: host.to_owned() })?,
+        };
         let stream: TokioIo<TcpStream> = self
             .tcp
-            .call(destination.clone())
+            .call(judged)
             .await
             .map_err(|source| ConnectError::Tcp { host: host.to_owned(), source: source.into() })?;
         Ok(Box::pin(stream))
@@ -232,7 +256,7 @@ fn display_host(uri: &Uri) -> String {
 }
 
 /// Proxy handshakes want the port spelled out.
-fn with_port(uri: &Uri) -> Uri {
+pub(super) fn with_port(uri: &Uri) -> Uri {
     if uri.port().is_some() {
         return uri.clone();
     }

@@ -8,11 +8,14 @@
 mod body;
 mod client;
 mod connect;
+mod fetch;
+mod guard;
 mod way;
 
 pub use body::{Local, LocalEnding, ReadError, UpstreamBody, read_all};
 pub use client::{Clients, Egress, Outgoing, Reply};
 pub use connect::ConnectError;
+pub use fetch::{Fetch, Fetched, Unfetched};
 
 use std::time::Duration;
 

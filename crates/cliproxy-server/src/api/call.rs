@@ -1,5 +1,6 @@
 //! From an HTTP request to a call of the engine, and from its answer to an HTTP response.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use cliproxy_wire::Format;
 use cliproxy_wire::codec::ClientContext;
 use cliproxy_wire::fault::{self, Fault, Kind};
 use cliproxy_wire::format::stream_encoder;
+use cliproxy_wire::json::Raw;
+use cliproxy_wire::json::patch::{Edit, Path, apply};
 use cliproxy_wire::model::{Event, Request};
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -111,10 +114,14 @@ pub(crate) async fn answer(
 ) -> Result<Response, Refusal> {
     app.engine.snapshot().access.conceal(&mut head.headers);
     let query = head.uri.query().unwrap_or_default();
-    let keepalive = {
-        let streaming = &app.engine.snapshot().settings.streaming;
-        (streaming.keepalive, streaming.nonstream_keepalive)
+    let (keepalive, streams_by_default) = {
+        let settings = &app.engine.snapshot().settings;
+        let streaming = &settings.streaming;
+        let keepalive = (streaming.keepalive, streaming.nonstream_keepalive);
+        (keepalive, settings.gemini_cli_proxy.streams_by_default)
     };
+    let is_chat = route.format == Format::Chat && route.operation == Operation::Generate && !route.is_legacy;
+    let body = if is_chat && streams_by_default { streaming(body) } else { body };
     let call = Call {
         format: route.format,
         operation: route.operation,
@@ -148,10 +155,22 @@ pub(crate) async fn answer(
     Ok(respond(answer, format, id))
 }
 
+/// The same request, for a stream if it does not say.
+fn streaming(body: Bytes) -> Bytes {
+    let edit = Edit::set_default(Path::root().key("stream"), Raw::new("true"));
+    let changed = std::str::from_utf8(&body).ok().and_then(|text| match apply(text, &[edit]) {
+        Ok(Cow::Owned(changed)) => Some(Bytes::from(changed)),
+        // What is no request is refused by whoever reads it.
+        Ok(Cow::Borrowed(_)) | Err(_) => None,
+    });
+    changed.unwrap_or(body)
+}
+
 /// Whether a request may be read at all, by what its head says.
 pub(crate) fn admit(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
     let caller = snapshot.access.check(&head.headers, head.uri.query());
-    let caller = caller.map_err(|refused| Fault::new(Kind::Authentication, refused.to_string()))?;
+    let caller = caller
+        .map_err(|refused| Fault::new(Kind::Authentication, refused.to_string()).with_code(refused.code()))?;
     check_media(&head.headers)?;
     Ok(caller)
 }

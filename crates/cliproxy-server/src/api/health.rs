@@ -20,14 +20,29 @@ pub(super) fn json_response(status: StatusCode, build: impl FnOnce(&mut json::Ob
 
 /// The root document: helper scripts poll it until it answers 200.
 pub(super) async fn root(State(app): State<App>) -> Response {
-    let is_required = app.engine.snapshot().access.is_required();
+    let snapshot = app.engine.snapshot();
+    let is_required = snapshot.access.is_required();
+    let is_object = snapshot.settings.gemini_cli_proxy.has_root_document;
     json_response(StatusCode::OK, |root| {
         root.str("message", "CLI Proxy API Server");
-        root.array("endpoints", |endpoints| {
-            for endpoint in ["POST /v1/chat/completions", "POST /v1/completions", "GET /v1/models"] {
-                endpoints.str(endpoint);
-            }
-        });
+        if is_object {
+            root.object("endpoints", |endpoints| {
+                endpoints.str("chat_completions", "/v1/chat/completions");
+                endpoints.str("models", "/v1/models");
+                endpoints.object("debug", |debug| {
+                    debug.str("cache", "/v1/debug/cache");
+                    debug.str("token_test", "/v1/token-test");
+                    debug.str("full_test", "/v1/test");
+                });
+            });
+        } else {
+            root.array("endpoints", |endpoints| {
+                for endpoint in ["POST /v1/chat/completions", "POST /v1/completions", "GET /v1/models"] {
+                    endpoints.str(endpoint);
+                }
+            });
+        }
+        root.str("documentation", "docs/CONFIG.md and config.example.yaml of this program");
         root.str("name", "cliproxy");
         root.str("description", "one gateway for every AI client and every account and key its owner has");
         root.str("version", app.version);
@@ -53,6 +68,10 @@ pub(super) async fn root(State(app): State<App>) -> Response {
                 "POST /v1beta/models/{model}:generateContent",
                 "POST /v1beta/models/{model}:streamGenerateContent",
                 "POST /v1beta/models/{model}:countTokens",
+                "GET /v1/debug/cache",
+                "POST /v1/token-test",
+                "POST /v1/test",
+                "/api/provider/{provider}/...",
             ] {
                 routes.str(route);
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod amp;
 pub(crate) mod call;
+mod debug;
 mod health;
 mod model;
 
@@ -37,6 +38,12 @@ pub fn router(app: App) -> Router {
         .route("/v1/responses/input_tokens", post(input_tokens))
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
+        .route("/v1/debug/cache", get(debug::cache))
+        .route("/v1/cache", get(debug::cache))
+        .route("/v1/token-test", post(debug::token_test))
+        .route("/v1/debug/token-test", post(debug::token_test))
+        .route("/v1/test", post(debug::full_test))
+        .route("/v1/debug/test", post(debug::full_test))
         .merge(amp::routes())
         .fallback(any(unknown))
         .method_not_allowed_fallback(wrong_method)

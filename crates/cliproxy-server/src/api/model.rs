@@ -73,9 +73,9 @@ pub(super) async fn one_gemini(
     single(&app, Shape::Gemini, &model, &request)
 }
 
-fn denied(app: &App, shape: Shape, request: &Request) -> Option<Response> {
+pub(super) fn denied(app: &App, shape: Shape, request: &Request) -> Option<Response> {
     let refused = app.engine.snapshot().access.check(request.headers(), request.uri().query()).err()?;
-    let fault = Fault::new(Kind::Authentication, refused.to_string());
+    let fault = Fault::new(Kind::Authentication, refused.to_string()).with_code(refused.code());
     Some(reply::fault(shape.format(), &fault, &request_id(), false))
 }
 

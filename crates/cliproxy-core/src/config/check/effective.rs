@@ -29,6 +29,7 @@ pub(super) fn render(settings: &Settings) -> String {
     answering(&mut outline, settings);
     keys(&mut outline, settings);
     oauth(&mut outline, settings);
+    extensions(&mut outline, settings);
     amp(&mut outline, settings);
     outline.finish()
 }
@@ -318,6 +319,21 @@ fn oauth(outline: &mut Outline, settings: &Settings) {
         for (channel, rules) in &oauth.error_rules {
             outline.items(channel, rules, error_rule);
         }
+    });
+}
+
+fn extensions(outline: &mut Outline, settings: &Settings) {
+    let images = &settings.image_urls;
+    outline.section("image-urls", |outline| {
+        outline.text("fetch", images.fetch.name());
+        outline.plain("max-mb", images.bytes >> 20);
+        outline.plain("max-seconds", images.time.as_secs());
+        outline.texts("private-hosts", images.private_hosts.iter().map(String::as_str));
+    });
+    let habits = settings.gemini_cli_proxy;
+    outline.section("gemini-cli-proxy", |outline| {
+        outline.flag("root-document", habits.has_root_document);
+        outline.flag("stream-by-default", habits.streams_by_default);
     });
 }
 

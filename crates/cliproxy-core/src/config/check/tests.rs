@@ -158,6 +158,10 @@ fn defaults_are_shown_in_full() {
     video-result-auth-cache-ttl: "10800s"
     antigravity-signature-cache-enabled: true
     antigravity-signature-bypass-strict: false
+    image-urls:
+      fetch: "needed"
+      max-mb: 20
+      max-seconds: 30
     "#);
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod tree;
 
 mod amp;
 mod credential;
+mod extension;
 mod image;
 mod legacy;
 mod management;
@@ -25,6 +26,7 @@ mod usage;
 pub use amp::{Ampcode, ModelMapping, UpstreamKey};
 pub use credential::{CompatibleEntry, CompatibleKey, CompatibleModel, ErrorRule, KeyEntry, Model, Thinking};
 pub use decode::{Free, List, Map, Placed};
+pub use extension::{GeminiCliProxy, ImageUrls};
 pub use image::ImageGeneration;
 pub use legacy::{Auth, AuthProvider};
 pub use management::RemoteManagement;
@@ -151,6 +153,10 @@ section! {
         oauth_request_scoped_errors: Map<List<ErrorRule>>,
         /// Rules on request bodies.
         payload: Payload,
+        /// Pictures that requests name by address.
+        image_urls: ImageUrls,
+        /// Habits of the program of that name.
+        gemini_cli_proxy: GeminiCliProxy,
         /// The Amp control plane.
         ampcode: Ampcode,
         /// xAI switches.

@@ -9,6 +9,7 @@ mod base_url;
 mod credential;
 mod endpoint;
 mod error_rule;
+mod extension;
 mod limits;
 mod listen;
 mod logging;
@@ -31,6 +32,7 @@ pub use credential::{
 };
 pub use endpoint::Endpoint;
 pub use error_rule::{Action, ErrorRule, Expression};
+pub use extension::{FetchImages, GeminiCliProxy, ImageUrls};
 pub use limits::{Streaming, Timeouts};
 pub use listen::{Access, DEFAULT_PORT, Host, Listen, Tls};
 pub use logging::{Logging, Usage};
@@ -93,6 +95,10 @@ pub struct Settings {
     pub oauth: Oauth,
     /// Rules on request bodies.
     pub payload: payload::Rules,
+    /// Pictures that requests name by address.
+    pub image_urls: ImageUrls,
+    /// Habits of Gemini-CLI-Proxy.
+    pub gemini_cli_proxy: GeminiCliProxy,
     /// The Amp control plane.
     pub amp: Amp,
 }
@@ -156,6 +162,8 @@ impl Settings {
             keys: credential::keys(config, report),
             oauth: oauth::oauth(config, report),
             payload: payload::compile(config.payload.as_deref(), report),
+            image_urls: extension::image_urls(config, report),
+            gemini_cli_proxy: extension::gemini_cli_proxy(config),
             amp: amp::amp(config, env, report),
         }
     }

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use axum::routing::{any, get};
-use cliproxy_core::access::Caller;
+use cliproxy_core::access::{Caller, Refused};
 use http::StatusCode;
 use http::header::ORIGIN;
 
@@ -112,8 +112,8 @@ fn admit(app: &App, head: &http::request::Parts) -> Result<(Caller, bool), (Stat
             let is_sent_by_another = head.headers.get(ORIGIN).is_some_and(browser::is_foreign_site);
             Ok((Caller { key: None }, is_here && !is_sent_by_another))
         }
-        Err(cliproxy_core::access::Refused::Missing) => Err((StatusCode::UNAUTHORIZED, "Missing API key")),
-        Err(cliproxy_core::access::Refused::Invalid) => Err((StatusCode::UNAUTHORIZED, "Invalid API key")),
+        Err(Refused::Missing) => Err((StatusCode::UNAUTHORIZED, "Missing API key")),
+        Err(Refused::Malformed | Refused::Invalid) => Err((StatusCode::UNAUTHORIZED, "Invalid API key")),
     }
 }
 
