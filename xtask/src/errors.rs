@@ -44,6 +44,7 @@ const CODES_HEAD: &str = "
 /// What the gateway says on its own account.
 const CODES: &[(&str, &str)] = &[
     ("auth_unavailable", "no credential for the model is usable; the message says why each is not"),
+    ("empty_answer", "the upstream's answer holds nothing, and so did those of the others; ask again"),
     ("invalid_image_url", "an image's address may not be read or holds no image; send the image itself"),
     ("method_not_allowed", "the route exists, but not with this method; `GET /` lists the routes"),
     ("model_cooldown", "every credential for the model rests after a refusal; come back after `retry-after`"),
