@@ -1,75 +1,43 @@
 //! Recorded Chat traffic through the codec: nothing that was said may get lost, however the bytes arrive.
 
-use cliproxy_wire::catalog::Caps;
-use cliproxy_wire::codec::{
-    Bridge, ClientContext, Notes, StreamDecoder as _, Strictness, Target, UpstreamContext,
-};
+use cliproxy_wire::chat;
+use cliproxy_wire::codec::UpstreamContext;
 use cliproxy_wire::format::Format;
-use cliproxy_wire::model::fold::{Fold, unfold};
-use cliproxy_wire::model::{Content, Event, OutputFormat, Request, Response, Show, Status, Summary};
-use cliproxy_wire::normalize::{Prepared, id};
-use cliproxy_wire::profile::Profile;
-use cliproxy_wire::reasoning::{Plan, Table};
-use cliproxy_wire::schema::Cleaned;
-use cliproxy_wire::{chat, sse};
+use cliproxy_wire::model::fold::unfold;
+use cliproxy_wire::model::{Content, Event, OutputFormat, Request, Response, Status};
+use cliproxy_wire::normalize::id;
+use cliproxy_wire::profile::{Profile, ReasoningHistory};
 use serde_json::{Value, json};
 
+use super::passage;
 use super::recorded::exchanges;
 use crate::support::write;
 
-/// The recorded exchanges of this format.
-fn all() -> impl Iterator<Item = (String, Value)> {
-    exchanges(Format::Chat).into_iter().map(|exchange| (exchange.id, exchange.value))
-}
-
-fn is_chat(exchange: &Value) -> bool {
-    matches!(exchange["operation"].as_str(), Some("generate" | "stream"))
-}
-
-/// Encodes without making anything fit: what the decoder understood is what comes out.
-fn encode_as_read(request: &Request) -> Value {
+/// An upstream that takes whatever the format can say.
+fn takes_everything() -> Profile {
     let mut profile = Profile::openai_chat();
     profile.has_top_k = true;
     profile.has_video = true;
     profile.has_cache_marks = true;
     profile.has_media_in_tool_results = true;
-    profile.reasoning_history = cliproxy_wire::profile::ReasoningHistory::Details;
-    let caps = Caps::unknown();
-    let table = Table::default();
-    let schemas = Cleaned::default();
-    let target = Target {
-        profile: &profile,
-        caps: &caps,
-        model: &request.model,
-        suffix: None,
-        stream: request.stream,
-        scope: None,
-        strictness: Strictness::Default,
-        table: &table,
-        schemas: &schemas,
-        memory: None,
-        repair: None,
-    };
-    let plan = Plan { max_output_tokens: request.max_output_tokens, ..Plan::default() };
-    let prepared =
-        Prepared { request: request.clone(), plan, bridge: Bridge::default(), notes: Notes::default() };
-    let encoded = chat::encode_request(prepared, &target).unwrap();
-    serde_json::from_slice(&encoded.body).unwrap()
+    profile.reasoning_history = ReasoningHistory::Details;
+    profile
 }
 
 #[test]
 fn every_recorded_request_is_read_and_written_again() {
     let mut count = 0;
-    for (id, exchange) in all() {
+    for recorded in exchanges(Format::Chat) {
+        let (id, exchange) = (&*recorded.id, &recorded.value);
         let body = &exchange["request"]["body"];
-        if !is_chat(&exchange) || !body.is_object() {
+        if !recorded.is_generation() || !body.is_object() {
             continue;
         }
         let request = match chat::decode_request(&serde_json::to_vec(body).unwrap()) {
             Ok(request) => request,
             Err(error) => panic!("{id}: {error}"),
         };
-        let written = encode_as_read(&request);
+        let written = passage::as_read(&takes_everything(), &request);
         let again = chat::decode_request(&serde_json::to_vec(&written).unwrap())
             .unwrap_or_else(|error| panic!("{id}: {error}\n{written}"));
         // Reasoning wishes are written by a plan, deprecated functions in the form that all upstreams know, plain
@@ -143,21 +111,12 @@ fn flat(request: &Request) -> Vec<String> {
     lines
 }
 
-fn context(exchange: &Value) -> UpstreamContext {
-    let mut context = UpstreamContext::new(&Profile::compatible(), "req");
-    context.has_think_tags = exchange["provider"] == "gpustack";
-    context
+fn events_of(stream: &[u8], lengths: &[usize], context: &UpstreamContext) -> Vec<Event> {
+    passage::events(Format::Chat, context.clone(), stream, lengths).unwrap()
 }
 
-fn client(response: &Response) -> ClientContext {
-    let mut context = ClientContext::new(&Request::new(Format::Chat, "m"), "req", 1);
-    context.show = Show::Summary(Summary::Auto);
-    context.include_usage = true;
-    // Deprecated calls come from clients that declared them.
-    context.is_legacy_functions = response.candidates.iter().any(|candidate| {
-        matches!(&candidate.stop.native, Some((Format::Chat, word)) if **word == *"function_call")
-    });
-    context
+fn folded(id: &str, events: &[Event]) -> Response {
+    passage::folded(events).unwrap_or_else(|| panic!("{id}: no start in {events:?}"))
 }
 
 /// What an answer says, in comparable form.
@@ -205,14 +164,15 @@ fn said(response: &Response) -> Value {
 fn every_recorded_answer_is_read_and_written_again() {
     let mut count = 0;
     let mut faults = 0;
-    for (id, exchange) in all() {
+    for recorded in exchanges(Format::Chat) {
+        let (id, exchange) = (&*recorded.id, &recorded.value);
         let body = &exchange["response"]["body"];
         let is_success = exchange["response"]["status"].as_u64().is_none_or(|status| status < 400);
-        if !is_chat(&exchange) || !body.is_object() || !is_success {
+        if !recorded.is_generation() || !body.is_object() || !is_success {
             continue;
         }
         let bytes = serde_json::to_vec(body).unwrap();
-        let response = match chat::decode_response(&bytes, &context(&exchange)) {
+        let response = match chat::decode_response(&bytes, &passage::upstream(&recorded)) {
             Ok(response) => response,
             Err(fault) => {
                 assert!(body.get("error").is_some(), "{id}: {fault:?}");
@@ -220,18 +180,18 @@ fn every_recorded_answer_is_read_and_written_again() {
                 continue;
             }
         };
-        compare_with_body(&id, body, &response);
-        let written = chat::encode_response(&response, &client(&response));
+        compare_with_body(id, body, &response);
+        let written = chat::encode_response(&response, &passage::client(Format::Chat, &response));
         let mut again = chat::decode_response(&written, &UpstreamContext::new(&Profile::compatible(), "req"))
             .unwrap_or_else(|fault| panic!("{id}: {fault:?}"));
         again.model.clone_from(&response.model);
-        assert_same(&id, &response, &again);
+        assert_same(id, &response, &again);
         // A body told as a stream says the same.
         let mut events = Vec::new();
         unfold(&response, &mut events);
-        let stream = write(Format::Chat, &client(&response), events);
+        let stream = write(Format::Chat, &passage::client(Format::Chat, &response), events);
         let mut streamed = folded(
-            &id,
+            id,
             &events_of(
                 stream.as_bytes(),
                 &[usize::MAX],
@@ -239,7 +199,7 @@ fn every_recorded_answer_is_read_and_written_again() {
             ),
         );
         streamed.model.clone_from(&response.model);
-        assert_same(&id, &response, &streamed);
+        assert_same(id, &response, &streamed);
         count += 1;
     }
     assert!(count == 0 || (count > 450 && faults > 0), "{count} {faults}");
@@ -298,39 +258,14 @@ fn compare_with_body(id: &str, body: &Value, response: &Response) {
     }
 }
 
-fn events_of(bytes: &[u8], lengths: &[usize], context: &UpstreamContext) -> Vec<Event> {
-    let mut decoder = chat::Decoder::new(context.clone());
-    let mut frames = sse::Decoder::new(32 << 20);
-    let mut out = Vec::new();
-    let mut rest = bytes;
-    for length in lengths.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (piece, after) = rest.split_at((*length).min(rest.len()));
-        frames.push(piece, &mut |frame| decoder.frame(&frame, &mut out)).unwrap();
-        rest = after;
-    }
-    frames.finish(&mut |frame| decoder.frame(&frame, &mut out)).unwrap();
-    decoder.finish(None, &mut out);
-    out
-}
-
-fn folded(id: &str, events: &[Event]) -> Response {
-    let mut fold = Fold::default();
-    for event in events {
-        fold.event(event.clone());
-    }
-    fold.finish().unwrap_or_else(|| panic!("{id}: no start in {events:?}"))
-}
-
 #[test]
 fn every_recorded_stream_is_read_alike_in_all_pieces_and_written_again() {
     let mut count = 0;
     let mut failed = 0;
-    for (id, exchange) in all() {
+    for recorded in exchanges(Format::Chat) {
+        let (id, exchange) = (&*recorded.id, &recorded.value);
         let Some(stream) = exchange["response"]["sse"].as_str() else { continue };
-        let context = context(&exchange);
+        let context = passage::upstream(&recorded);
         let whole = events_of(stream.as_bytes(), &[usize::MAX], &context);
         for lengths in [&[1][..], &[7], &[1, 64, 3, 4096, 13]] {
             assert_eq!(
@@ -339,17 +274,17 @@ fn every_recorded_stream_is_read_alike_in_all_pieces_and_written_again() {
                 "{id} in pieces of {lengths:?}"
             );
         }
-        check_contract(&id, &whole);
-        let response = folded(&id, &whole);
+        check_contract(id, &whole);
+        let response = folded(id, &whole);
         if let Status::Failed(fault) = &response.status {
             assert!(stream.contains("\"error\""), "{id}: {fault:?}");
             failed += 1;
             continue;
         }
-        compare_with_stream(&id, stream, &response);
-        let written = write(Format::Chat, &client(&response), whole);
+        compare_with_stream(id, stream, &response);
+        let written = write(Format::Chat, &passage::client(Format::Chat, &response), whole);
         let mut again = folded(
-            &id,
+            id,
             &events_of(
                 written.as_bytes(),
                 &[usize::MAX],
@@ -357,7 +292,7 @@ fn every_recorded_stream_is_read_alike_in_all_pieces_and_written_again() {
             ),
         );
         again.model.clone_from(&response.model);
-        assert_same(&id, &response, &again);
+        assert_same(id, &response, &again);
         count += 1;
     }
     assert!(count == 0 || (count > 140 && failed > 0), "{count} {failed}");

@@ -1,51 +1,19 @@
 //! Recorded Claude traffic through the codec: nothing that was said may get lost.
 
 use cliproxy_wire::Format;
-use cliproxy_wire::catalog::Caps;
 use cliproxy_wire::claude;
-use cliproxy_wire::codec::{
-    Bridge, ClientContext, Notes, StreamDecoder as _, StreamEncoder as _, Strictness, Target, UpstreamContext,
-};
-use cliproxy_wire::model::fold::Fold;
+use cliproxy_wire::codec::{ClientContext, StreamEncoder as _, UpstreamContext};
 use cliproxy_wire::model::{Event, Request, Show, Summary};
-use cliproxy_wire::normalize::Prepared;
 use cliproxy_wire::profile::Profile;
-use cliproxy_wire::reasoning::{Plan, Table};
-use cliproxy_wire::schema::Cleaned;
 use serde_json::{Value, json};
 
+use super::passage;
 use super::recorded::exchanges;
 use crate::reader::claude::accumulate;
 
 /// The recorded exchanges of a format.
 fn all(format: Format) -> impl Iterator<Item = (String, Value)> {
     exchanges(format).into_iter().map(|exchange| (exchange.id, exchange.value))
-}
-
-/// Encodes without making anything fit: what the decoder understood is what comes out.
-fn encode_as_read(request: &Request) -> Value {
-    let profile = Profile::claude();
-    let caps = Caps::unknown();
-    let table = Table::default();
-    let schemas = Cleaned::default();
-    let target = Target {
-        profile: &profile,
-        caps: &caps,
-        model: &request.model,
-        suffix: None,
-        stream: request.stream,
-        scope: None,
-        strictness: Strictness::Default,
-        table: &table,
-        schemas: &schemas,
-        memory: None,
-        repair: None,
-    };
-    let plan = Plan { max_output_tokens: request.max_output_tokens, ..Plan::default() };
-    let prepared =
-        Prepared { request: request.clone(), plan, bridge: Bridge::default(), notes: Notes::default() };
-    let encoded = claude::encode_request(prepared, &target).unwrap();
-    serde_json::from_slice(&encoded.body).unwrap()
 }
 
 /// A body with the freedoms of the format taken out: two spellings of one thing become equal.
@@ -151,7 +119,7 @@ fn recorded_requests_keep_all_they_say() {
             Ok(decoded) => decoded,
             Err(error) => panic!("{id}: {error}"),
         };
-        let mut written = encode_as_read(&decoded);
+        let mut written = passage::as_read(&Profile::claude(), &decoded);
         let mut expected = plain_request(body);
         // The final assistant text is trimmed for the service's sake.
         for value in [&mut written, &mut expected] {
@@ -167,6 +135,12 @@ fn recorded_requests_keep_all_they_say() {
         seen += 1;
     }
     eprintln!("{seen} recorded requests");
+}
+
+/// Events of a stream that arrives in pieces of these lengths, over and over.
+fn events(id: &str, sse: &str, lengths: &[usize]) -> Vec<Event> {
+    let context = UpstreamContext::new(&Profile::claude(), id);
+    passage::events(Format::Claude, context, sse.as_bytes(), lengths).unwrap()
 }
 
 fn shows_everything(id: &str) -> ClientContext {
@@ -226,31 +200,6 @@ fn recorded_answers_keep_all_they_say() {
     eprintln!("{seen} recorded answers");
 }
 
-/// Events of a stream that arrives in pieces of these lengths, over and over.
-fn events(id: &str, sse: &str, lengths: &[usize]) -> Vec<Event> {
-    let mut decoder = claude::Decoder::new(UpstreamContext::new(&Profile::claude(), id));
-    let mut frames = cliproxy_wire::sse::Decoder::new(32 << 20);
-    let mut out = Vec::new();
-    let mut rest = sse.as_bytes();
-    let mut lengths = lengths.iter().cycle();
-    while !rest.is_empty() {
-        let (piece, after) = rest.split_at((*lengths.next().unwrap()).min(rest.len()));
-        frames.push(piece, &mut |frame| decoder.frame(&frame, &mut out)).unwrap();
-        rest = after;
-    }
-    frames.finish(&mut |frame| decoder.frame(&frame, &mut out)).unwrap();
-    decoder.finish(None, &mut out);
-    out
-}
-
-fn folded(events: &[Event]) -> Option<cliproxy_wire::model::Response> {
-    let mut fold = Fold::default();
-    for event in events {
-        fold.event(event.clone());
-    }
-    fold.finish()
-}
-
 #[test]
 fn recorded_streams_read_alike_at_any_chunking_and_keep_all_they_say() {
     let mut seen = 0;
@@ -285,7 +234,7 @@ fn recorded_streams_read_alike_at_any_chunking_and_keep_all_they_say() {
         let streamed = accumulate(&written);
         assert_eq!(plain_answer(&streamed), plain_answer(&expected), "{id}");
         // The body of the folded stream says the same.
-        let body = claude::encode_response(&folded(&whole).unwrap(), &shows_everything(&id));
+        let body = claude::encode_response(&passage::folded(&whole).unwrap(), &shows_everything(&id));
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(plain_answer(&body), plain_answer(&streamed), "{id}");
         seen += 1;
@@ -318,7 +267,7 @@ fn recorded_streams_of_other_upstreams_are_legal_streams_for_claude_clients() {
                     _ => {}
                 }
             }
-            let body = claude::encode_response(&folded(&events).unwrap(), &context);
+            let body = claude::encode_response(&passage::folded(&events).unwrap(), &context);
             let body: Value = serde_json::from_slice(&body).unwrap();
             if message["stop_reason"] != "max_tokens" {
                 assert_eq!(plain_answer(&body), plain_answer(&message), "{id}");

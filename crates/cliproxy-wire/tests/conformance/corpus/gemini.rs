@@ -1,14 +1,14 @@
 //! Recorded Gemini traffic: every request, body and stream is read, written again and says the same.
 
-use cliproxy_wire::codec::{ClientContext, Strictness, Target, UpstreamContext};
+use cliproxy_wire::Format;
+use cliproxy_wire::codec::{ClientContext, UpstreamContext};
 use cliproxy_wire::format::{self, PathWish};
-use cliproxy_wire::model::fold::{Fold, unfold};
+use cliproxy_wire::model::fold::unfold;
 use cliproxy_wire::model::{Content, Event, Request, Response, Show, Status, Summary};
 use cliproxy_wire::profile::Profile;
-use cliproxy_wire::sse::{Ending, StreamReader};
-use cliproxy_wire::{Format, catalog, reasoning, schema};
 use serde_json::Value;
 
+use super::passage::{self, Aim};
 use super::recorded;
 
 struct Exchange {
@@ -102,28 +102,11 @@ fn said(response: &Response) -> Said {
 }
 
 fn events(bytes: &[u8], pieces: &[usize]) -> Vec<Event> {
-    let mut decoder = format::stream_decoder(Format::Gemini, upstream());
-    let mut out = Vec::new();
-    let mut reader = StreamReader::new(32 << 20);
-    let mut rest = bytes;
-    let mut at = 0;
-    while !rest.is_empty() {
-        let (piece, after) = rest.split_at(pieces[at % pieces.len()].min(rest.len()));
-        reader.push(piece, &mut |frame| decoder.frame(&frame, &mut out)).unwrap();
-        rest = after;
-        at += 1;
-    }
-    assert_eq!(reader.finish(&mut |frame| decoder.frame(&frame, &mut out)).unwrap(), Ending::Stream);
-    decoder.finish(None, &mut out);
-    out
+    passage::events(Format::Gemini, upstream(), bytes, pieces).unwrap()
 }
 
-fn folded(events: Vec<Event>) -> Response {
-    let mut fold = Fold::default();
-    for event in events {
-        fold.event(event);
-    }
-    fold.finish().unwrap()
+fn folded(events: &[Event]) -> Response {
+    passage::folded(events).unwrap()
 }
 
 fn written(events: Vec<Event>, is_sse: bool) -> Vec<u8> {
@@ -147,23 +130,8 @@ fn every_recorded_request_is_read_and_written_again() {
         let request = format::decode_request(Format::Gemini, body.as_bytes(), wish)
             .unwrap_or_else(|error| panic!("{}: {error}", exchange.id));
         let profile = Profile::gemini();
-        let caps = catalog::caps(&exchange.model);
-        let encoded = format::encode_request(
-            &request,
-            &Target {
-                profile: &profile,
-                caps: &caps,
-                model: &exchange.model,
-                suffix: None,
-                stream: false,
-                scope: None,
-                strictness: Strictness::Default,
-                table: &reasoning::Table::default(),
-                schemas: &schema::Cleaned::default(),
-                memory: None,
-                repair: None,
-            },
-        );
+        let aim = Aim::at(&profile, &exchange.model);
+        let encoded = aim.with(&request, |target| format::encode_request(&request, target));
         let encoded = match encoded {
             Ok(encoded) => encoded,
             // The service itself refused some of the recorded ones.
@@ -216,7 +184,7 @@ fn every_recorded_body_is_read_and_written_again() {
         unfold(&response, &mut laid_out);
         for is_sse in [true, false] {
             let stream = written(laid_out.clone(), is_sse);
-            let from_stream = folded(events(&stream, &[stream.len().max(1)]));
+            let from_stream = folded(&events(&stream, &[stream.len().max(1)]));
             assert_eq!(said(&from_stream), said(&response), "{} as a stream", exchange.id);
         }
         count += 1;
@@ -235,14 +203,14 @@ fn every_recorded_stream_is_read_alike_at_every_chunking_and_written_again() {
             assert_eq!(events(text.as_bytes(), pieces), whole, "{}", exchange.id);
         }
         assert!(!whole.iter().any(|event| matches!(event, Event::Warning(_))), "{}: {whole:?}", exchange.id);
-        let response = folded(whole.clone());
+        let response = folded(&whole);
         let is_cut = matches!(response.status, Status::Failed(_));
         for is_sse in [true, false] {
             let stream = written(whole.clone(), is_sse);
             if !is_sse {
                 assert!(serde_json::from_slice::<Vec<Value>>(&stream).is_ok(), "{}", exchange.id);
             }
-            let again = folded(events(&stream, &[stream.len()]));
+            let again = folded(&events(&stream, &[stream.len()]));
             assert_eq!(matches!(again.status, Status::Failed(_)), is_cut, "{}", exchange.id);
             if !is_cut {
                 assert_eq!(said(&again), said(&response), "{}", exchange.id);

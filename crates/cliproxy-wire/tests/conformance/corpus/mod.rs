@@ -7,5 +7,6 @@ mod gemini;
 mod lane;
 mod matrix;
 mod normalize;
+mod passage;
 mod recorded;
 mod responses;

@@ -1,40 +1,16 @@
 //! Every recorded request, made to fit every upstream: no panic, and what came out keeps the promises of `Prepared`.
 #![expect(clippy::print_stderr, reason = "says what was refused, and which recording is wrong")]
 
-use cliproxy_wire::catalog;
 use cliproxy_wire::codec::{Strictness, Target};
-use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::format::Format;
 use cliproxy_wire::model::{Arguments, Content, Request, Role, Tool, ToolChoice};
 use cliproxy_wire::normalize::{self, Prepared, id};
-use cliproxy_wire::profile::{Profile, SchemaDialect, ToolNameRule};
-use cliproxy_wire::reasoning::Table;
-use cliproxy_wire::schema::Cleaned;
+use cliproxy_wire::profile::{SchemaDialect, ToolNameRule};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::passage::{self, Aim, upstreams};
 use super::recorded::exchanges;
-
-/// The upstreams, with a model that has the features and one that lacks them.
-fn upstreams() -> Vec<(Profile, &'static str)> {
-    vec![
-        (Profile::openai_chat(), "gpt-5.1"),
-        (Profile::openai_chat(), "gpt-4o"),
-        (Profile::compatible(), "some-model"),
-        (
-            Profile { tool_id: cliproxy_wire::profile::ToolIdRule::Alphanumeric9, ..Profile::compatible() },
-            "mistral",
-        ),
-        (Profile::openai_responses(), "gpt-5.1"),
-        (Profile::codex(), "gpt-5.1-codex"),
-        (Profile::claude(), "claude-sonnet-4-5"),
-        (Profile::claude(), "claude-opus-4-7"),
-        (Profile::gemini(), "gemini-2.5-pro"),
-        (Profile::gemini(), "gemini-3-pro-preview"),
-        (Profile { schema: SchemaDialect::OpenApi, ..Profile::gemini() }, "gemini-2.5-flash"),
-        (Profile::vertex(), "gemini-2.5-flash"),
-        (Profile::code_assist(), "gemini-3-flash-preview"),
-    ]
-}
 
 struct Checked<'a> {
     prepared: &'a Prepared,
@@ -295,47 +271,31 @@ fn open_api(schema: &Value) {
 
 #[test]
 fn every_recorded_request_fits_every_upstream_or_is_refused_with_a_path() {
-    let table = Table::default();
-    let schemas = Cleaned::default();
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
     let mut fitted = 0;
     for origin in Format::ALL {
         for exchange in exchanges(origin).iter().filter(|exchange| exchange.is_generation()) {
-            let (name, Some(body)) = (&exchange.id, exchange.request()) else { continue };
-            let text = serde_json::to_vec(body).unwrap();
-            let path = PathWish { model: exchange.model(), stream: false };
-            let Ok(request) = format::decode_request(origin, &text, path) else { continue };
+            let (name, Some(Ok(request))) = (&exchange.id, passage::request(exchange)) else { continue };
             for (profile, model) in upstreams() {
-                let caps = catalog::caps(model);
                 for strictness in [Strictness::Default, Strictness::Lenient, Strictness::Strict] {
-                    let target = Target {
-                        profile: &profile,
-                        caps: &caps,
-                        model,
-                        suffix: None,
-                        stream: request.stream,
-                        scope: None,
-                        strictness,
-                        table: &table,
-                        schemas: &schemas,
-                        memory: None,
-                        repair: None,
-                    };
-                    let prepared = match normalize::prepare(&request, &target) {
-                        Ok(prepared) => prepared,
+                    let aim = Aim { strictness, ..Aim::at(&profile, model) };
+                    aim.with(&request, |target| match normalize::prepare(&request, target) {
+                        Ok(prepared) => {
+                            fitted += 1;
+                            eprintln_on_panic(
+                                &format!("{name} -> {} {model} {strictness:?}", profile.name),
+                                || {
+                                    Checked { prepared: &prepared, target }.all();
+                                },
+                            );
+                        }
                         Err(error) => {
                             assert!(error.path().is_some(), "{name}: {error}");
                             if strictness == Strictness::Default {
-                                *refusals
-                                    .entry(format!("{}: {}", profile.name, error.message()))
-                                    .or_default() += 1;
+                                let what = format!("{}: {}", profile.name, error.message());
+                                *refusals.entry(what).or_default() += 1;
                             }
-                            continue;
                         }
-                    };
-                    fitted += 1;
-                    eprintln_on_panic(&format!("{name} -> {} {model} {strictness:?}", profile.name), || {
-                        Checked { prepared: &prepared, target: &target }.all();
                     });
                 }
             }

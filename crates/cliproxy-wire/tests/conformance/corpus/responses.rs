@@ -1,17 +1,13 @@
 //! Recorded Responses traffic through the codec: nothing that was said may get lost.
 
 use cliproxy_wire::Format;
-use cliproxy_wire::catalog::Caps;
-use cliproxy_wire::codec::{Bridge, Notes, Strictness, Target};
 use cliproxy_wire::model::fold::unfold;
-use cliproxy_wire::model::{Content, Event, Request, Response, Show, Status, Usage};
-use cliproxy_wire::normalize::Prepared;
+use cliproxy_wire::model::{Content, Event, Response, Show, Status, Usage};
 use cliproxy_wire::profile::Profile;
-use cliproxy_wire::reasoning::{Plan, Table};
 use cliproxy_wire::responses;
-use cliproxy_wire::schema::Cleaned;
 use serde_json::{Value, json};
 
+use super::passage;
 use super::recorded::exchanges;
 use crate::responses::upstream::{context, events_at, folded};
 use crate::support;
@@ -23,32 +19,6 @@ fn all() -> impl Iterator<Item = (String, Value)> {
 
 fn is_generation(exchange: &Value) -> bool {
     matches!(exchange["operation"].as_str(), Some("generate" | "stream" | "count_tokens"))
-}
-
-/// Encodes without making anything fit: what the decoder understood is what comes out.
-fn encode_as_read(request: &Request) -> Value {
-    let profile = Profile::openai_responses();
-    let caps = Caps::unknown();
-    let table = Table::default();
-    let schemas = Cleaned::default();
-    let target = Target {
-        profile: &profile,
-        caps: &caps,
-        model: &request.model,
-        suffix: None,
-        stream: request.stream,
-        scope: None,
-        strictness: Strictness::Default,
-        table: &table,
-        schemas: &schemas,
-        memory: None,
-        repair: None,
-    };
-    let plan = Plan { max_output_tokens: request.max_output_tokens, ..Plan::default() };
-    let prepared =
-        Prepared { request: request.clone(), plan, bridge: Bridge::default(), notes: Notes::default() };
-    let encoded = responses::encode_request(prepared, &target).unwrap();
-    serde_json::from_slice(&encoded.body).unwrap()
 }
 
 /// What an input says, without the freedoms of its spelling: messages as role and texts, everything else by the
@@ -138,7 +108,7 @@ fn every_recorded_request_is_read_and_says_the_same_when_written_again() {
         }
         let request =
             support::decode(Format::Responses, body).unwrap_or_else(|error| panic!("{id}: {error}"));
-        let written = encode_as_read(&request);
+        let written = passage::as_read(&Profile::openai_responses(), &request);
         let mut expected = said(&body["input"]);
         // Reasoning that leads to nothing is refused by the service.
         let has_orphan = body["input"]
