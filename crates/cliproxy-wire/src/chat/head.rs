@@ -41,17 +41,27 @@ pub(super) fn write_signature(object: &mut Object<'_>, data: &str) {
     });
 }
 
-/// Writes `audio`.
-pub(super) fn write_audio(object: &mut Object<'_>, audio: &Audio) {
+/// Writes `audio`. A sound that comes whole gets what the format demands of one: an id, which nobody can refer to, for it
+/// ends as soon as it is made, and the words that were spoken, of which there are none.
+pub(super) fn write_audio(object: &mut Object<'_>, audio: &Audio, context: &ClientContext) {
+    let whole = match &audio.source {
+        Media::Inline { base64, .. } => Some(base64).filter(|base64| !base64.is_empty()),
+        _ => None,
+    };
     object.object("audio", |object| {
-        object.opt_str("id", audio.id.as_deref());
-        if let Media::Inline { base64, .. } = &audio.source
-            && !base64.is_empty()
-        {
-            object.str("data", base64);
+        let Some(data) = whole else {
+            object.opt_str("id", audio.id.as_deref());
+            object.opt_str("transcript", audio.transcript.as_deref());
+            object.opt_u64("expires_at", audio.expires_at);
+            return;
+        };
+        match audio.id.as_deref() {
+            Some(id) => object.str("id", id),
+            None => object.str("id", &id::base62("audio_", 24, &[&context.request_id, data])),
         }
-        object.opt_str("transcript", audio.transcript.as_deref());
-        object.opt_u64("expires_at", audio.expires_at);
+        object.str("data", data);
+        object.str("transcript", audio.transcript.as_deref().unwrap_or_default());
+        object.u64("expires_at", audio.expires_at.unwrap_or(context.created));
     });
 }
 

@@ -84,7 +84,7 @@ pub(super) fn write(response: &Response, context: &ClientContext) -> Vec<u8> {
 pub(super) fn tier_word(reported: &str) -> Option<&str> {
     match reported {
         "standard" | "standard_only" | "batch" => Some("default"),
-        "auto" | "default" | "flex" | "scale" | "priority" => Some(reported),
+        "auto" | "default" | "flex" | "scale" | "priority" | "fast" => Some(reported),
         _ => None,
     }
 }
@@ -253,7 +253,7 @@ impl<'a> Message<'a> {
             });
         }
         if let Some(audio) = self.audio {
-            head::write_audio(object, audio);
+            head::write_audio(object, audio, context);
         }
     }
 

@@ -9,4 +9,4 @@ mod read;
 mod write;
 
 pub use read::{Counts, read_chat, read_claude, read_gemini, read_responses};
-pub use write::{write_chat, write_claude, write_gemini, write_responses};
+pub use write::{write_chat, write_claude, write_claude_counts, write_gemini, write_responses};

@@ -39,17 +39,24 @@ pub fn write_responses(usage: &Usage, object: &mut Object<'_>) {
 
 /// Writes the members of a Claude `usage` object; cached tokens leave the input.
 pub fn write_claude(usage: &Usage, object: &mut Object<'_>) {
+    write_claude_counts(usage, object);
     let usage = usage.clone().clamped();
-    let (read, write) = (usage.cache_read.unwrap_or(0), usage.cache_write.unwrap_or(0));
-    object.u64("input_tokens", usage.input.unwrap_or(0).saturating_sub(read).saturating_sub(write));
-    object.u64("cache_creation_input_tokens", write);
-    object.u64("cache_read_input_tokens", read);
     if usage.cache_write_5m.is_some() || usage.cache_write_1h.is_some() {
         object.object("cache_creation", |creation| {
             creation.u64("ephemeral_5m_input_tokens", usage.cache_write_5m.unwrap_or(0));
             creation.u64("ephemeral_1h_input_tokens", usage.cache_write_1h.unwrap_or(0));
         });
     }
+    object.opt_str("service_tier", usage.tier.as_deref().and_then(claude_tier));
+}
+
+/// Writes what the end of a Claude stream repeats of it: the counts. What they are made of is told at its start only.
+pub fn write_claude_counts(usage: &Usage, object: &mut Object<'_>) {
+    let usage = usage.clone().clamped();
+    let (read, write) = (usage.cache_read.unwrap_or(0), usage.cache_write.unwrap_or(0));
+    object.u64("input_tokens", usage.input.unwrap_or(0).saturating_sub(read).saturating_sub(write));
+    object.u64("cache_creation_input_tokens", write);
+    object.u64("cache_read_input_tokens", read);
     object.u64("output_tokens", usage.output.unwrap_or(0));
     if let Some(reasoning) = usage.reasoning {
         object.object("output_tokens_details", |details| details.u64("thinking_tokens", reasoning));
@@ -62,7 +69,6 @@ pub fn write_claude(usage: &Usage, object: &mut Object<'_>) {
             tools.u64("web_fetch_requests", fetches.unwrap_or(0));
         });
     }
-    object.opt_str("service_tier", usage.tier.as_deref().and_then(claude_tier));
 }
 
 /// A tier in this format's words; clients know no others.

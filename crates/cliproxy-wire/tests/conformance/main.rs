@@ -21,6 +21,7 @@ mod golden;
 mod history;
 mod identity;
 mod lane;
+mod members;
 mod normalize;
 mod reader;
 mod reasoning;

@@ -132,7 +132,14 @@ impl Writer<'_> {
         let store = request.state.store.map(|is_stored| Raw::new(if is_stored { "true" } else { "false" }));
         // Nothing is stored at a relative, so refusing storage needs no words there.
         hint("store", store.filter(|store| request.origin == Format::Chat || store.as_str() == "true"))?;
-        hint("service_tier", request.service_tier.as_ref().map(|tier| Raw::string(tier_word(tier))))?;
+        // A word of another format's service means nothing to this one.
+        let is_known =
+            !matches!(request.service_tier, Some(Tier::Other(_))) || request.origin == Format::Chat;
+        let tier = request.service_tier.as_ref().filter(|_| is_known);
+        hint("service_tier", tier.map(|tier| Raw::string(tier_word(tier))))?;
+        if !is_known {
+            self.hint("service_tier")?;
+        }
         self.identity(&mut written)?;
         if request.safety.is_some() {
             self.hint("safety_settings")?;

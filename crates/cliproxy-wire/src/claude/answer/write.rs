@@ -74,12 +74,27 @@ pub(in crate::claude) fn write_usage(
     tier: Option<&Str>,
     context: &ClientContext,
 ) {
+    let mut usage = with_input(usage, context);
+    usage.tier = usage.tier.or_else(|| tier.cloned());
+    object.object("usage", |object| crate::usage::write_claude(&usage, object));
+}
+
+/// Writes the counts that the end of a stream tells, which have the same duty.
+pub(in crate::claude) fn write_last_usage(
+    object: &mut Object<'_>,
+    usage: Option<&Usage>,
+    context: &ClientContext,
+) {
+    let usage = with_input(usage, context);
+    object.object("usage", |object| crate::usage::write_claude_counts(&usage, object));
+}
+
+fn with_input(usage: Option<&Usage>, context: &ClientContext) -> Usage {
     let mut usage = usage.cloned().unwrap_or_default();
     if usage.input.is_none() {
         usage.input = context.input.as_ref().map(Input::tokens);
     }
-    usage.tier = usage.tier.or_else(|| tier.cloned());
-    object.object("usage", |object| crate::usage::write_claude(&usage, object));
+    usage
 }
 
 /// Writes the blocks of an answer.

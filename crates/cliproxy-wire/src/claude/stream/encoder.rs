@@ -17,7 +17,8 @@ use crate::normalize::{arguments, id};
 use crate::sse;
 
 use super::super::answer::{
-    grounding_pair, hosted_pair, hosted_text, media_text, message_id, own_block, own_caller, write_usage,
+    grounding_pair, hosted_pair, hosted_text, media_text, message_id, own_block, own_caller,
+    write_last_usage, write_usage,
 };
 use super::super::request::copy_members;
 use super::super::signature::{self, Visibility};
@@ -388,7 +389,7 @@ impl Encoder {
                 stop::write(object, &stop, if self.is_own { &self.meta.ext } else { &no_ext });
                 object.opt_raw("container", own.get("container"));
             });
-            write_usage(object, self.usage.as_ref(), None, &self.context);
+            write_last_usage(object, self.usage.as_ref(), &self.context);
             object.opt_raw("context_management", own.get("context_management"));
             object.opt_raw("grounding_metadata", self.meta.grounding.as_ref());
             object.opt_raw("url_context_metadata", self.meta.url_context.as_ref());

@@ -24,6 +24,8 @@ pub(super) enum Progress<'a> {
 /// What is known of the response besides its items.
 #[derive(Debug, Default)]
 pub(super) struct Head {
+    /// The upstream's format, once the answer has begun.
+    origin: Option<Format>,
     model: Option<String>,
     created: Option<u64>,
     tier: Option<String>,
@@ -37,6 +39,7 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn new(start: &Response) -> Self {
         Self {
+            origin: Some(start.origin),
             model: start.model.as_deref().map(str::to_owned),
             created: start.created,
             tier: start
@@ -48,6 +51,16 @@ impl Head {
             grounding: None,
             url_context: None,
             ext: if start.origin == Format::Responses { start.ext.clone() } else { Ext::new() },
+        }
+    }
+
+    /// Takes in the other members of the final message. Those of another format say nothing here, even where this one
+    /// has a member of that name.
+    pub(super) fn take_ext(&mut self, newer: &Ext) {
+        if self.origin == Some(Format::Responses) {
+            for (name, value) in newer.iter() {
+                self.ext.set(name, value.clone());
+            }
         }
     }
 
@@ -145,19 +158,21 @@ impl Head {
 
     /// Takes a later usage snapshot in.
     pub(super) fn take_usage(&mut self, newer: &Usage) {
-        if let Some(tier) = newer.tier.as_deref().and_then(|tier| tier_word(Format::Responses, tier)) {
+        let tier = newer.tier.as_deref().zip(self.origin);
+        if let Some(tier) = tier.and_then(|(tier, origin)| tier_word(origin, tier)) {
             self.tier = Some(tier.to_owned());
         }
         self.usage.get_or_insert_with(Usage::default).merge(newer);
     }
 }
 
-/// The upstream's tier in the words of this format.
+/// The upstream's tier in the words of this format; clients know no others.
 fn tier_word(origin: Format, tier: &str) -> Option<&str> {
     match (origin, tier) {
         (Format::Gemini, _) | (_, "") => None,
         (_, "standard" | "batch" | "default") => Some("default"),
-        (Format::Claude, word) => (word == "priority").then_some(word),
-        (_, word) => Some(word),
+        (Format::Responses, _) | (_, "priority") => Some(tier),
+        (Format::Chat, "auto" | "flex" | "scale" | "fast") => Some(tier),
+        _ => None,
     }
 }

@@ -55,7 +55,9 @@ impl Call {
         let place = outlet.place(prefix, item_id.as_deref());
         let pairing_id = id::fit(&call_id, Format::Responses.tool_id()).as_ref().into();
         let call = Self { place, pairing_id, name, namespace, caller, form, arguments: String::new() };
-        outlet.added(out, &call.place, |item| call.write(item, "in_progress"));
+        if !matches!(call.form, Form::Typed(_)) {
+            outlet.added(out, &call.place, |item| call.write(item, "in_progress"));
+        }
         call
     }
 
@@ -98,7 +100,8 @@ impl Call {
                     event.str("input", &self.arguments);
                 });
             }
-            Form::Typed(_) => {}
+            // What is to be done comes in one piece, and no item of these types is valid without it.
+            Form::Typed(_) => outlet.added(out, &self.place, |item| self.write(item, "in_progress")),
         }
         outlet.done(out, &self.place, |item| self.write(item, status));
     }
@@ -114,7 +117,9 @@ impl Call {
         };
         item.str("id", &self.place.id);
         item.str("type", kind);
-        item.str("status", status);
+        if matches!(self.form, Form::Function) {
+            item.str("status", status);
+        }
         item.str("call_id", &self.pairing_id);
         item.str("name", &self.name);
         item.str(member, &self.arguments);

@@ -303,9 +303,7 @@ impl Encoder {
             self.fail(Fault::new(Kind::BadUpstream, message), out);
             return;
         }
-        for (name, value) in ext.iter() {
-            self.head.ext.set(name, value.clone());
-        }
+        self.head.take_ext(ext);
         self.is_ended = true;
         let reason = incomplete_reason(&stop);
         let kind = if reason.is_some() { "response.incomplete" } else { "response.completed" };

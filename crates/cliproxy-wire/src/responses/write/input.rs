@@ -407,7 +407,8 @@ fn raw_item(writer: &Writer<'_>, array: &mut Array<'_>, value: &Raw) {
         let _complete: Result<(), Error> = value.reader().object(|key, member| {
             if !matches!(key, "id" | "status") {
                 let span = member.raw()?;
-                if span != "null" {
+                // No output is not the same as no member: of a call that ran nothing printed, the service wants to know.
+                if span != "null" || key == "outputs" {
                     item.raw(key, span);
                 }
             }

@@ -237,7 +237,9 @@ impl Writer<'_> {
             Tier::Flex => "flex",
             Tier::Scale => "scale",
             Tier::Priority | Tier::Fast => "priority",
-            Tier::Other(word) => word,
+            Tier::Other(word) if self.is_own() => word,
+            // A word of another service.
+            Tier::Other(_) => return self.hint(self.path("service_tier", "serviceTier")),
         };
         if self.is_codex && word != "priority" {
             if !matches!(tier, Tier::Auto | Tier::Default) {

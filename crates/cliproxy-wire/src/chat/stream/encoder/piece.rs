@@ -213,6 +213,6 @@ impl Encoder {
     }
 
     pub(super) fn audio(&self, candidate: u32, audio: &Audio, out: &mut Vec<u8>) {
-        self.write(candidate, out, |delta| head::write_audio(delta, audio));
+        self.write(candidate, out, |delta| head::write_audio(delta, audio, &self.context));
     }
 }
