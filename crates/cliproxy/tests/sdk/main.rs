@@ -2,8 +2,16 @@
 //!
 //! What an SDK must see and what must have arrived at the provider is said in its own language, in `python/` and
 //! `javascript/`. Here is what starts and stops, and which suites there are.
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
+mod corpus;
 mod golden;
 mod suite;
 

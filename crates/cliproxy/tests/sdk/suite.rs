@@ -28,7 +28,16 @@ impl Runner {
 
     /// pytest with a file of `python/`.
     pub(crate) fn python(python: &Path, file: &str) -> Self {
-        let mut runner = Self::new(python, "python");
+        Self::pytest(python, "python", file)
+    }
+
+    /// pytest with a file of `types/`, which needs no gateway.
+    pub(crate) fn types(python: &Path, file: &str) -> Self {
+        Self::pytest(python, "types", file)
+    }
+
+    fn pytest(python: &Path, folder: &str, file: &str) -> Self {
+        let mut runner = Self::new(python, folder);
         runner.command.args(["-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", file]);
         runner
     }
@@ -46,9 +55,14 @@ impl Runner {
         self
     }
 
-    /// Runs it to its end, which must be good.
+    /// Runs it against a gateway to its end, which must be good.
     pub(crate) fn run(mut self, gateway: &Gateway) {
         self.variable("GATEWAY", gateway.url()).variable("GATEWAY_KEY", KEY);
+        self.run_alone();
+    }
+
+    /// Runs it without a gateway to its end, which must be good.
+    pub(crate) fn run_alone(mut self) {
         let output = self.command.output().expect("the runner starts");
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
