@@ -47,6 +47,8 @@ const CODEC_USES: &[(&str, &str)] = &[(
 /// Where an interface may speak of a JSON tree, and why.
 const VALUES: &[(&str, &str)] = &[
     ("crates/cliproxy-core/src/config/file/decode.rs", "free members of the file"),
+    ("crates/cliproxy-core/src/config/document/", "the file as management interfaces read and edit it"),
+    ("crates/cliproxy-core/src/config/entries.rs", "entries with members that only newer programs know"),
     ("crates/cliproxy-core/src/credential/record.rs", "an auth file is a tree whose members providers name"),
     (
         "crates/cliproxy-core/src/oauth/",
@@ -64,8 +66,11 @@ const EXPOSURES: &[(&str, &str)] = &[
     ("crates/cliproxy-core/src/upstream/way.rs", "the address of a proxy"),
     ("crates/cliproxy-core/src/snapshot/mod.rs", "keys of maps"),
     ("crates/cliproxy-core/src/credential/refresh/journal.rs", "hashed to recognize a token"),
-    ("crates/cliproxy-core/src/access.rs", "hashed into the id of a client key"),
     ("crates/cliproxy-server/src/api/amp/forward.rs", "headers of the control plane are built here"),
+    (
+        "crates/cliproxy-core/src/access/",
+        "hashed into the id of a client key, compared with the hash of the management key",
+    ),
 ];
 
 /// Last words of type names that say nothing.

@@ -1,19 +1,24 @@
 //! Configuration: from bytes on disk to plain typed settings.
 //!
 //! `file` mirrors the YAML as written, `settings` is what it means, `diagnostic` says what is
-//! wrong and where, `check` shows both to people, `watch` notices changes. This module reads; it
-//! never writes a configuration and holds nothing that changes at run time.
+//! wrong and where, `check` shows both to people, `watch` notices changes. `document` edits a
+//! text and `keeper` the file, the only place that writes it; `view` and `entries` are what control
+//! panels see of it and do to it. Nothing here holds what changes at run time.
 
 pub mod check;
 pub mod diagnostic;
+pub mod document;
+pub mod entries;
 pub mod env;
 #[cfg(test)]
 mod example;
 pub mod file;
+pub mod keeper;
 pub mod pattern;
 pub mod payload;
 pub mod settings;
 mod source;
+pub mod view;
 pub mod watch;
 
 pub use diagnostic::{Diagnostic, Position, Problems};

@@ -18,7 +18,7 @@ mod oauth;
 mod payload;
 mod plugin;
 mod provider;
-mod scalar;
+pub(crate) mod scalar;
 mod server;
 mod upstream;
 mod usage;

@@ -51,7 +51,7 @@ impl Strategy {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "" | "round-robin" | "roundrobin" | "rr" => Some(Self::RoundRobin),
             "fill-first" | "fillfirst" | "ff" => Some(Self::FillFirst),

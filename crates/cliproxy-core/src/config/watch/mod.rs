@@ -164,7 +164,7 @@ impl Seen {
 }
 
 /// Refuses settings that would leave the running listener open to everybody.
-fn closed(loaded: Loaded, source: &Source, started: &Settings) -> Result<Loaded, Problems> {
+pub(super) fn closed(loaded: Loaded, source: &Source, started: &Settings) -> Result<Loaded, Problems> {
     if !loaded.settings.would_open(started) {
         return Ok(loaded);
     }

@@ -1,4 +1,6 @@
-//! Who may call: client keys, compared in constant time.
+//! Who may call: client keys, compared in constant time. Who may manage is decided by [`gate`].
+
+pub mod gate;
 
 use std::sync::Arc;
 
