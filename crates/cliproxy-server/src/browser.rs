@@ -95,7 +95,7 @@ fn allow(response: &mut Response, origin: Option<HeaderValue>, is_open: bool) {
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
-            "Location, Retry-After, X-Request-Id, Request-Id, X-Gateway-Dropped, X-Gateway-Estimated",
+            "Location, Retry-After, ETag, X-Request-Id, Request-Id, X-Gateway-Dropped, X-Gateway-Estimated, X-CPA-VERSION, X-CPA-COMMIT, X-CPA-BUILD-DATE, X-CPA-SUPPORT-PLUGIN",
         ),
     );
 }

@@ -6,6 +6,7 @@ mod browser;
 pub mod clock;
 mod encoding;
 mod listen;
+pub mod management;
 mod reply;
 mod stream;
 
@@ -23,6 +24,7 @@ pub struct App {
     pub(crate) readiness: Readiness,
     pub(crate) secrets: api::amp::Secrets,
     pub(crate) version: &'static str,
+    pub(crate) console: Option<Arc<management::Console>>,
 }
 
 impl App {
@@ -33,7 +35,14 @@ impl App {
             readiness: Readiness::default(),
             secrets: api::amp::Secrets::default(),
             version: env!("CARGO_PKG_VERSION"),
+            console: None,
         }
+    }
+
+    /// With the management interface.
+    #[must_use]
+    pub fn with_management(self, console: Arc<management::Console>) -> Self {
+        Self { console: Some(console), ..self }
     }
 
     /// Where matters are reported that an operator should know of.

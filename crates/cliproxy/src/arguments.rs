@@ -37,6 +37,10 @@ pub(crate) struct Arguments {
     #[arg(long, global = true)]
     pub(crate) allow_unauthenticated_remote: bool,
 
+    /// A management key for this machine only, chosen by the program that starts this one
+    #[arg(long, value_name = "KEY", hide = true)]
+    pub(crate) password: Option<String>,
+
     #[command(flatten)]
     pub(crate) login: LoginArguments,
 

@@ -48,6 +48,7 @@ const CODEC_USES: &[(&str, &str)] = &[(
 const VALUES: &[(&str, &str)] = &[
     ("crates/cliproxy-core/src/config/file/decode.rs", "free members of the file"),
     ("crates/cliproxy-core/src/config/document/", "the file as management interfaces read and edit it"),
+    ("crates/cliproxy-core/src/config/view.rs", "the same, with what is in force"),
     ("crates/cliproxy-core/src/config/entries.rs", "entries with members that only newer programs know"),
     ("crates/cliproxy-core/src/credential/record.rs", "an auth file is a tree whose members providers name"),
     (

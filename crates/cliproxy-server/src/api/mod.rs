@@ -45,6 +45,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/test", post(debug::full_test))
         .route("/v1/debug/test", post(debug::full_test))
         .merge(amp::routes())
+        .merge(crate::management::routes())
         .fallback(any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(app.clone(), browser::guard))

@@ -5,6 +5,7 @@ mod demo;
 mod explain;
 mod import;
 mod login;
+mod reload;
 mod serve;
 mod usage;
 

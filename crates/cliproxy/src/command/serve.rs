@@ -1,7 +1,7 @@
 //! `serve`: load, listen, serve, reload, end in order.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use cliproxy_core::Engine;
 use cliproxy_core::config::settings::Host;
-use cliproxy_core::config::watch::{self, Reload};
 use cliproxy_core::config::{Loaded, Settings, Source, env};
-use cliproxy_core::store::FileStore;
+use cliproxy_core::secret::Secret;
 use cliproxy_server::{App, Shutdown, Tls, TlsFiles, clock, router, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::reload::{Taker, inventory, prepared};
 use crate::arguments::Arguments;
 use crate::logging;
 
@@ -31,11 +31,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(start(arguments.demo, source, loaded, level))
+    let password = arguments.password.clone().filter(|password| !password.is_empty()).map(Secret::from);
+    runtime.block_on(start(arguments.demo, password, source, loaded, level))
 }
 
 async fn start(
     has_demo: bool,
+    password: Option<Secret>,
     source: Source,
     loaded: Loaded,
     level: logging::Level,
@@ -70,7 +72,15 @@ async fn start(
     engine.keep_accounts(clock::now);
     engine.keep_standing(clock::now);
     let app = App::new(engine.clone());
-    watch_configuration(&engine, &app, source, loaded, level);
+    let taker = Taker {
+        engine: engine.clone(),
+        readiness: app.readiness().clone(),
+        level,
+        started: settings.clone(),
+    };
+    let console = taker.console(source.clone(), password);
+    let app = app.with_management(Arc::clone(&console));
+    taker.watch(source, loaded, console);
 
     let shutdown =
         Shutdown { token: CancellationToken::new(), grace: GRACE, at_once: CancellationToken::new() };
@@ -83,15 +93,6 @@ async fn start(
     engine.save_standing_now(clock::now()).await;
     engine.shutdown().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The auth directory, there and private. One that cannot be made is still read.
-async fn prepared(directory: PathBuf) -> FileStore {
-    let store = FileStore::new(directory);
-    if let Err(error) = store.prepare().await {
-        tracing::error!("the auth directory cannot be made: {error}");
-    }
-    store
 }
 
 async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
@@ -120,76 +121,6 @@ async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
 fn announce(engine: &Engine, address: std::net::SocketAddr) {
     println!("API server started successfully on: {address}");
     println!("{}", inventory(engine));
-}
-
-fn inventory(engine: &Engine) -> String {
-    use cliproxy_core::provider::Kind;
-    let snapshot = engine.snapshot();
-    let credentials = snapshot.routes.credentials();
-    let count = |kind: Kind| {
-        let keys = credentials.iter().filter(|credential| credential.account.is_none());
-        keys.filter(|credential| credential.kind == kind).count()
-    };
-    let accounts = credentials.iter().filter(|credential| credential.account.is_some()).count();
-    format!(
-        "server clients and configuration updated: {} clients ({accounts} auth entries + {} Gemini API keys + {} Claude API keys + {} Codex keys + {} Vertex-compat + {} OpenAI-compat)",
-        credentials.len(),
-        count(Kind::Gemini),
-        count(Kind::Claude),
-        count(Kind::Codex),
-        count(Kind::Vertex),
-        count(Kind::OpenAi),
-    )
-}
-
-/// A valid change of the file is applied, an invalid one reported.
-fn watch_configuration(engine: &Engine, app: &App, source: Source, started: Loaded, level: logging::Level) {
-    let (engine, readiness) = (engine.clone(), app.readiness().clone());
-    let spawner = engine.clone();
-    let cancel = engine.tasks().1.clone();
-    spawner.spawn("configuration watch", async move {
-        let environment = env::with_dotenv(Path::new("."));
-        let file = source.path.clone();
-        let on_change = |reload: Reload| match reload.result {
-            Ok(loaded) => {
-                for warning in &loaded.warnings {
-                    tracing::warn!("{}", warning.render(file.as_deref()));
-                }
-                let mut problems = Vec::new();
-                if !reload.needs_restart.is_empty() {
-                    let keys = reload.needs_restart.join(", ");
-                    tracing::warn!(
-                        "changed settings that are only read at start, restart to apply them: {keys}"
-                    );
-                    problems.push(format!("restart to apply: {keys}"));
-                }
-                readiness.set(problems);
-                level.set_debug(loaded.settings.logging.debug);
-                let auth_dir = loaded.settings.auth_dir.clone();
-                let has_moved = engine.snapshot().settings.auth_dir != auth_dir;
-                engine.reload(loaded.settings);
-                if has_moved {
-                    let moving = engine.clone();
-                    engine.spawn("moved auth directory", async move {
-                        match moving.move_accounts(Arc::new(prepared(auth_dir).await)).await {
-                            Ok(_) => tracing::info!("{}", inventory(&moving)),
-                            Err(error) => tracing::error!(
-                                "the accounts of the new auth directory cannot be used: {error}"
-                            ),
-                        }
-                    });
-                }
-                tracing::info!("{}", inventory(&engine));
-            }
-            Err(problems) => {
-                tracing::error!("the changed configuration is not valid and was not applied:\n{problems}");
-                readiness.set(vec![format!(
-                    "the changed configuration is not valid and was not applied: {problems}"
-                )]);
-            }
-        };
-        watch::watch(&source, &environment, &started, on_change, cancel).await;
-    });
 }
 
 /// The first signal ends in order, a second one at once.

@@ -32,6 +32,7 @@ mod limit;
 mod listener;
 mod listing;
 mod login;
+mod management;
 mod memory;
 mod picture;
 mod proxy;

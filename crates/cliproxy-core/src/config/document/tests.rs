@@ -1,3 +1,5 @@
+//! Edits of texts as people write them: what changes, and above all what does not.
+
 use serde_json::json;
 
 use super::*;

@@ -1,0 +1,48 @@
+//! Reads from a request's head what decides whether it is let in.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use cliproxy_core::access::gate::Visitor;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use super::Console;
+use super::answer::Refusal;
+use crate::App;
+
+/// Headers by which something between says that it speaks for somebody else.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip"];
+
+/// Lets a request in, or says why not. Without any key there is no interface.
+pub(super) async fn check(app: &App, console: &Console, head: &Parts) -> Result<(), Refusal> {
+    let snapshot = app.engine.snapshot();
+    let management = &snapshot.settings.management;
+    if !management.is_enabled() && console.password.is_none() {
+        return Err(Refusal::absent());
+    }
+    // A router that is mounted into another program may not know who asks; then it is nobody of this machine.
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let visitor = Visitor {
+        address: head
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(unknown, |peer| peer.0.ip().to_canonical()),
+        is_forwarded: FORWARDED.iter().any(|name| head.headers.contains_key(*name)),
+        key: key(head),
+    };
+    Ok(console.gate.admit(management, console.password.as_ref(), visitor).await?)
+}
+
+/// `Authorization`, with or without `Bearer`, before `X-Management-Key`.
+fn key(head: &Parts) -> Option<&[u8]> {
+    let authorization = head.headers.get(AUTHORIZATION).map(|value| {
+        let value = value.as_bytes().trim_ascii();
+        match value.split_at_checked(7) {
+            Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
+            _ => value,
+        }
+    });
+    let own = || head.headers.get("x-management-key").map(|value| value.as_bytes().trim_ascii());
+    authorization.filter(|key| !key.is_empty()).or_else(own)
+}

@@ -1,0 +1,75 @@
+//! The configuration as a whole: as JSON for panels, as the file's own text for editors.
+
+use axum::body::Body;
+use axum::response::Response;
+use cliproxy_core::config::keeper::Unkept;
+use cliproxy_core::config::view;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::json;
+
+use super::answer::{Outcome, Refusal, ok};
+use super::{Ask, Endpoint, endpoint};
+
+/// Largest text that is taken.
+const LARGEST: usize = 8 << 20;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint(Method::GET, "/config", "The configuration as JSON, with the keys of the file", whole),
+        endpoint(Method::GET, "/config.yaml", "The configuration file as it is", text),
+        endpoint(
+            Method::PUT,
+            "/config.yaml",
+            "Replaces the configuration file; `If-Match` with the `ETag` of the read text refuses a stale one",
+            replace,
+        )
+        .takes(LARGEST),
+    ]
+}
+
+async fn whole(ask: Ask) -> Outcome {
+    let document = ask.console.keeper.document().await?;
+    Ok(ok(&view::whole(&document, &ask.app.engine.snapshot().settings)))
+}
+
+async fn text(ask: Ask) -> Outcome {
+    let (text, version) = match ask.console.keeper.text().await {
+        Ok(read) => read,
+        Err(error @ Unkept::Missing) => {
+            return Err(Refusal::coded(StatusCode::NOT_FOUND, "not_found", error.to_string()));
+        }
+        Err(error) => {
+            return Err(Refusal::coded(StatusCode::INTERNAL_SERVER_ERROR, "read_failed", error.to_string()));
+        }
+    };
+    let mut response = Response::new(Body::from(text));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+        headers.insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+async fn replace(ask: Ask) -> Outcome {
+    let invalid = |message: String| Refusal::coded(StatusCode::BAD_REQUEST, "invalid_yaml", message);
+    let text =
+        std::str::from_utf8(&ask.body).map_err(|_not_text| invalid("the text is not UTF-8".to_owned()))?;
+    if text.trim().is_empty() {
+        return Err(invalid("the text is empty".to_owned()));
+    }
+    cliproxy_core::config::document::Document::parse(text).map_err(|_broken| {
+        invalid("the text is not a YAML mapping; check the indentation and the quotes".to_owned())
+    })?;
+    match ask.console.keeper.replace(text, ask.expected()).await {
+        Ok(()) => {}
+        Err(error @ (Unkept::Invalid(_) | Unkept::Stale)) => return Err(error.into()),
+        Err(error) => {
+            return Err(Refusal::coded(StatusCode::INTERNAL_SERVER_ERROR, "write_failed", error.to_string()));
+        }
+    }
+    Ok(ok(&json!({"ok": true, "changed": ["config"]})))
+}

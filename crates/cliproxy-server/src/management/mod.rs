@@ -1,0 +1,205 @@
+//! The management interface below `/v0/management`, word for word what control panels of the existing program expect.
+//!
+//! Every route is a row of a table ([`Endpoint`]): from it come the router and the OpenAPI document, so that the two
+//! cannot differ. A handler translates between HTTP and functions of `cliproxy-core`, which decide; who may come in is
+//! decided by [`cliproxy_core::access::gate`] before a body is read.
+
+mod access;
+mod ampcode;
+mod answer;
+mod config_document;
+mod list;
+mod log;
+mod openapi;
+mod plugin;
+mod rule;
+mod scalar;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{RawPathParams, Request, State};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter};
+use bytes::Bytes;
+use cliproxy_core::access::gate::Gate;
+use cliproxy_core::config::keeper::Keeper;
+use cliproxy_core::secret::Secret;
+use cliproxy_wire::fault::Kind;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::{App, encoding};
+use answer::{Outcome, Refusal};
+
+/// Where the interface is.
+pub(crate) const BASE: &str = "/v0/management";
+
+/// Largest body of a route that says nothing else.
+const SMALL: usize = 1 << 20;
+
+/// What the management interface works on.
+#[derive(Debug)]
+pub struct Console {
+    keeper: Keeper,
+    gate: Gate,
+    password: Option<Secret>,
+}
+
+impl Console {
+    /// An interface that edits the file of `keeper`. `password` is a further key for this machine only.
+    pub fn new(keeper: Keeper, password: Option<Secret>) -> Self {
+        Self { keeper, gate: Gate::default(), password }
+    }
+
+    /// The configuration file.
+    pub fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+}
+
+/// A request that was let in.
+struct Ask {
+    app: App,
+    console: Arc<Console>,
+    parameters: HashMap<String, String>,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Ask {
+    /// The first value of a query parameter, trimmed; `None` when it is empty or missing.
+    fn query(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// A part of the path.
+    fn parameter(&self, name: &str) -> &str {
+        self.parameters.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The body, as what panels send.
+    fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        serde_json::from_slice(&self.body).map_err(|_its_text_may_hold_a_key| Refusal::bad("invalid body"))
+    }
+
+    /// The version of the file that an edit is based on, where the client says one.
+    fn expected(&self) -> Option<&str> {
+        let value = self.headers.get(http::header::IF_MATCH)?.to_str().ok()?;
+        Some(value.trim().trim_start_matches("W/").trim_matches('"')).filter(|tag| *tag != "*")
+    }
+}
+
+/// One method of one path.
+struct Endpoint {
+    method: Method,
+    path: &'static str,
+    about: &'static str,
+    /// Largest body.
+    largest: usize,
+    run: Box<dyn Fn(Ask) -> BoxFuture<'static, Outcome> + Send + Sync>,
+}
+
+fn endpoint<F, Work>(method: Method, path: &'static str, about: &'static str, run: F) -> Endpoint
+where
+    F: Fn(Ask) -> Work + Send + Sync + 'static,
+    Work: Future<Output = Outcome> + Send + 'static,
+{
+    Endpoint { method, path, about, largest: SMALL, run: Box::new(move |ask| Box::pin(run(ask))) }
+}
+
+impl Endpoint {
+    fn takes(self, largest: usize) -> Self {
+        Self { largest, ..self }
+    }
+}
+
+/// Every route of the interface.
+fn endpoints() -> Vec<Endpoint> {
+    let mut list: Vec<Endpoint> = Vec::new();
+    list.extend(config_document::endpoints());
+    list.extend(scalar::endpoints());
+    list.extend(list::endpoints());
+    list.extend(rule::endpoints());
+    list.extend(ampcode::endpoints());
+    list.extend(log::endpoints());
+    list.extend(plugin::endpoints());
+    list.extend(openapi::endpoints());
+    list
+}
+
+/// The router of every route. Without a configured key there is none of them.
+pub(crate) fn routes() -> Router<App> {
+    let mut paths: BTreeMap<&'static str, Vec<Endpoint>> = BTreeMap::new();
+    for endpoint in endpoints() {
+        paths.entry(endpoint.path).or_default().push(endpoint);
+    }
+    let mut router = Router::new();
+    for (path, endpoints) in paths {
+        let mut methods: MethodRouter<App> = MethodRouter::new();
+        for endpoint in endpoints {
+            let Ok(filter) = MethodFilter::try_from(endpoint.method.clone()) else { continue };
+            let endpoint = Arc::new(endpoint);
+            methods = methods.on(
+                filter,
+                move |State(app): State<App>, parameters: RawPathParams, request: Request| {
+                    let parameters =
+                        parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                    serve(app, Arc::clone(&endpoint), parameters, request)
+                },
+            );
+        }
+        router = router.route(&format!("{BASE}{path}"), methods);
+    }
+    router
+}
+
+async fn serve(
+    app: App,
+    endpoint: Arc<Endpoint>,
+    parameters: HashMap<String, String>,
+    request: Request,
+) -> Response {
+    let version = app.version;
+    let outcome = admitted(app, &endpoint, parameters, request).await;
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    };
+    if response.status() != StatusCode::NOT_FOUND || !answer::is_absent(&response) {
+        answer::identify(response.headers_mut(), version);
+    }
+    response
+}
+
+async fn admitted(
+    app: App,
+    endpoint: &Endpoint,
+    parameters: HashMap<String, String>,
+    request: Request,
+) -> Outcome {
+    let (head, body) = request.into_parts();
+    let admission = match app.console.clone() {
+        Some(console) => access::check(&app, &console, &head).await.map(|()| console),
+        None => Err(Refusal::absent()),
+    };
+    let console = match admission {
+        Ok(console) => console,
+        Err(refusal) => {
+            encoding::drain(&head.headers, body).await;
+            return Err(refusal);
+        }
+    };
+    let body = encoding::read(&head.headers, body, endpoint.largest).await.map_err(|fault| {
+        let is_large = fault.kind == Kind::TooLarge;
+        let status = if is_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+        Refusal::new(status, fault.message)
+    })?;
+    let query = head.uri.query().unwrap_or_default().as_bytes();
+    let query = url::form_urlencoded::parse(query).into_owned().collect();
+    (endpoint.run)(Ask { app, console, parameters, query, headers: head.headers, body }).await
+}

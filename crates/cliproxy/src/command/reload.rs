@@ -1,0 +1,131 @@
+//! Taking over a changed configuration, whoever changed it: an editor, or the management interface.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cliproxy_core::Engine;
+use cliproxy_core::config::keeper::Keeper;
+use cliproxy_core::config::settings::ManagementKey;
+use cliproxy_core::config::watch::{self, Reload};
+use cliproxy_core::config::{Loaded, Settings, Source, env};
+use cliproxy_core::secret::Secret;
+use cliproxy_core::store::FileStore;
+use cliproxy_server::Readiness;
+use cliproxy_server::management::Console;
+
+use crate::logging;
+
+/// What a configuration is taken over into.
+#[derive(Clone)]
+pub(super) struct Taker {
+    pub(super) engine: Engine,
+    pub(super) readiness: Readiness,
+    pub(super) level: logging::Level,
+    pub(super) started: Settings,
+}
+
+impl Taker {
+    /// The management interface over the file of `source`.
+    pub(super) fn console(&self, source: Source, password: Option<Secret>) -> Arc<Console> {
+        let taker = self.clone();
+        let apply = Box::new(move |loaded: Loaded| taker.take(loaded));
+        let environment = Box::new(env::with_dotenv(Path::new(".")));
+        let keeper = Keeper::new(source, environment, self.started.clone(), apply);
+        Arc::new(Console::new(keeper, password))
+    }
+
+    fn take(&self, loaded: Loaded) {
+        let needs_restart = loaded.settings.needs_restart(&self.started);
+        let mut problems = Vec::new();
+        if !needs_restart.is_empty() {
+            let keys = needs_restart.join(", ");
+            tracing::warn!("changed settings that are only read at start, restart to apply them: {keys}");
+            problems.push(format!("restart to apply: {keys}"));
+        }
+        self.readiness.set(problems);
+        self.level.set_debug(loaded.settings.logging.debug);
+        let auth_dir = loaded.settings.auth_dir.clone();
+        let has_moved = self.engine.snapshot().settings.auth_dir != auth_dir;
+        self.engine.reload(loaded.settings);
+        if has_moved {
+            let moving = self.engine.clone();
+            self.engine.spawn("moved auth directory", async move {
+                match moving.move_accounts(Arc::new(prepared(auth_dir).await)).await {
+                    Ok(_) => tracing::info!("{}", inventory(&moving)),
+                    Err(error) => {
+                        tracing::error!("the accounts of the new auth directory cannot be used: {error}");
+                    }
+                }
+            });
+        }
+    }
+
+    /// A valid change of the file is applied, an invalid one reported. A management key in plain text is replaced by
+    /// its hash, now and whenever one is written.
+    pub(super) fn watch(self, source: Source, started: Loaded, console: Arc<Console>) {
+        let cancel = self.engine.tasks().1.clone();
+        self.hash_key(&started.settings, &console);
+        self.engine.clone().spawn("configuration watch", async move {
+            let environment = env::with_dotenv(Path::new("."));
+            let file = source.path.clone();
+            let on_change = |reload: Reload| match reload.result {
+                Ok(loaded) => {
+                    for warning in &loaded.warnings {
+                        tracing::warn!("{}", warning.render(file.as_deref()));
+                    }
+                    self.hash_key(&loaded.settings, &console);
+                    self.take(loaded);
+                    tracing::info!("{}", inventory(&self.engine));
+                }
+                Err(problems) => {
+                    tracing::error!(
+                        "the changed configuration is not valid and was not applied:\n{problems}"
+                    );
+                    self.readiness.set(vec![format!(
+                        "the changed configuration is not valid and was not applied: {problems}"
+                    )]);
+                }
+            };
+            watch::watch(&source, &environment, &started, on_change, cancel).await;
+        });
+    }
+
+    fn hash_key(&self, settings: &Settings, console: &Arc<Console>) {
+        if matches!(settings.management.key, Some(ManagementKey::Plain(_))) {
+            let console = Arc::clone(console);
+            self.engine.spawn("hash of the management key", async move {
+                console.keeper().hash_key().await;
+            });
+        }
+    }
+}
+
+/// The auth directory, there and private. One that cannot be made is still read.
+pub(super) async fn prepared(directory: PathBuf) -> FileStore {
+    let store = FileStore::new(directory);
+    if let Err(error) = store.prepare().await {
+        tracing::error!("the auth directory cannot be made: {error}");
+    }
+    store
+}
+
+/// What is there to serve with; programs that wrap this one read it.
+pub(super) fn inventory(engine: &Engine) -> String {
+    use cliproxy_core::provider::Kind;
+    let snapshot = engine.snapshot();
+    let credentials = snapshot.routes.credentials();
+    let count = |kind: Kind| {
+        let keys = credentials.iter().filter(|credential| credential.account.is_none());
+        keys.filter(|credential| credential.kind == kind).count()
+    };
+    let accounts = credentials.iter().filter(|credential| credential.account.is_some()).count();
+    format!(
+        "server clients and configuration updated: {} clients ({accounts} auth entries + {} Gemini API keys + {} Claude API keys + {} Codex keys + {} Vertex-compat + {} OpenAI-compat)",
+        credentials.len(),
+        count(Kind::Gemini),
+        count(Kind::Claude),
+        count(Kind::Codex),
+        count(Kind::Vertex),
+        count(Kind::OpenAi),
+    )
+}

@@ -1,0 +1,101 @@
+//! What holds for every route: the OpenAPI document names them all.
+
+use serde_json::Value;
+
+use super::{Panel, json};
+use crate::support::{client, send};
+
+/// Method and path of every route, with something in place of parameters.
+async fn routes(panel: &Panel) -> Vec<(String, String)> {
+    let document = panel.get("/openapi.json").await;
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    let mut routes = Vec::new();
+    for (path, methods) in paths {
+        for method in methods.as_object().unwrap().keys() {
+            let path = path.strip_prefix("/v0/management").unwrap();
+            routes.push((method.to_uppercase(), path.replace('{', "x").replace('}', "")));
+        }
+    }
+    assert!(routes.len() > 80, "{}", routes.len());
+    routes
+}
+
+fn asking(panel: &Panel, method: &str, path: &str) -> reqwest::RequestBuilder {
+    let url = format!("{}/v0/management{path}", panel.gateway.url());
+    client().request(method.parse().unwrap(), url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_route_is_served_without_the_key_or_to_strangers() {
+    let panel = Panel::start("debug: false # stays\n");
+    let before = panel.file();
+    for (method, path) in routes(&panel).await {
+        // These two are for browsers that come back from an identity provider: the state is their key.
+        if path == "/oauth-callback" {
+            continue;
+        }
+        let answer = send(asking(&panel, &method, &path)).await;
+        let error = json!({"error": "missing management key"});
+        assert_eq!((answer.status, answer.json()), (401, error), "{method} {path}");
+        let answer = send(asking(&panel, &method, &path).header("authorization", "Bearer wrong")).await;
+        let error = json!({"error": "invalid management key"});
+        assert_eq!((answer.status, answer.json()), (401, error), "{method} {path}");
+        let request = panel.request(&method, &path).header("x-forwarded-for", "192.0.2.1");
+        let answer = send(request).await;
+        let error = json!({"error": "remote management disabled"});
+        assert_eq!((answer.status, answer.json()), (403, error), "{method} {path}");
+    }
+    assert_eq!(panel.file(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_body_changes_nothing() {
+    let panel = Panel::start("debug: false # stays\n");
+    let before = panel.file();
+    for (method, path) in routes(&panel).await {
+        if !["PUT", "PATCH", "POST"].contains(&method.as_str()) {
+            continue;
+        }
+        for body in ["{\"value\":", "\u{0}", "[[[["] {
+            let answer = send(panel.request(&method, &path).body(body)).await;
+            assert!(
+                (400..500).contains(&answer.status),
+                "{method} {path} {body:?}: {} {}",
+                answer.status,
+                answer.body
+            );
+            assert!(answer.json()["error"].is_string(), "{method} {path}: {}", answer.body);
+        }
+    }
+    assert_eq!(panel.file(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oversized_body_is_refused() {
+    let panel = Panel::start("debug: false # stays\n");
+    let before = panel.file();
+    let body = "x".repeat(33 << 20);
+    for (method, path) in routes(&panel).await {
+        if !["PUT", "PATCH", "POST"].contains(&method.as_str()) {
+            continue;
+        }
+        let answer = send(panel.request(&method, &path).body(body.clone())).await;
+        assert_eq!(answer.status, 413, "{method} {path}: {}", answer.body);
+        assert!(answer.json()["error"].is_string(), "{method} {path}");
+    }
+    assert_eq!(panel.file(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_climbs_leads_nowhere() {
+    let panel = Panel::start("debug: false\n");
+    for (_, path) in routes(&panel).await {
+        for climb in ["/..%2f..%2fetc%2fpasswd", "/..%5c..%5cx", "/....//x"] {
+            let answer = send(panel.request("GET", &format!("{path}{climb}"))).await;
+            assert!((400..500).contains(&answer.status), "{path}{climb}: {}", answer.status);
+            let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+            assert!(body.get("files").is_none() && body.get("debug").is_none(), "{path}{climb}");
+        }
+    }
+}
