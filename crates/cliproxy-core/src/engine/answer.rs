@@ -284,7 +284,8 @@ impl Stream for AnswerStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
-                self.last_write = self.last_read;
+                // A sign of life is written later than anything was read; else the next one would be due at once.
+                self.last_write = self.last_write.max(self.last_read);
                 return Poll::Ready(Some(bytes));
             }
             if self.upstream.is_none() {
