@@ -17,6 +17,7 @@ mod proxy;
 mod script;
 pub mod sdk;
 pub mod socket;
+mod talker;
 mod terminal;
 mod upstream;
 
@@ -24,6 +25,7 @@ pub use authority::{Authority, ServerFiles};
 pub use gateway::{Finished, Gateway, Killer, Launch};
 pub use proxy::Proxy;
 pub use script::{Gate, Script};
+pub use talker::{Talk, Talker};
 pub use terminal::{Home, Terminal};
 pub use upstream::{Received, Upstream};
 

@@ -103,6 +103,8 @@ pub struct Credential {
     pub profile: Arc<Profile>,
     /// Another format that the upstream speaks too, for clients of that format.
     pub native: Option<Arc<Profile>>,
+    /// The upstream is asked over websockets where it has them.
+    pub websockets: bool,
     /// Scope of encrypted reasoning that only this account can read.
     pub scope: Arc<str>,
 }

@@ -31,6 +31,7 @@ use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind as FaultKind};
 use cliproxy_wire::json;
+use cliproxy_wire::json::patch::{Edit, Path};
 use cliproxy_wire::profile::Profile;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -38,7 +39,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use crate::credential::{Credential, Header, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
 use crate::oauth::{Changes, Flow, Identity, Login};
-use crate::upstream::Outgoing;
+use crate::upstream::{Outgoing, Talk};
 
 /// The kinds of provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -363,6 +364,28 @@ fn post(address: &str, headers: HeaderMap, body: Bytes) -> Result<Outgoing, Fail
         ))
         .with_retry(Retry::Next(Rest::None))),
     }
+}
+
+/// The same Responses request over a websocket: its body as the frame that asks.
+fn over_socket(outgoing: Outgoing) -> Outgoing {
+    let Outgoing::Http { uri, headers, body, .. } = &outgoing else { return outgoing };
+    let edits = [
+        Edit::set(Path::root().key("type"), json::Raw::string("response.create")),
+        // Frames come one by one anyway.
+        Edit::remove(Path::root().key("stream")),
+    ];
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let Ok(opening) = json::patch::apply(text, &edits) else { return outgoing };
+    let mut headers = headers.clone();
+    for name in [CONTENT_TYPE, ACCEPT, ACCEPT_ENCODING] {
+        headers.remove(name);
+    }
+    headers.insert(
+        HeaderName::from_static("openai-beta"),
+        HeaderValue::from_static("responses_websockets=2026-02-06"),
+    );
+    let (uri, opening) = (uri.clone(), opening.into_owned());
+    Outgoing::Socket(Box::new(Talk { uri, headers, opening, instead: outgoing }))
 }
 
 /// A model's name as one or more path segments: slashes stay, everything else that a path may not hold is encoded.

@@ -65,6 +65,7 @@ impl Assembly<'_> {
                     .and_then(|rounds| u32::try_from(rounds).ok()),
                 profile: Arc::clone(&profile),
                 native: native.clone(),
+                websockets: record.flag(&["websockets"]).unwrap_or(false),
             });
             if let Some(rules) = self.settings.oauth.error_rules.get(adopted.channel) {
                 self.error_rules.insert(credential.id.clone(), rules.clone());

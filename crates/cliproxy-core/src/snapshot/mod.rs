@@ -134,6 +134,7 @@ impl Assembly<'_> {
             key: Some(&entry.key),
             proxy: &entry.proxy,
             weight: entry.weight.map_or(0, std::num::NonZeroU32::get),
+            websockets: entry.websockets,
             common: &entry.common,
             profile,
         });
@@ -155,6 +156,7 @@ impl Assembly<'_> {
                 key: key.key.as_ref(),
                 proxy: &key.proxy,
                 weight: key.weight.map_or(0, std::num::NonZeroU32::get),
+                websockets: false,
                 common: &entry.common,
                 profile: profile.clone(),
             });
@@ -182,7 +184,7 @@ impl Assembly<'_> {
     }
 
     fn credential(&mut self, identity: Identity<'_>) -> Arc<Credential> {
-        let Identity { kind, provider, key, proxy, weight, common, profile } = identity;
+        let Identity { kind, provider, key, proxy, weight, websockets, common, profile } = identity;
         let proxy = proxy.or(&self.settings.proxy);
         let base_url = common.base_url.as_str().trim_end_matches('/');
         let secret = key.map_or("", Secret::expose);
@@ -225,6 +227,7 @@ impl Assembly<'_> {
             request_retry: common.retry_rounds,
             profile: Arc::new(profile),
             native: None,
+            websockets,
         })
     }
 }
@@ -235,6 +238,7 @@ struct Identity<'a> {
     key: Option<&'a Secret>,
     proxy: &'a Proxy,
     weight: u32,
+    websockets: bool,
     common: &'a Entry,
     profile: Profile,
 }

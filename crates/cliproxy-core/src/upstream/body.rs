@@ -10,10 +10,14 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::socket::Socket;
+
 /// The body of an answer.
 pub enum UpstreamBody {
     /// From a connection.
     Http(Incoming),
+    /// From a websocket.
+    Socket(Box<Socket>),
     /// Made inside the process.
     Local(Local),
     /// Already read.
@@ -24,6 +28,7 @@ impl fmt::Debug for UpstreamBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Http(_) => "UpstreamBody::Http",
+            Self::Socket(_) => "UpstreamBody::Socket",
             Self::Local(_) => "UpstreamBody::Local",
             Self::Whole(_) => "UpstreamBody::Whole",
         })
@@ -39,6 +44,7 @@ impl UpstreamBody {
         match self {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
             Self::Local(local) => local.poll_chunk(context),
+            Self::Socket(socket) => socket.poll_chunk(context),
             Self::Http(incoming) => loop {
                 match Pin::new(&mut *incoming).poll_frame(context) {
                     Poll::Ready(Some(Ok(frame))) => {

@@ -1,21 +1,24 @@
 //! Clients: one per egress identity, made on first use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Limits;
 use super::body::{Local, UpstreamBody};
-use super::connect::{ConnectError, Connector, Tls};
+use super::connect::{ConnectError, Connector, Speaks, Tls};
+use super::socket::{self, First, Socket, Talk};
 use super::way::{Environment, Hop, Way};
 use crate::config::env;
 use crate::config::settings::Proxy;
@@ -46,6 +49,8 @@ pub enum Outgoing {
         /// Body.
         body: Bytes,
     },
+    /// To be said over a websocket.
+    Socket(Box<Talk>),
     /// Answered inside the process.
     Local {
         /// Status.
@@ -73,7 +78,9 @@ type HttpClient = Client<Connector, Full<Bytes>>;
 /// All clients of the process.
 #[derive(Debug, Default)]
 pub struct Clients {
-    open: Mutex<HashMap<(Egress, Limits), (HttpClient, Way)>>,
+    open: Mutex<HashMap<(Egress, Limits, Speaks), (HttpClient, Way)>>,
+    /// Who was told to leave websockets alone.
+    without_sockets: Mutex<HashSet<CredentialId>>,
     tls: Arc<Tls>,
     environment: std::sync::OnceLock<Arc<Environment>>,
 }
@@ -85,21 +92,101 @@ impl Clients {
     /// When no answer came: cannot connect, proxy, TLS, limit, broken connection. The failure's origin and cooldown
     /// say whose fault it was.
     pub async fn send(&self, egress: &Egress, outgoing: Outgoing, limits: &Limits) -> Result<Reply, Failure> {
-        let (method, uri, headers, body) = match outgoing {
+        let outgoing = match outgoing {
+            Outgoing::Socket(talk) => {
+                let Talk { uri, headers, opening, instead } = *talk;
+                if let Some(reply) = self.talk(egress, (uri, headers, opening), limits).await? {
+                    return Ok(reply);
+                }
+                instead
+            }
+            other => other,
+        };
+        let mut request = Request::default();
+        match outgoing {
             Outgoing::Local { status, headers, body } => {
                 return Ok(Reply { status, headers, body: UpstreamBody::Local(body) });
             }
-            Outgoing::Http { method, uri, headers, body } => (method, uri, headers, body),
-        };
-        let (client, way) = self.client(egress, limits);
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
+            // What is said instead of a websocket is no websocket.
+            Outgoing::Socket(_) => return Err(no_upgrade("instead of a websocket stands another one")),
+            Outgoing::Http { method, uri, headers, body } => {
+                *request.method_mut() = method;
+                *request.uri_mut() = uri;
+                *request.headers_mut() = headers;
+                *request.body_mut() = Full::new(body);
+            }
+        }
+        let (head, body) = self.exchange(egress, request, limits, Speaks::Any).await?.into_parts();
+        Ok(Reply { status: head.status, headers: head.headers, body: UpstreamBody::Http(body) })
+    }
+
+    /// Asks over a websocket; `None` when this account is to be served without.
+    async fn talk(
+        &self,
+        egress: &Egress,
+        (uri, headers, opening): (Uri, HeaderMap, String),
+        limits: &Limits,
+    ) -> Result<Option<Reply>, Failure> {
+        let without = || self.without_sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        if without().contains(&egress.credential) {
+            return Ok(None);
+        }
+        let (headers, accepted) = socket::upgrade_headers(headers);
+        let mut request = Request::default();
+        *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        let forwarder = way.forwarder(&uri);
+        let answer = self.exchange(egress, request, limits, Speaks::Http1).await?;
+        if answer.status() == StatusCode::UPGRADE_REQUIRED {
+            tracing::info!(credential = %egress.credential, "the upstream offers no websockets; going on without");
+            without().insert(egress.credential.clone());
+            return Ok(None);
+        }
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let (head, body) = answer.into_parts();
+            if head.status.is_success() {
+                return Err(no_upgrade("the upstream answered the upgrade with something else"));
+            }
+            return Ok(Some(Reply {
+                status: head.status,
+                headers: head.headers,
+                body: UpstreamBody::Http(body),
+            }));
+        }
+        if answer
+            .headers()
+            .get(SEC_WEBSOCKET_ACCEPT)
+            .is_none_or(|told| told.as_bytes() != accepted.as_bytes())
+        {
+            return Err(no_upgrade("the upstream's upgrade is not to a websocket"));
+        }
+        let mut headers = answer.headers().clone();
+        let upgraded = hyper::upgrade::on(answer).await;
+        let upgraded =
+            upgraded.map_err(|_the_connection_broke| no_upgrade("the upgrade did not come about"))?;
+        let first = first_byte(Socket::open(upgraded, opening), limits.first_byte).await?;
+        Ok(Some(match first.map_err(no_upgrade)? {
+            First::Answer(socket) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                Reply { status: StatusCode::OK, headers, body: UpstreamBody::Socket(Box::new(socket)) }
+            }
+            First::Refusal(status, headers, body) => {
+                Reply { status, headers, body: UpstreamBody::Whole(Some(body)) }
+            }
+        }))
+    }
+
+    async fn exchange(
+        &self,
+        egress: &Egress,
+        mut request: Request<Full<Bytes>>,
+        limits: &Limits,
+        speaks: Speaks,
+    ) -> Result<Response<Incoming>, Failure> {
+        let (client, way) = self.client(egress, limits, speaks);
+        let forwarder = way.forwarder(request.uri());
         if let Some(auth) = forwarder.as_ref().and_then(|hop| hop.basic_auth()) {
             request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, auth);
         }
-        *request.uri_mut() = uri;
         // Connecting has limits of its own and is not counted against the upstream's thinking time.
         let mut connection = capture_connection(&mut request);
         let connected = async move { drop(connection.wait_for_connection_metadata().await) };
@@ -113,10 +200,7 @@ impl Clients {
             (Ok(answer), Some(hop)) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 Err(not_let_through(&hop))
             }
-            (Ok(answer), _) => {
-                let (head, body) = answer.into_parts();
-                Ok(Reply { status: head.status, headers: head.headers, body: UpstreamBody::Http(body) })
-            }
+            (Ok(answer), _) => Ok(answer),
             (Err(error), forwarder) => Err(transport_failure(&error, forwarder.is_some())),
         }
     }
@@ -133,12 +217,12 @@ impl Clients {
         Arc::clone(&self.tls)
     }
 
-    fn client(&self, egress: &Egress, limits: &Limits) -> (HttpClient, Way) {
-        let key = (egress.clone(), *limits);
+    fn client(&self, egress: &Egress, limits: &Limits, speaks: Speaks) -> (HttpClient, Way) {
+        let key = (egress.clone(), *limits, speaks);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let (client, way) = open.entry(key).or_insert_with(|| {
             let way = self.way(&egress.proxy);
-            let connector = Connector::new(way.clone(), Arc::clone(&self.tls), *limits);
+            let connector = Connector::new(way.clone(), Arc::clone(&self.tls), *limits).speaking(speaks);
             let client = Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .pool_timer(TokioTimer::new())
@@ -156,8 +240,14 @@ impl Clients {
     /// Closes the clients of credentials that are no more; running requests keep their connection.
     pub fn retain(&self, keep: impl Fn(&Egress) -> bool) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(egress, _), _| keep(egress));
+        open.retain(|(egress, _, _), _| keep(egress));
     }
+}
+
+/// An upgrade that led nowhere.
+fn no_upgrade(message: impl Into<String>) -> Failure {
+    let fault = Fault::new(Kind::BadUpstream, message).with_code("upstream_unreachable");
+    Failure::upstream(fault, "websocket")
 }
 
 /// Waits for the head of the answer on an open connection.

@@ -102,6 +102,15 @@ impl Tls {
     }
 }
 
+/// Which versions of HTTP a connection may speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Speaks {
+    /// The newest that the upstream has.
+    Any,
+    /// The one that can be upgraded.
+    Http1,
+}
+
 /// Opens connections along one way.
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -111,6 +120,7 @@ pub(super) struct Connector {
     limits: Limits,
     /// What judges addresses, for connections on behalf of somebody else.
     guard: Option<Guard>,
+    offers_h2: bool,
 }
 
 impl Connector {
@@ -119,7 +129,12 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_mins(1)));
-        Self { tcp, way, tls, limits, guard: None }
+        Self { tcp, way, tls, limits, guard: None, offers_h2: true }
+    }
+
+    /// The same with these versions of HTTP.
+    pub(super) fn speaking(self, speaks: Speaks) -> Self {
+        Self { offers_h2: speaks == Speaks::Any, ..self }
     }
 
     /// The same for addresses that somebody else has named.
@@ -143,7 +158,7 @@ impl Connector {
             return Ok(Wire { io, is_h2: false, is_forwarded });
         }
         let server = destination.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let handshake = self.tls_over(TokioIo::new(io), server, &host, true);
+        let handshake = self.tls_over(TokioIo::new(io), server, &host, self.offers_h2);
         let stream = limited(handshake, limits.tls, "TLS handshake", &host, false).await?;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Wire { io: Box::pin(TokioIo::new(stream)), is_h2, is_forwarded })

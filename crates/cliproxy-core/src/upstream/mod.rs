@@ -10,12 +10,14 @@ mod client;
 mod connect;
 mod fetch;
 mod guard;
+mod socket;
 mod way;
 
 pub use body::{Local, LocalEnding, ReadError, UpstreamBody, read_all};
 pub use client::{Clients, Egress, Outgoing, Reply};
 pub use connect::ConnectError;
 pub use fetch::{Fetch, Fetched, Unfetched};
+pub use socket::Talk;
 
 use std::time::Duration;
 

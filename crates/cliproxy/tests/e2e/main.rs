@@ -46,6 +46,7 @@ mod renewal;
 mod route;
 mod routing;
 mod support;
+mod websocket;
 mod xai;
 
 #[test]

@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     Adopted, Job, Operation, Provider, Renewal, SESSION_HEADERS, Told, base_headers, bearer, cache_key,
-    configured_headers, copy_headers, judge, not_offered, post,
+    configured_headers, copy_headers, judge, not_offered, over_socket, post,
 };
 use crate::credential::{Account, Credential, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
@@ -66,7 +66,9 @@ impl Provider for Codex {
         }
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
-        post(&address, headers, job.body)
+        let outgoing = post(&address, headers, job.body)?;
+        let is_spoken = credential.websockets && job.operation == Operation::Stream;
+        Ok(if is_spoken { over_socket(outgoing) } else { outgoing })
     }
 
     fn identity(&self) -> Identity {

@@ -18,7 +18,7 @@ const USED: &str = "-used-percent";
 pub(super) fn of_answer(told: &Told<'_>) -> Vec<Window> {
     let mut windows: Vec<Window> = told.headers.keys().filter_map(|name| window(told, name)).collect();
     let refusal = told.fault.filter(|fault| fault.code.as_deref() == Some("usage_limit_reached"));
-    let is_explained = windows.iter().any(Window::is_used_up);
+    let is_explained = windows.iter().any(|window| window.is_used_up() && window.resets_at.is_some());
     match refusal {
         // It says when, and not which of them.
         Some(fault) if !is_explained => windows.push(Window {

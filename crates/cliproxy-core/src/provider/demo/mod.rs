@@ -79,6 +79,7 @@ pub fn credential() -> Credential {
         request_retry: Some(0),
         profile: Arc::new(Profile { name: "demo", ..Profile::claude() }),
         native: None,
+        websockets: false,
         scope: "demo".into(),
     }
 }

@@ -18,7 +18,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     Adopted, Job, Operation, Provider, Renewal, Told, base_headers, bearer, cache_key, configured_headers,
-    copy_headers, judge, not_offered, post, session,
+    copy_headers, judge, not_offered, over_socket, post, session,
 };
 use crate::credential::{Credential, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
@@ -68,7 +68,10 @@ impl Provider for Xai {
         }
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
-        post(&path, headers, job.body)
+        let outgoing = post(&path, headers, job.body)?;
+        // The door has no websockets.
+        let is_spoken = credential.websockets && job.operation == Operation::Stream && !at_door;
+        Ok(if is_spoken { over_socket(outgoing) } else { outgoing })
     }
 
     fn identity(&self) -> Identity {

@@ -1,0 +1,273 @@
+//! Responses over a websocket: the request as one text frame, the events of the answer as text frames.
+//!
+//! To everything above it is an answer like any other. A refusal that comes as a frame has the status, the headers and the
+//! body that the frame says; other frames become server-sent events. One socket serves one request: what a second one
+//! would save, a conversation that changes accounts or comes back after a pause does not have.
+//!
+//! Source: the websocket transport of OpenAI's open-source Codex client, version 2026-02-06.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use aws_lc_rs::digest;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use cliproxy_wire::json::patch::{self, Edit, Path};
+use cliproxy_wire::json::{self, Raw};
+use cliproxy_wire::sse;
+use futures_util::{SinkExt as _, Stream as _};
+use http::header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::Outgoing;
+
+/// Longest message: pictures come in one.
+const LONGEST_MESSAGE: usize = 64 << 20;
+/// What RFC 6455 has behind the key before it is hashed.
+const PROTOCOL: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// A request over a websocket.
+#[derive(Debug)]
+pub struct Talk {
+    /// Absolute address, as of the same request by HTTP.
+    pub uri: Uri,
+    /// Headers of the upgrade; credentials marked sensitive.
+    pub headers: HeaderMap,
+    /// The text frame that asks.
+    pub opening: String,
+    /// The same by HTTP, for an upstream that has no websockets.
+    pub instead: Outgoing,
+}
+
+/// The headers that ask for an upgrade, and the word that says that it was understood.
+pub(super) fn upgrade_headers(mut headers: HeaderMap) -> (HeaderMap, String) {
+    let mut key = [0; 16];
+    // A key that anybody could guess would do as well: it only tells this protocol from others.
+    let _filled = SystemRandom::new().fill(&mut key);
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    let key = STANDARD.encode(key);
+    let accepted = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{PROTOCOL}").as_bytes());
+    if let Ok(key) = HeaderValue::try_from(key) {
+        headers.insert(SEC_WEBSOCKET_KEY, key);
+    }
+    (headers, STANDARD.encode(accepted))
+}
+
+/// What came first in answer to the opening.
+pub(super) enum First {
+    /// An answer has begun.
+    Answer(Socket),
+    /// The upstream refuses.
+    Refusal(StatusCode, HeaderMap, Bytes),
+}
+
+/// An answer that comes as frames.
+pub struct Socket {
+    stream: Option<WebSocketStream<TokioIo<Upgraded>>>,
+    /// Events that were read already.
+    first: Option<Bytes>,
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Socket")
+    }
+}
+
+impl Socket {
+    /// Asks, and waits for the first frame.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub(super) async fn open(upgraded: Upgraded, opening: String) -> Result<First, String> {
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(LONGEST_MESSAGE))
+            .max_frame_size(Some(LONGEST_MESSAGE));
+        let mut stream =
+            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await;
+        stream.send(Message::text(opening)).await.map_err(|_its_text_is_for_developers| broken())?;
+        let mut socket = Self { stream: Some(stream), first: None };
+        match std::future::poll_fn(|context| socket.poll_frame(context)).await {
+            None => Err(broken()),
+            Some(Frame::Event(text)) => {
+                if let Some((status, headers, body)) = refusal(&text) {
+                    return Ok(First::Refusal(status, headers, body));
+                }
+                socket.first = Some(event(&text));
+                Ok(First::Answer(socket))
+            }
+            Some(Frame::TooLarge) => Ok(First::Refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                json_headers(),
+                Bytes::from_static(TOO_LARGE.as_bytes()),
+            )),
+            Some(Frame::Broken(message)) => Err(message),
+        }
+    }
+
+    /// The next event; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke before the end of the answer.
+    pub(super) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        Poll::Ready(match std::task::ready!(self.poll_frame(context)) {
+            None => None,
+            Some(Frame::Event(text)) => Some(Ok(event(&text))),
+            Some(Frame::TooLarge) => Some(Ok(event(TOO_LARGE))),
+            Some(Frame::Broken(message)) => Some(Err(message)),
+        })
+    }
+
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Frame>> {
+        loop {
+            let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+            // Pings are answered by the stream itself.
+            let frame = match std::task::ready!(Pin::new(stream).poll_next(context)) {
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Text(text))) => {
+                    if !is_end(kind(&text)) {
+                        return Poll::Ready(Some(Frame::Event(text.as_str().to_owned())));
+                    }
+                    Some(Frame::Event(text.as_str().to_owned()))
+                }
+                Some(Ok(Message::Close(Some(close)))) if close.code == CloseCode::Size => {
+                    Some(Frame::TooLarge)
+                }
+                Some(Ok(Message::Close(_))) | None => None,
+                Some(Ok(Message::Binary(_))) => {
+                    Some(Frame::Broken("the upstream sent a binary frame".to_owned()))
+                }
+                Some(Err(_its_text_is_for_developers)) => Some(Frame::Broken(broken())),
+            };
+            self.stream = None;
+            return Poll::Ready(frame);
+        }
+    }
+}
+
+/// What a frame is to the answer.
+enum Frame {
+    Event(String),
+    /// The upstream closed because the request is too large for it.
+    TooLarge,
+    Broken(String),
+}
+
+/// What the upstream means by closing with 1009, in the words of its errors.
+const TOO_LARGE: &str = r#"{"type":"error","status":413,"error":{"type":"request_too_large","code":"message_too_big","message":"the request is too large for the upstream"}}"#;
+
+fn broken() -> String {
+    "the upstream closed the connection in the middle of its answer".to_owned()
+}
+
+fn json_headers() -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
+}
+
+fn kind(text: &str) -> &str {
+    json::member(text, "type").unwrap_or_default().trim_matches('"')
+}
+
+fn is_end(kind: &str) -> bool {
+    matches!(
+        kind,
+        "response.completed" | "response.incomplete" | "response.failed" | "response.done" | "error"
+    )
+}
+
+/// A frame as a server-sent event.
+fn event(text: &str) -> Bytes {
+    let mut kind = kind(text);
+    let mut data = std::borrow::Cow::Borrowed(text);
+    // Another word for it, which only websockets know.
+    if kind == "response.done" {
+        kind = "response.completed";
+        let renamed = Edit::set(Path::root().key("type"), Raw::string(kind));
+        data = patch::apply(text, &[renamed]).unwrap_or(data);
+    }
+    let mut out = Vec::with_capacity(data.len() + kind.len() + 24);
+    sse::event(&mut out, kind, |out| out.extend_from_slice(data.as_bytes()));
+    out.into()
+}
+
+/// What an error says that comes as a frame, if it has a status: it stands for an answer by HTTP.
+fn refusal(text: &str) -> Option<(StatusCode, HeaderMap, Bytes)> {
+    if kind(text) != "error" {
+        return None;
+    }
+    let status = json::member(text, "status").or_else(|| json::member(text, "status_code"))?;
+    let status = status.parse().ok().filter(|status| (400..600).contains(status))?;
+    let body = match (json::member(text, "error"), json::member(text, "body")) {
+        (Some(error), _) => format!("{{\"error\":{error}}}"),
+        (None, Some(body)) => body.to_owned(),
+        (None, None) => text.to_owned(),
+    };
+    let mut headers = json_headers();
+    if let Some(told) = json::member(text, "headers").filter(|told| told.starts_with('{')) {
+        // What is no header is left out; the text was read as JSON before.
+        let _complete = json::Reader::new(told).object(|name, value| {
+            let value = value.to_raw()?.to_text().and_then(|value| HeaderValue::try_from(value).ok());
+            if let (Ok(name), Some(value)) = (HeaderName::try_from(name), value)
+                && name != CONTENT_TYPE
+            {
+                headers.insert(name, value);
+            }
+            Ok(())
+        });
+    }
+    Some((StatusCode::from_u16(status).ok()?, headers, body.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_become_events_and_the_other_word_for_the_end_its_usual_one() {
+        let shown = |text: &str| String::from_utf8(event(text).to_vec()).unwrap();
+        assert_eq!(
+            shown(r#"{"type":"response.output_text.delta","delta":"a"}"#),
+            "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"
+        );
+        assert_eq!(
+            shown(r#"{"type":"response.done","response":{"x":1.0}}"#),
+            "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"x\":1.0}}\n\n"
+        );
+    }
+
+    #[test]
+    fn an_error_with_a_status_is_a_refusal_with_its_headers() {
+        let (status, headers, body) = refusal(
+            r#"{"type":"error","status":429,"error":{"type":"usage_limit_reached"},"headers":{"x-codex-primary-used-percent":"100","bad name":"x","n":1}}"#,
+        )
+        .unwrap();
+        assert_eq!((status.as_u16(), &*body), (429, &br#"{"error":{"type":"usage_limit_reached"}}"#[..]));
+        assert_eq!(headers["x-codex-primary-used-percent"], "100");
+        assert_eq!(headers.len(), 2);
+        let wrapped = r#"{"type":"error","status_code":401,"body":{"error":{"code":"token_expired"}}}"#;
+        let (status, _, body) = refusal(wrapped).unwrap();
+        assert_eq!((status.as_u16(), &*body), (401, &br#"{"error":{"code":"token_expired"}}"#[..]));
+        for no_refusal in [
+            r#"{"type":"error","error":{"code":"server_is_overloaded"}}"#,
+            r#"{"type":"error","status":200}"#,
+            r#"{"type":"response.created","status":400}"#,
+            "no JSON",
+        ] {
+            assert!(refusal(no_refusal).is_none(), "{no_refusal}");
+        }
+    }
+}

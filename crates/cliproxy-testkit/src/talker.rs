@@ -1,0 +1,107 @@
+//! A scripted upstream that speaks over websockets, and over HTTP where a script says so.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+
+use crate::upstream::Received;
+
+/// What becomes of a request.
+#[derive(Clone, Debug)]
+pub enum Talk {
+    /// Text frames, after which the socket stays open.
+    Frames(Vec<String>),
+    /// The socket is closed with this code.
+    Close(u16),
+    /// An answer by HTTP: status, content type, body. An upgrade is refused by it.
+    Plain(u16, &'static str, String),
+}
+
+type Talks = dyn Fn(&Received) -> Talk + Send + Sync;
+
+struct Shared {
+    talk: Box<Talks>,
+    received: Mutex<Vec<Received>>,
+}
+
+impl Shared {
+    fn decide(&self, received: Received) -> Talk {
+        let talk = (self.talk)(&received);
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+        talk
+    }
+}
+
+/// A running scripted upstream; ends with the runtime of its test.
+pub struct Talker {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Talker {
+    /// Starts one that decides by `talk`: of a request by HTTP, of an upgrade (without a body; frames mean yes), and of
+    /// the first frame on a socket, which is its body.
+    pub async fn start(talk: impl Fn(&Received) -> Talk + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let shared = Arc::new(Shared { talk: Box::new(talk), received: Mutex::default() });
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        super::background(async move { axum::serve(listener, app).await.expect("the server runs") });
+        Self { address, shared }
+    }
+
+    /// Its base address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What arrived so far, upgrades and frames alike.
+    pub fn received(&self) -> Vec<Received> {
+        self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let head = Received {
+        method: parts.method.clone(),
+        path: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+        version: parts.version,
+        headers: parts.headers.clone(),
+        body: body.collect().await.expect("a body").to_bytes(),
+    };
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &shared).await;
+    match (shared.decide(head.clone()), upgrade) {
+        (Talk::Plain(status, kind, body), _) => Response::builder()
+            .status(status)
+            .header("content-type", kind)
+            .body(Body::from(body))
+            .expect("a response"),
+        (_, Ok(upgrade)) => upgrade.on_upgrade(|socket| converse(shared, head, socket)),
+        (talk, Err(_)) => panic!("{talk:?} is no answer to a request by HTTP"),
+    }
+}
+
+async fn converse(shared: Arc<Shared>, head: Received, mut socket: WebSocket) {
+    let Some(Ok(Message::Text(text))) = socket.recv().await else { return };
+    match shared.decide(Received { body: text.as_str().to_owned().into(), ..head }) {
+        Talk::Frames(frames) => {
+            // A client must answer this and go on.
+            drop(socket.send(Message::Ping(Default::default())).await);
+            for frame in frames {
+                drop(socket.send(Message::Text(frame.into())).await);
+            }
+        }
+        Talk::Close(code) => {
+            drop(socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await);
+        }
+        Talk::Plain(..) => panic!("a socket has no answers by HTTP"),
+    }
+    while let Some(Ok(_)) = socket.recv().await {}
+}
