@@ -115,10 +115,10 @@ impl Credential {
         self.native.as_ref().filter(|profile| profile.format == client).unwrap_or(&self.profile)
     }
 
-    /// What is sent as bearer token: the key, or the account's access token of the moment.
+    /// What is sent as bearer token: the key, or what the account's file has for it at the moment.
     pub fn token(&self) -> Option<Secret> {
         match &self.account {
-            Some(account) => account.record().token("access_token"),
+            Some(account) => account.record().bearer(),
             None => self.key.clone(),
         }
     }

@@ -68,6 +68,11 @@ impl Record {
         inside.or_else(|| self.text(name)).map(|text| Secret::new(text.to_owned()))
     }
 
+    /// What requests carry: the access token or, with iFlow, the API key that was fetched with it.
+    pub fn bearer(&self) -> Option<Secret> {
+        self.token(if &*self.provider == "iflow" { "api_key" } else { "access_token" })
+    }
+
     /// The first of several spellings that is a number or a numeric text.
     pub fn number(&self, names: &[&str]) -> Option<i64> {
         names.iter().find_map(|name| match self.get(&[name])? {

@@ -280,6 +280,7 @@ impl Engine {
                 client_headers: &job.call.headers,
                 client_query: &job.call.query,
                 is_sse: job.call.is_sse || !matches!(outbound.way, Way::Relay(_)),
+                now: (job.call.now)(),
             },
             credential,
         )?;

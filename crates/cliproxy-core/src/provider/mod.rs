@@ -5,6 +5,7 @@
 //! errors. Adding a provider is one folder and one line in [`of`].
 
 mod antigravity;
+mod chat_body;
 mod claude;
 pub(crate) mod codex;
 pub mod demo;
@@ -56,13 +57,20 @@ pub enum Kind {
     Xai,
     /// Chat-compatible service.
     OpenAi,
+    /// Qwen Code account.
+    Qwen,
+    /// iFlow account.
+    IFlow,
+    /// Kimi Code account.
+    Kimi,
     /// The built-in demo.
     Demo,
 }
 
 impl Kind {
     /// Those that serve accounts; their names are the providers' names of auth files.
-    const WITH_ACCOUNTS: [Self; 3] = [Self::Claude, Self::Codex, Self::Xai];
+    const WITH_ACCOUNTS: [Self; 6] =
+        [Self::Claude, Self::Codex, Self::Xai, Self::Qwen, Self::IFlow, Self::Kimi];
 
     /// The provider of an auth file's account.
     pub fn of_account(provider: &str) -> Option<Self> {
@@ -78,6 +86,9 @@ impl Kind {
             Self::Codex => "codex",
             Self::Xai => "xai",
             Self::OpenAi => "openai-compatibility",
+            Self::Qwen => "qwen",
+            Self::IFlow => "iflow",
+            Self::Kimi => "kimi",
             Self::Demo => "demo",
         }
     }
@@ -118,6 +129,8 @@ pub struct Job<'a> {
     pub client_query: &'a str,
     /// Gemini streams: server-sent events, not a JSON array.
     pub is_sse: bool,
+    /// The time in Unix seconds, for services that want requests signed.
+    pub now: u64,
 }
 
 /// A provider.
@@ -207,6 +220,9 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::Codex => &codex::Codex,
         Kind::Xai => &xai::Xai,
         Kind::OpenAi => &openai::OpenAi,
+        Kind::Qwen => &qwen::Qwen,
+        Kind::IFlow => &iflow::IFlow,
+        Kind::Kimi => &kimi::Kimi,
         Kind::Demo => &demo::Demo,
     }
 }

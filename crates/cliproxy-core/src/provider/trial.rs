@@ -85,11 +85,20 @@ impl Trial {
             client_headers: &self.client_headers,
             client_query: self.client_query,
             is_sse: self.is_sse,
+            now: 1_700_000_000,
         }
     }
 
     pub(super) fn refusal(&self, provider: &dyn Provider, credential: &Credential) -> Failure {
         provider.prepare(self.job(), credential).map(|_| ()).unwrap_err()
+    }
+
+    /// The body that is sent, for providers that add to it.
+    pub(super) fn sent_body(&self, provider: &dyn Provider, credential: &Credential) -> String {
+        let Outgoing::Http { body, .. } = provider.prepare(self.job(), credential).unwrap() else {
+            panic!("answered in the process")
+        };
+        String::from_utf8(body.to_vec()).unwrap()
     }
 
     /// The request as text: its line, and its headers in the order of their names.

@@ -13,6 +13,7 @@ mod account;
 mod amp;
 mod body;
 mod browser;
+mod chat_accounts;
 mod check;
 mod clients;
 mod codex;

@@ -314,7 +314,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 fn is_settled(record: &Record, task: &Task<'_>, wanted: &Wanted) -> bool {
     match wanted {
         Wanted::Ahead => !is_due(record, task.provider, task.account.id(), (task.now)()),
-        Wanted::Refused(token) => record.token("access_token").is_some_and(|current| current != *token),
+        Wanted::Refused(token) => record.bearer().is_some_and(|current| current != *token),
     }
 }
 

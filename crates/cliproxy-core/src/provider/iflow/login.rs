@@ -18,8 +18,8 @@ use crate::oauth::{
 };
 use crate::secret::Secret;
 
-const WHO: &str = "iFlow";
-const REMEDY: &str = "log in again: cli-proxy-api --iflow-login";
+pub(super) const WHO: &str = "iFlow";
+pub(super) const REMEDY: &str = "log in again: cli-proxy-api --iflow-login";
 const CLOSED: &str = "iFlow closed this service on 2026-04-17 and points to Qoder; the login is kept for deployments that answer under the same addresses (`oauth-endpoints` in config.yaml).";
 
 /// With a browser.
@@ -281,7 +281,7 @@ impl Key {
     }
 }
 
-fn no_key(message: &str) -> Refusal {
+pub(super) fn no_key(message: &str) -> Refusal {
     Refusal {
         kind: RefusalKind::Dead,
         message: message.to_owned(),

@@ -12,8 +12,8 @@ use crate::oauth::login::{Conversation, Redirect, Setup};
 use crate::oauth::{Changes, Grant, Identity, Login, Refusal, Request, Tokens, rfc3339};
 use crate::secret::Secret;
 
-const WHO: &str = "Kimi";
-const REMEDY: &str = "log in again: cli-proxy-api --kimi-login";
+pub(super) const WHO: &str = "Kimi";
+pub(super) const REMEDY: &str = "log in again: cli-proxy-api --kimi-login";
 /// A code can be confirmed for this long.
 const LIMIT: Duration = Duration::from_mins(15);
 
@@ -42,8 +42,8 @@ pub(crate) fn identity() -> Identity {
 }
 
 /// Headers that Kimi wants on every request of an installation: our own name, and the id that the login was made
-/// with.
-pub(crate) fn installation(device_id: &str) -> HeaderMap {
+/// with, where that is known.
+pub(crate) fn installation(device_id: Option<&str>) -> HeaderMap {
     let model = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
     let product = env!("CARGO_PKG_VERSION");
     let pairs = [
@@ -51,10 +51,11 @@ pub(crate) fn installation(device_id: &str) -> HeaderMap {
         ("x-msh-version", product),
         ("x-msh-device-name", "cli-proxy-api"),
         ("x-msh-device-model", model.as_str()),
-        ("x-msh-device-id", device_id),
+        ("x-msh-device-id", device_id.unwrap_or_default()),
     ];
     pairs
         .into_iter()
+        .filter(|(_, value)| !value.is_empty())
         .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
         .collect()
 }
@@ -68,7 +69,7 @@ fn begin(setup: Setup) -> Conversation {
 }
 
 fn device(identity: &Identity, device_id: &str) -> Result<DeviceLogin, Refusal> {
-    let headers = installation(device_id);
+    let headers = installation(Some(device_id));
     let mut ask = Request::form(&identity.device_url, &[("client_id", &identity.client_id)])?;
     ask.headers.extend(headers.clone());
     Ok(DeviceLogin {

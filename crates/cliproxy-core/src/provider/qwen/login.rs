@@ -13,8 +13,8 @@ use crate::oauth::{
 };
 use crate::secret::Secret;
 
-const WHO: &str = "Qwen";
-const REMEDY: &str = "log in again: cli-proxy-api --qwen-login";
+pub(super) const WHO: &str = "Qwen";
+pub(super) const REMEDY: &str = "log in again: cli-proxy-api --qwen-login";
 /// Sixty polls of five seconds.
 const LIMIT: Duration = Duration::from_mins(5);
 
