@@ -9,7 +9,9 @@
 //! 6. The argument deltas joined are the arguments.
 //! 7. Empty text and argument deltas do not occur.
 //! 8. Usage snapshots are cumulative and merged field by field.
-//! 9. Every candidate that started a block is stopped, and at least candidate 0.
+//! 9. Nothing is told of a block that has stopped but citations, which some upstreams gather until the end. Formats whose
+//!    blocks cannot be reopened have no place for these.
+//! 10. Every candidate that started a block is stopped, and at least candidate 0.
 
 use crate::fault::Fault;
 use crate::json::Raw;

@@ -46,7 +46,9 @@ pub(in crate::chat) struct Choice {
     has_plain_reasoning: bool,
     calls: Vec<Call>,
     audio: Option<u32>,
-    /// Citations that came while no text was open.
+    /// The text that was open last, which citations mean that come when it is not open any more.
+    last_text: Option<u32>,
+    /// Citations that came before any text.
     annotations: Vec<Annotation>,
     /// A signature on the message as a whole.
     signature: Option<Opaque>,
@@ -80,6 +82,7 @@ impl Choice {
             has_plain_reasoning: false,
             calls: Vec::new(),
             audio: None,
+            last_text: None,
             annotations: Vec::new(),
             signature: None,
             finish: None,
@@ -240,6 +243,7 @@ impl Choice {
                 self.close(out);
                 let block = self.start(BlockKind::Text, out);
                 self.open = Open::Text(block);
+                self.last_text = Some(block);
                 for annotation in std::mem::take(&mut self.annotations) {
                     self.delta(block, Delta::Annotation(annotation), out);
                 }
@@ -262,13 +266,13 @@ impl Choice {
     fn annotate(&mut self, value: &mut Reader<'_>, out: &mut Vec<Event>) -> Result<(), Error> {
         let mut found = Vec::new();
         annotation::read(value, &mut found)?;
-        match self.open {
-            Open::Text(block) => {
+        match self.last_text {
+            Some(block) => {
                 for annotation in found {
                     self.delta(block, Delta::Annotation(annotation), out);
                 }
             }
-            Open::None | Open::Reasoning(_) | Open::Refusal(_) => self.annotations.append(&mut found),
+            None => self.annotations.append(&mut found),
         }
         Ok(())
     }

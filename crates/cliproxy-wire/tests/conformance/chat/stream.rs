@@ -316,6 +316,29 @@ fn tagged_thinking_is_reasoning_only_where_the_profile_says_so() {
 }
 
 #[test]
+fn citations_that_come_after_a_call_has_begun_cite_the_text_before_it() {
+    let citation = json!({"type": "url_citation", "url_citation": {"url": "https://a", "title": "A",
+        "start_index": 0, "end_index": 4}});
+    let call = json!({"index": 0, "id": "call_1", "type": "function",
+        "function": {"name": "look", "arguments": "{}"}});
+    let events = events(&[
+        delta(json!({"role": "assistant", "content": "Röme"})),
+        delta(json!({"tool_calls": [call]})),
+        delta(json!({"annotations": [citation]})),
+        finish("tool_calls"),
+    ]);
+    let Content::Text(text) = &folded(&events).candidates[0].blocks[0].content else { panic!("{events:?}") };
+    assert_eq!(text.annotations.len(), 1);
+    let body = super::accumulate(&write(Format::Chat, &client(Format::Chat), events.clone()));
+    let message = &body["choices"][0]["message"];
+    assert_eq!(message["annotations"][0]["url_citation"]["end_index"], 4, "{message}");
+    // The others have closed the text and stay whole.
+    for format in [Format::Responses, Format::Claude, Format::Gemini] {
+        crate::reader::read(format, &write(format, &client(format), events.clone()));
+    }
+}
+
+#[test]
 fn annotations_images_and_sound_have_places() {
     let events = events(&[
         delta(json!({"content": "see"})),

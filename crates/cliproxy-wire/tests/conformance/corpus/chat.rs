@@ -4,7 +4,7 @@ use cliproxy_wire::chat;
 use cliproxy_wire::codec::UpstreamContext;
 use cliproxy_wire::format::Format;
 use cliproxy_wire::model::fold::unfold;
-use cliproxy_wire::model::{Content, Event, OutputFormat, Request, Response, Status};
+use cliproxy_wire::model::{Content, Delta, Event, OutputFormat, Request, Response, Status};
 use cliproxy_wire::normalize::id;
 use cliproxy_wire::profile::{Profile, ReasoningHistory};
 use serde_json::{Value, json};
@@ -316,6 +316,7 @@ fn check_contract(id: &str, events: &[Event]) {
                 *ordinal += 1;
                 open.push((*candidate, *block));
             }
+            Event::Delta { delta: Delta::Annotation(_), .. } => {}
             Event::Delta { candidate, block, .. } => assert!(open.contains(&(*candidate, *block)), "{id}"),
             Event::BlockStop { candidate, block, .. } => {
                 let at = open.iter().position(|known| known == &(*candidate, *block)).unwrap();
