@@ -9,6 +9,7 @@ use std::time::Duration;
 use cliproxy_wire::codec::Target;
 use cliproxy_wire::estimate;
 use cliproxy_wire::format::{Format, decode_count_response, encode_count_request, encode_count_response};
+use cliproxy_wire::gemini::counts_everything;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -33,7 +34,7 @@ impl Engine {
         if let Some((_, offer, _lease)) = &chosen {
             *attempts = 1;
             match tokio::time::timeout(LIMIT, self.count_upstream(job, offer)).await {
-                Ok(Ok(tokens)) => return Ok(answer(job.call.format, tokens, false)),
+                Ok(Ok(count)) => return Ok(answer(job.call.format, count.tokens, count.is_estimated)),
                 Ok(Err(failure)) if is_wrong(&failure) => return Err(failure),
                 Ok(Err(failure)) => {
                     tracing::debug!(request_id = %job.call.request_id, "counting locally: {failure}");
@@ -47,7 +48,7 @@ impl Engine {
         Ok(answer(job.call.format, estimate::request(&request, estimate::Family::of(model)), true))
     }
 
-    async fn count_upstream(&self, job: &mut Job, offer: &Offer) -> Result<u64, Failure> {
+    async fn count_upstream(&self, job: &mut Job, offer: &Offer) -> Result<Count, Failure> {
         let request = job.request()?;
         let profile = offer.credential.profile_for(job.call.format);
         let snapshot = Arc::clone(&job.snapshot);
@@ -77,9 +78,21 @@ impl Engine {
         let reply = self.send(job, offer, Operation::CountTokens, &outbound).await?;
         let body =
             read_all(reply.body, job.snapshot.limits.idle, 1 << 20).await.map_err(|_error| unable())?;
-        let count = decode_count_response(profile.format, &body);
-        count.ok_or_else(unable)
+        let tokens = decode_count_response(profile.format, &body).ok_or_else(unable)?;
+        if counts_everything(&target) {
+            return Ok(Count { tokens, is_estimated: false });
+        }
+        let rest = cliproxy_wire::model::Request { turns: Vec::new(), ..(*request).clone() };
+        let rest = estimate::request(&rest, estimate::Family::of(&offer.upstream));
+        Ok(Count { tokens: tokens + rest, is_estimated: true })
     }
+}
+
+/// What an upstream counted.
+struct Count {
+    tokens: u64,
+    /// It counts the conversation alone: instructions and tools are estimated.
+    is_estimated: bool,
 }
 
 /// Whether the body is wrong, rather than the upstream unable.

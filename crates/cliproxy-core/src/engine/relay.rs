@@ -43,8 +43,12 @@ pub(super) fn request(
     target: &Target<'_>,
 ) -> Result<Option<Outbound>, Failure> {
     let format = job.call.format;
-    // A repaired history and the odd shapes of the Chat route go through the model.
-    if target.repair.is_some() || job.call.is_legacy_completion || job.peeked.is_responses_shape {
+    // A repaired history, the odd shapes of the Chat route and envelopes go through the model.
+    if target.repair.is_some()
+        || job.call.is_legacy_completion
+        || job.peeked.is_responses_shape
+        || target.profile.is_enveloped
+    {
         return Ok(None);
     }
     let mut notes = Notes::default();

@@ -95,10 +95,11 @@ fn note_attention(credential: &Credential, retry: Retry, fault: &Fault) {
         return;
     };
     if let Some(account) = &credential.account {
+        let remedy = match &fault.link {
+            Some(link) => format!("{remedy}: {link}"),
+            None => remedy.to_owned(),
+        };
         tracing::error!(account = %account.id(), "the provider refuses this account: {}; {remedy}", fault.message);
-        account.set_condition(Condition::NeedsAttention {
-            cause: fault.message.clone(),
-            remedy: remedy.to_owned(),
-        });
+        account.set_condition(Condition::NeedsAttention { cause: fault.message.clone(), remedy });
     }
 }

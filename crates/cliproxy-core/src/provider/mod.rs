@@ -47,6 +47,8 @@ use crate::upstream::{Outgoing, Talk};
 pub enum Kind {
     /// Gemini API key.
     Gemini,
+    /// Code Assist behind an account of the Gemini CLI.
+    GeminiCli,
     /// Vertex-compatible key.
     Vertex,
     /// Claude API key.
@@ -69,8 +71,7 @@ pub enum Kind {
 
 impl Kind {
     /// Those that serve accounts; their names are the providers' names of auth files.
-    const WITH_ACCOUNTS: [Self; 6] =
-        [Self::Claude, Self::Codex, Self::Xai, Self::Qwen, Self::IFlow, Self::Kimi];
+    const WITH_ACCOUNTS: [Self; 7] = [Self::Claude, Self::Codex, Self::GeminiCli, Self::IFlow, Self::Kimi, Self::Qwen, Self::Xai];
 
     /// The provider of an auth file's account.
     pub fn of_account(provider: &str) -> Option<Self> {
@@ -81,6 +82,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gemini => "gemini",
+            Self::GeminiCli => "gemini-cli",
             Self::Vertex => "vertex",
             Self::Claude => "claude",
             Self::Codex => "codex",
@@ -215,6 +217,7 @@ impl Adopted {
 pub fn of(kind: Kind) -> &'static dyn Provider {
     match kind {
         Kind::Gemini => &gemini::Gemini,
+        Kind::GeminiCli => &gemini_cli::GeminiCli,
         Kind::Vertex => &vertex::Vertex,
         Kind::Claude => &claude::Claude,
         Kind::Codex => &codex::Codex,

@@ -58,6 +58,7 @@ pub(super) struct Report {
     pub(super) details: Option<Raw>,
     /// `reason` of Google's `ErrorInfo`.
     pub(super) reason: Option<String>,
+    link: Option<String>,
     request_id: Option<String>,
     delay: Option<Duration>,
     resets_at: Option<u64>,
@@ -119,6 +120,9 @@ fn read(text: &str) -> Report {
     Report { message: text.to_owned(), ..Report::default() }
 }
 
+/// Longer addresses are no pages for people.
+const LONGEST_LINK: usize = 2048;
+
 /// How often JSON inside JSON is looked into.
 const MAX_NESTING: u8 = 4;
 
@@ -145,6 +149,7 @@ impl Report {
                 redact::redact(details.as_str(), &mut clean);
                 Raw::parse(&clean).unwrap_or(details)
             }),
+            link: self.link.filter(|link| is_link(link)),
             is_upstream: true,
         }
     }
@@ -262,6 +267,7 @@ impl Report {
                 self.delay = self.delay.or(found.delay);
                 self.details = self.details.take().or(found.details);
                 self.reason = self.reason.take().or(found.reason);
+                self.link = self.link.take().or(found.link);
                 return;
             }
         }
@@ -312,6 +318,21 @@ impl Report {
         Ok(())
     }
 
+    /// One link of Google's `Help`; the first counts.
+    fn help(&mut self, link: &mut Reader<'_>) -> Result<(), Error> {
+        if link.kind() != json::Kind::Object {
+            return link.skip();
+        }
+        link.object(|key, value| match (key, value.kind()) {
+            ("url", json::Kind::String) => {
+                let url = value.string()?;
+                self.link.get_or_insert(url);
+                Ok(())
+            }
+            _ => value.skip(),
+        })
+    }
+
     fn google_details(&mut self, value: &mut Reader<'_>) -> Result<(), Error> {
         let raw = value.raw()?;
         let (mut retry, mut reset, mut reset_at) = (None, None, None);
@@ -323,11 +344,15 @@ impl Report {
                 match (key, value.kind()) {
                     ("retryDelay", json::Kind::String) => retry = delay::duration(&value.str()?),
                     ("reason", json::Kind::String) => self.reason = Some(value.string()?),
+                    ("links", json::Kind::Array) => value.array(|_, link| self.help(link))?,
                     ("metadata", json::Kind::Object) => value.object(|key, value| {
                         match (key, value.kind()) {
                             ("quotaResetDelay", json::Kind::String) => reset = delay::duration(&value.str()?),
                             ("quotaResetTimeStamp", json::Kind::String) => {
                                 reset_at = delay::rfc3339(&value.str()?);
+                            }
+                            ("validation_link" | "validation_url", json::Kind::String) => {
+                                self.link = Some(value.string()?);
                             }
                             _ => value.skip()?,
                         }
@@ -343,6 +368,13 @@ impl Report {
         self.details = Some(Raw::new(raw));
         Ok(())
     }
+}
+
+/// Whether a text is a web address that fits into a line.
+fn is_link(text: &str) -> bool {
+    text.starts_with("https://")
+        && text.len() <= LONGEST_LINK
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be within range")]

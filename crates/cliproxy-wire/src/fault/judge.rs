@@ -44,6 +44,20 @@ pub(super) fn kind(report: &Report, status: u16) -> (Kind, Option<String>) {
     (kind, code)
 }
 
+/// "You have exhausted your capacity on this model."
+const EXHAUSTED: &str = "exhausted your capacity";
+
+/// Whether Google says of a quota that its limit is zero: the account's tier does not have the model at all, and waiting
+/// changes nothing.
+pub fn allows_nothing(message: &str) -> bool {
+    const WORDS: &str = "limit: 0";
+    message.match_indices(WORDS).any(|(at, _)| {
+        let behind = message.get(at + WORDS.len()..).unwrap_or_default();
+        let behind = behind.strip_prefix('.').unwrap_or(behind);
+        !behind.starts_with(|character: char| character.is_ascii_digit())
+    })
+}
+
 /// A report in lower case, for matching.
 struct Said {
     text: String,
@@ -106,7 +120,10 @@ impl Said {
             || (status == 429
                 && (self.details.contains("PerDay")
                     || self.details.contains("Daily")
-                    || self.has_text(&["limit: 0,", "included free usage"])))
+                    // Code Assist's words for a quota of the account, not for a model that is busy.
+                    || self.has_text(&["included free usage"])
+                    || (self.has_text(&[EXHAUSTED]) && !self.has_word(&["rate_limit_exceeded"]))
+                    || allows_nothing(&self.text)))
     }
 
     fn is_about_load(&self, status: u16) -> bool {
@@ -117,7 +134,9 @@ impl Said {
             "slow_down",
             "model_capacity_exhausted",
         ]) || self.has_text(&["overloaded", "model is at capacity"])
-            || ((status == 429 || status >= 500) && self.has_text(&["capacity"]))
+            || ((status == 429 || status >= 500)
+                && self.has_text(&["capacity"])
+                && !self.has_text(&[EXHAUSTED]))
     }
 
     fn is_about_key(&self, status: u16) -> bool {

@@ -16,7 +16,7 @@ pub use encode::{
     encode, responses_error_code, responses_error_message, write_chat_error, write_claude_error,
     write_gemini_error,
 };
-pub use judge::repair;
+pub use judge::{allows_nothing, repair};
 pub use table::{Row, Shape, row};
 
 use std::fmt;
@@ -85,6 +85,9 @@ pub struct Fault {
     pub upstream_request_id: Option<String>,
     /// Google error details, raw.
     pub details: Option<Raw>,
+    /// The page on which the account's owner can mend it, as the upstream names it. For the owner alone: it may be made
+    /// out to the account, so it is never shown to clients.
+    pub link: Option<String>,
     /// True when the upstream reported it, false when the gateway did.
     pub is_upstream: bool,
 }
@@ -101,6 +104,7 @@ impl Fault {
             retry_after: None,
             upstream_request_id: None,
             details: None,
+            link: None,
             is_upstream: false,
         }
     }

@@ -1,7 +1,7 @@
 //! Counting tokens: the request and the answer of `countTokens`, which each of the three services wants in its own form.
 
 use super::member::members;
-use super::request::{Members, Writer, write_members};
+use super::request::{Members, Writer, served_as, write_members};
 use crate::Error;
 use crate::codec::{Encoded, Target};
 use crate::json::{self, Reader};
@@ -27,7 +27,7 @@ pub fn encode_count(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, 
     let mut writer = Writer::new(&prepared, target);
     json::object(&mut body, |object| match target.profile.dialect {
         Dialect::CodeAssist => object.object("request", |request| {
-            request.str("model", &full_name(target.model));
+            request.str("model", &full_name(served_as(target.model)));
             write_members(request, &mut writer, Members::Contents);
         }),
         Dialect::Vertex => write_members(object, &mut writer, Members::Input),

@@ -30,6 +30,7 @@ mod fault;
 mod flood;
 mod gemini_cli_proxy;
 mod keepalive;
+mod google;
 mod leave;
 mod ledger;
 mod limit;

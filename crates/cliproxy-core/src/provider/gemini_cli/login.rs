@@ -11,8 +11,8 @@ use crate::oauth::login::{Conversation, Redirect, Setup, file_part};
 use crate::oauth::{Changes, Grant, Identity, Login, Refusal, Request, Tokens, rfc3339};
 use crate::secret::Secret;
 
-const WHO: &str = "Google";
-const REMEDY: &str = "log in again: cli-proxy-api --login";
+pub(super) const WHO: &str = "Google";
+pub(super) const REMEDY: &str = "log in again: cli-proxy-api --login";
 
 /// With a browser.
 pub(crate) const BROWSER: Login = Login {

@@ -1,4 +1,71 @@
 //! Gemini CLI: Google's Code Assist by the login of its command line client.
+//!
+//! Requests are those of the Gemini API inside an envelope that names the project which pays for them; the codec writes
+//! it, the project of the credential is added here. What Code Assist's refusals mean is in [`refusal`].
 
+mod envelope;
 pub(crate) mod login;
 pub(crate) mod project;
+mod refusal;
+mod renew;
+
+use cliproxy_wire::fault::Fault;
+use cliproxy_wire::profile::Profile;
+
+use super::gemini::method;
+use super::{
+    Adopted, Job, Operation, Provider, Renewal, Told, base_headers, bearer, configured_headers, post,
+};
+use crate::credential::{Credential, Record, Window};
+use crate::failure::{Failure, Retry};
+use crate::oauth::Identity;
+use crate::upstream::Outgoing;
+
+#[derive(Debug)]
+pub(super) struct GeminiCli;
+
+impl Provider for GeminiCli {
+    fn prepare(&self, job: Job<'_>, credential: &Credential) -> Result<Outgoing, Failure> {
+        let address = format!("{}/v1internal:{}", credential.base_url, method(job.operation, job.is_sse)?);
+        let mut headers = base_headers(job.operation);
+        bearer(&mut headers, credential)?;
+        configured_headers(&mut headers, credential, job.client_headers);
+        let body = match &credential.project {
+            // Counting is for nobody's bill.
+            Some(project) if job.operation != Operation::CountTokens => {
+                envelope::with_members(&job.body, &[("project", project)])
+            }
+            _ => job.body,
+        };
+        post(&address, headers, body)
+    }
+
+    fn identity(&self) -> Identity {
+        login::identity()
+    }
+
+    fn adopt(&self, record: &Record, identity: &Identity) -> Option<Adopted> {
+        let mut adopted = Adopted::new(Profile::code_assist(), record, identity, "gemini-cli");
+        for project in record.text("project_id").unwrap_or_default().split(',').map(str::trim) {
+            if !project.is_empty() && adopted.projects.iter().all(|known| **known != *project) {
+                adopted.projects.push(project.into());
+            }
+        }
+        Some(adopted)
+    }
+
+    fn renew(&self, record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {
+        renew::renew(record, identity, now)
+    }
+
+    fn quotas(&self, told: &Told<'_>) -> Vec<Window> {
+        refusal::quota(told).into_iter().collect()
+    }
+
+    fn judge(&self, fault: &Fault) -> Retry {
+        refusal::judge(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests;

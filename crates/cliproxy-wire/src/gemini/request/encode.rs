@@ -20,7 +20,7 @@ pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
         if target.profile.is_enveloped {
             let ext = &prepared.request.ext;
             let own = |name: &str| ext.get(name).filter(|_| prepared.request.origin == Format::Gemini);
-            object.str("model", target.model);
+            object.str("model", served_as(target.model));
             object.opt_raw("user_prompt_id", own("user_prompt_id"));
             object.opt_raw("enabled_credit_types", own("enabled_credit_types"));
             object.object("request", |inner| {
@@ -40,6 +40,11 @@ pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
         notes.add(path.as_str());
     }
     Ok(Encoded { body, betas: Vec::new(), bridge, notes })
+}
+
+/// The name by which Code Assist serves a model. Source: the mapping of the official command line client.
+pub(in crate::gemini) fn served_as(model: &str) -> &str {
+    if model == "gemini-3.5-flash" { "gemini-3-flash" } else { model }
 }
 
 /// Which members of a body are written.

@@ -15,5 +15,5 @@ mod turn;
 pub(super) use content::{code_call, code_result, hosted_tool};
 pub use decode::decode_request;
 pub use encode::encode_request;
-pub(super) use encode::{Members, Writer, write_members};
+pub(super) use encode::{Members, Writer, served_as, write_members};
 pub(super) use turn::write_media;
