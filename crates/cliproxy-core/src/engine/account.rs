@@ -246,12 +246,13 @@ impl Engine {
     /// Makes sure that a credential has a token that has not ended.
     pub(super) async fn freshen(&self, credential: &Credential, now: fn() -> u64) -> Result<(), Failure> {
         let Some(account) = &credential.account else { return Ok(()) };
-        if !refresh::is_over(&account.record(), now()) {
+        let has_token = || account.record().token("access_token").is_some();
+        if has_token() && !refresh::is_over(&account.record(), now()) {
             return Ok(());
         }
         match self.renew(account, Wanted::Ahead, now).await {
             // Its last seconds are used.
-            Err(refusal) if refresh::has_ended(&account.record(), now()) => {
+            Err(refusal) if !has_token() || refresh::has_ended(&account.record(), now()) => {
                 Err(not_fresh(credential, &refusal))
             }
             _ => Ok(()),

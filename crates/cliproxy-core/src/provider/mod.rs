@@ -49,7 +49,7 @@ pub enum Kind {
     Gemini,
     /// Code Assist behind an account of the Gemini CLI.
     GeminiCli,
-    /// Vertex-compatible key.
+    /// Vertex-compatible key, and service account of Vertex AI.
     Vertex,
     /// Claude API key.
     Claude,
@@ -71,7 +71,7 @@ pub enum Kind {
 
 impl Kind {
     /// Those that serve accounts; their names are the providers' names of auth files.
-    const WITH_ACCOUNTS: [Self; 7] = [Self::Claude, Self::Codex, Self::GeminiCli, Self::IFlow, Self::Kimi, Self::Qwen, Self::Xai];
+    const WITH_ACCOUNTS: [Self; 8] = [Self::Claude, Self::Codex, Self::GeminiCli, Self::IFlow, Self::Kimi, Self::Qwen, Self::Vertex, Self::Xai];
 
     /// The provider of an auth file's account.
     pub fn of_account(provider: &str) -> Option<Self> {
@@ -168,6 +168,11 @@ pub trait Provider: Sync + fmt::Debug {
     fn renew(&self, record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {
         let (_, _, _) = (record, identity, now);
         None
+    }
+
+    /// Whether renewed tokens belong into the auth file. Those that the file makes any number of stay in memory.
+    fn keeps_tokens(&self) -> bool {
+        true
     }
 
     /// How long before its end a token is renewed in the background; `None` when tokens are made on demand.

@@ -30,7 +30,10 @@ impl Assembly<'_> {
         }
         let provider = provider::of(kind);
         let identity = self.settings.oauth.identity(name, provider::identity(name).unwrap_or_default());
-        let Some(adopted) = provider.adopt(&record, &identity) else { return };
+        let Some(adopted) = provider.adopt(&record, &identity) else {
+            tracing::warn!(file = %account.id(), "the file does not say what requests need (a project, a usable location), so its account offers nothing");
+            return;
+        };
         let models = self.models(&record, adopted.channel, &adopted.withheld);
         let projects: Vec<Option<&Arc<str>>> = match adopted.projects.as_slice() {
             [] => vec![None],

@@ -97,7 +97,11 @@ impl Refresher {
         if let Some(refusal) = obstacle(account, wanted) {
             return Err(refusal);
         }
-        let result = self.renew_alone(task, wanted).await;
+        let result = if task.provider.keeps_tokens() {
+            self.renew_alone(task, wanted).await
+        } else {
+            mint(task).await
+        };
         match &result {
             Ok(()) => account.renewal_succeeded(Instant::now()),
             Err(refusal) => note(account, refusal),
@@ -123,11 +127,7 @@ impl Refresher {
             return Err(lent_no_more(&record, &from));
         }
         let Some(flow) = task.provider.renew(&record, &task.identity, (task.now)()) else {
-            return Err(Refusal {
-                kind: RefusalKind::Dead,
-                message: "the token has ended and there is nothing to renew it with".to_owned(),
-                remedy: login_remedy(&record),
-            });
+            return Err(nothing_left(&record));
         };
         let mut conversation = Conversation::new(flow, task, self.journal.clone(), fingerprint(&record));
         let changes = conversation.run().await;
@@ -302,6 +302,28 @@ impl Refresher {
             Ok(None) => Err(passing("its file is gone")),
             Err(error) => Err(passing(&format!("its file cannot be read: {error}"))),
         }
+    }
+}
+
+/// Makes a token for which nothing is spent: there is nothing to lock, to write down or to save.
+async fn mint(task: &Task<'_>) -> Result<(), Refusal> {
+    let record = task.account.record();
+    let Some(flow) = task.provider.renew(&record, &task.identity, (task.now)()) else {
+        return Err(nothing_left(&record));
+    };
+    let changes = Conversation::new(flow, task, None, String::new()).run().await;
+    let changes = changes.map_err(|failed| failed.refusal)?;
+    // The file may have been read again meanwhile.
+    task.account.set_record(task.account.record().with(&changes));
+    tracing::debug!(account = %task.account.id(), "token made");
+    Ok(())
+}
+
+fn nothing_left(record: &Record) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Dead,
+        message: "the token has ended and there is nothing to renew it with".to_owned(),
+        remedy: login_remedy(record),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::oauth::login::file_part;
 use crate::oauth::{Changes, Grant, Identity, Refusal, RefusalKind};
 
 /// Where requests go until the file says otherwise.
-const LOCATION: &str = "us-central1";
+pub(super) const LOCATION: &str = "us-central1";
 
 /// Where a service account's signature becomes a token, unless its key file names another place.
 pub(crate) fn identity() -> Identity {
