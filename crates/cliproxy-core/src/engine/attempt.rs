@@ -22,6 +22,7 @@ use super::pipe::{Decode, Gather, Pipe, Translate};
 use super::relay::{self};
 use super::round::Rounds;
 use super::select::{blocks, choose, is_busy, nobody};
+use super::switch;
 use super::verdict::Refusal;
 use super::{Engine, Job};
 use crate::config::payload;
@@ -80,8 +81,9 @@ impl Engine {
             Err(failure) if failure.may_fall_back() => failure,
             result => return result,
         };
-        let names = snapshot.settings.routing.fallback.get(&*job.model);
-        for name in names.into_iter().flatten() {
+        let previews = switch::previews(&snapshot, &job.model, &failure);
+        let named = snapshot.settings.routing.fallback.get(&*job.model);
+        for name in previews.iter().chain(named.into_iter().flatten()) {
             let Some(resolved) = snapshot.routes.resolve(name) else { continue };
             tracing::info!(
                 request_id = %job.call.request_id,
@@ -110,7 +112,7 @@ impl Engine {
         let Some(offers) = snapshot.routes.offers(&job.model) else {
             return Err(Failure::client(super::unknown_model(&job.requested, &snapshot)));
         };
-        let mut tried = Vec::new();
+        let (mut tried, mut left_out) = (Vec::new(), Vec::new());
         let mut last: Option<Failure> = None;
         let mut rounds = Rounds::new(&snapshot, offers);
         let most = snapshot.settings.retry.credentials_per_round.map_or(u32::MAX, std::num::NonZeroU32::get);
@@ -125,13 +127,15 @@ impl Engine {
                 }
             }
             let Some((index, offer, lease)) = chosen else {
-                let Some(wait) = rounds.next(last.as_ref(), blocks(offers), Instant::now()) else {
+                let rests = blocks(offers).enumerate().filter(|(index, _)| !left_out.contains(index));
+                let rests = rests.map(|(_, block)| block);
+                let Some(wait) = rounds.next(last.as_ref(), rests, Instant::now()) else {
                     return Err(last.unwrap_or_else(|| nobody(job, offers)));
                 };
                 tracing::debug!(request_id = %job.call.request_id, ?wait, "waiting before another round");
                 tokio::time::sleep(wait).await;
                 in_round = 0;
-                tried.clear();
+                tried.clone_from(&left_out);
                 continue;
             };
             *attempts += 1;
@@ -154,6 +158,8 @@ impl Engine {
                         kind = ?failure.fault().kind,
                         "attempt failed: {failure}"
                     );
+                    left_out.extend(switch::left_out(&snapshot, offers, index, &failure));
+                    tried.extend_from_slice(&left_out);
                     last = Some(failure);
                 }
             }

@@ -17,6 +17,7 @@ mod pipe;
 mod relay;
 mod round;
 mod select;
+mod switch;
 mod trial;
 mod verdict;
 

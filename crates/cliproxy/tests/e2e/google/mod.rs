@@ -1,6 +1,7 @@
 //! Google's accounts: Code Assist, Vertex AI.
 
 mod gemini_cli;
+mod switch;
 mod vertex;
 
 use std::path::Path;
