@@ -246,7 +246,7 @@ impl Engine {
     /// Makes sure that a credential has a token that has not ended.
     pub(super) async fn freshen(&self, credential: &Credential, now: fn() -> u64) -> Result<(), Failure> {
         let Some(account) = &credential.account else { return Ok(()) };
-        let has_token = || account.record().token("access_token").is_some();
+        let has_token = || account.record().bearer().is_some();
         if has_token() && !refresh::is_over(&account.record(), now()) {
             return Ok(());
         }

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use cliproxy_wire::codec::{Bridge, ClientContext, Notes, Target};
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::format::stream_encoder;
+use cliproxy_wire::gemini::served_as;
 use cliproxy_wire::json;
 use cliproxy_wire::json::patch::{Edit, Path};
 use cliproxy_wire::lane::{
-    self, Acceptance, Changes, Progress, Purpose, Relay, Restricted, Restriction, Rewrite, Whole, rename,
-    restrict, rewrite,
+    self, Acceptance, AnswerEnvelope, Changes, Envelope, Progress, Purpose, Relay, Restricted, Restriction,
+    Rewrite, Whole, rename, restrict, rewrite,
 };
 use cliproxy_wire::model::{Event, Usage};
 use cliproxy_wire::reasoning;
@@ -43,12 +44,8 @@ pub(super) fn request(
     target: &Target<'_>,
 ) -> Result<Option<Outbound>, Failure> {
     let format = job.call.format;
-    // A repaired history, the odd shapes of the Chat route and envelopes go through the model.
-    if target.repair.is_some()
-        || job.call.is_legacy_completion
-        || job.peeked.is_responses_shape
-        || target.profile.is_enveloped
-    {
+    // A repaired history and the odd shapes of the Chat route go through the model.
+    if target.repair.is_some() || job.call.is_legacy_completion || job.peeked.is_responses_shape {
         return Ok(None);
     }
     let mut notes = Notes::default();
@@ -70,8 +67,10 @@ pub(super) fn request(
     // Gemini says the model in the path.
     let names_another = |model: &&str| **model != *offer.upstream && format != Format::Gemini;
     let model = job.peeked.model.as_deref().filter(names_another).map(|_| &*offer.upstream);
+    let is_enveloped = target.profile.is_enveloped;
+    let is_changed = plan.is_some() || job.peeked.has_envelope || !edits.is_empty() || stream.is_some();
     let body = match (model, &job.peeked.model_at) {
-        _ if plan.is_some() || job.peeked.has_envelope || !edits.is_empty() || stream.is_some() => {
+        _ if is_changed || is_enveloped => {
             let accepts = job.peeked.has_envelope.then_some(Acceptance {
                 owner: target.profile.owner,
                 scope: target.scope,
@@ -79,7 +78,15 @@ pub(super) fn request(
             });
             rewritten(
                 job,
-                &Rewrite { model, stream, plan: plan.as_ref(), accepts, edits, ..Rewrite::default() },
+                &Rewrite {
+                    model,
+                    stream,
+                    plan: plan.as_ref(),
+                    accepts,
+                    edits,
+                    envelope: envelope(target),
+                    ..Rewrite::default()
+                },
             )?
         }
         (None, _) => None,
@@ -95,6 +102,7 @@ pub(super) fn request(
         model: echoes(job, offer).then(|| job.shown().as_ref().to_owned()),
         // Some look-alikes of Gemini know one kind of stream alone.
         is_sse: (format == Format::Gemini).then_some(job.call.is_sse),
+        envelope: if is_enveloped { AnswerEnvelope::Unwrap } else { AnswerEnvelope::Keep },
         restores_output: target.profile.omits_output && job.call.operation != Operation::Compact,
         ..Changes::default()
     };
@@ -105,6 +113,14 @@ pub(super) fn request(
         way: Way::Relay(Plan { lane, changes, is_array: format == Format::Gemini && !job.call.is_sse }),
         dropped: notes.header(),
     }))
+}
+
+/// What Code Assist wants around the body; the project is the credential's and is added with it.
+fn envelope<'a>(target: &Target<'a>) -> Envelope<'a> {
+    if !target.profile.is_enveloped {
+        return Envelope::None;
+    }
+    Envelope::Wrap { model: served_as(target.model), project: None, user_prompt_id: None }
 }
 
 /// How a body fits its upstream.

@@ -71,7 +71,16 @@ pub enum Kind {
 
 impl Kind {
     /// Those that serve accounts; their names are the providers' names of auth files.
-    const WITH_ACCOUNTS: [Self; 8] = [Self::Claude, Self::Codex, Self::GeminiCli, Self::IFlow, Self::Kimi, Self::Qwen, Self::Vertex, Self::Xai];
+    const WITH_ACCOUNTS: [Self; 8] = [
+        Self::Claude,
+        Self::Codex,
+        Self::GeminiCli,
+        Self::IFlow,
+        Self::Kimi,
+        Self::Qwen,
+        Self::Vertex,
+        Self::Xai,
+    ];
 
     /// The provider of an auth file's account.
     pub fn of_account(provider: &str) -> Option<Self> {

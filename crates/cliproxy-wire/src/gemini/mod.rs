@@ -22,5 +22,5 @@ pub use answer::{decode_response, encode_response};
 pub use count::{
     counts_everything, decode_count, decode_count_response, encode_count, encode_count_response,
 };
-pub use request::{decode_request, encode_request};
+pub use request::{decode_request, encode_request, served_as};
 pub use stream::{Decoder, Encoder};

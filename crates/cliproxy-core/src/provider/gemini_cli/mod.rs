@@ -26,7 +26,8 @@ pub(super) struct GeminiCli;
 
 impl Provider for GeminiCli {
     fn prepare(&self, job: Job<'_>, credential: &Credential) -> Result<Outgoing, Failure> {
-        let address = format!("{}/v1internal:{}", credential.base_url, method(job.operation, job.is_sse)?);
+        // Without `alt=sse` it streams a list; whoever wants one gets it made of events.
+        let address = format!("{}/v1internal:{}", credential.base_url, method(job.operation, true)?);
         let mut headers = base_headers(job.operation);
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);

@@ -24,7 +24,8 @@ fn file() -> Value {
 
 #[test]
 fn a_token_says_who_asks_and_the_user_agent_is_our_own() {
-    let trial = Trial::new(Operation::Stream, Format::Gemini);
+    let mut trial = Trial::new(Operation::Stream, Format::Gemini);
+    trial.is_sse = false;
     let account = with_account(&file(), credential(BASE));
     assert_snapshot!(trial.sent(&GeminiCli, &account), @r"
     POST https://cloudcode-pa.googleapis.com/v1internal:streamGenerateContent?alt=sse

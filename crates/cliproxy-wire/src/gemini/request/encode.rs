@@ -43,7 +43,7 @@ pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
 }
 
 /// The name by which Code Assist serves a model. Source: the mapping of the official command line client.
-pub(in crate::gemini) fn served_as(model: &str) -> &str {
+pub fn served_as(model: &str) -> &str {
     if model == "gemini-3.5-flash" { "gemini-3-flash" } else { model }
 }
 

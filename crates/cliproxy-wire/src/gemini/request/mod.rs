@@ -14,6 +14,6 @@ mod turn;
 
 pub(super) use content::{code_call, code_result, hosted_tool};
 pub use decode::decode_request;
-pub use encode::encode_request;
-pub(super) use encode::{Members, Writer, served_as, write_members};
+pub(super) use encode::{Members, Writer, write_members};
+pub use encode::{encode_request, served_as};
 pub(super) use turn::write_media;

@@ -216,3 +216,27 @@ async fn files_and_the_configuration_say_which_models_there_are() {
     assert_eq!(support::ask_model(&gateway, "gemini", "best", true).await.status, 200);
     assert_eq!(upstream.received().remove(0).json()["model"], MODEL);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gemini_client_keeps_its_bytes_inside_the_envelope() {
+    let upstream = Upstream::start(code_assist).await;
+    let gateway = start("gemini-cli", &upstream, &[("a", account("a", "project-1", VALID))], "");
+    let body = r#"{"contents":[{"role":"user","parts":[{"text":"\u00e9"}]}], "generationConfig":{"temperature":1.0e0,"future":[]}}"#;
+    let answers = support::body("gemini").to_string();
+    let events = support::events("gemini");
+    let frames: Vec<&str> = events.split_terminator("\n\n").map(|frame| &frame["data: ".len()..]).collect();
+    for (method, expected) in [
+        ("generateContent", answers),
+        ("streamGenerateContent?alt=sse", events.clone()),
+        ("streamGenerateContent", format!("[{}]", frames.join(",\n"))),
+    ] {
+        let path = format!("/v1beta/models/{MODEL}:{method}");
+        let answer = support::send(support::posting(&gateway, &path, &Value::Null).body(body)).await;
+        assert_eq!((answer.status, answer.body), (200, expected), "{method}");
+        let received = upstream.received().pop().unwrap();
+        let sent = std::str::from_utf8(&received.body).unwrap();
+        assert_eq!(sent, format!(r#"{{"project":"project-1","model":"{MODEL}","request":{body}}}"#));
+        let is_stream = method.starts_with("stream");
+        assert_eq!(received.path.ends_with(":streamGenerateContent?alt=sse"), is_stream, "{}", received.path);
+    }
+}
