@@ -61,6 +61,7 @@ const VALUES: &[(&str, &str)] = &[
 /// Where secrets leave their box, and why.
 const EXPOSURES: &[(&str, &str)] = &[
     ("crates/cliproxy-core/src/config/", "the file is read and checked here"),
+    ("crates/cliproxy-core/src/engine/errand.rs", "headers of errands are built here"),
     ("crates/cliproxy-core/src/lender/", "tokens are given back to the program they came from"),
     ("crates/cliproxy-core/src/oauth/", "requests to identity providers are built here"),
     ("crates/cliproxy-core/src/provider/", "headers are built here"),

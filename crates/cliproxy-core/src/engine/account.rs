@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_secs(30);
 /// A store with its accounts.
 #[derive(Debug)]
 pub(super) struct Vault {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     pub(super) accounts: Accounts,
     refresher: Refresher,
 }
@@ -83,7 +83,7 @@ impl Engine {
     }
 
     /// Forgets what is held against an account, whatever project it was asked for.
-    fn forgive(&self, account: &CredentialId) {
+    pub(super) fn forgive(&self, account: &CredentialId) {
         let snapshot = self.snapshot();
         let of_account = snapshot
             .routes

@@ -9,12 +9,14 @@ mod account;
 mod answer;
 mod attempt;
 mod count;
+mod errand;
 mod forward;
 mod kept;
 mod memory;
 mod picture;
 mod pipe;
 mod relay;
+mod roster;
 mod round;
 mod select;
 mod switch;
@@ -23,6 +25,8 @@ mod verdict;
 
 use account::Vault;
 pub use answer::{Answer, AnswerBody, AnswerStream};
+pub use errand::{Errand, NotRun};
+pub use roster::{Listing, Plan};
 pub use select::Explanation;
 pub use trial::TokenState;
 
@@ -289,6 +293,11 @@ impl Engine {
     /// What is left of a credential's quotas, as far as answers to normal traffic told it. `now` is in Unix seconds.
     pub fn quotas(&self, id: &CredentialId, now: u64) -> Vec<Window> {
         self.0.pool.quotas().of(id, now)
+    }
+
+    /// The connections of everybody.
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.0.clients
     }
 
     /// Background work: tracked, and cancelled at shutdown.

@@ -10,6 +10,7 @@ pub mod callback;
 pub(crate) mod chain;
 mod claims;
 pub(crate) mod code;
+pub mod desk;
 pub(crate) mod device;
 pub(crate) mod driver;
 pub(crate) mod exchange;

@@ -19,6 +19,8 @@ pub struct Session {
     pub port: Option<u16>,
     /// What the person chose beforehand.
     pub options: Options,
+    /// Whether to listen here for the browser; otherwise its address is handed in.
+    pub listens: bool,
     /// The clock, in Unix seconds.
     pub now: fn() -> u64,
 }
@@ -71,7 +73,7 @@ impl Session {
 
     /// Listens where the browser comes back to; `None` when it comes back to nowhere, or not to this machine.
     async fn listen(&self, redirect: &str) -> Result<Option<Listener>, LoginError> {
-        if self.login.redirect == Redirect::None {
+        if !self.listens || self.login.redirect == Redirect::None {
             return Ok(None);
         }
         let Ok(url) = url::Url::parse(redirect) else {

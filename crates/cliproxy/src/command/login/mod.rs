@@ -64,6 +64,7 @@ fn log_in(login: &'static Login, arguments: &LoginArguments, source: &Source) ->
         login,
         port: Some(arguments.oauth_callback_port).filter(|&port| port != 0),
         options: Options { project: arguments.project.clone() },
+        listens: true,
         now,
     };
     let mut audience: Box<dyn Audience> = if arguments.json {

@@ -1,0 +1,283 @@
+//! Logins that somebody follows from elsewhere, such as a control panel: begun with an address for a browser, asked after,
+//! finished by a callback that arrives here or is pasted.
+//!
+//! The conversations are those of the command line ([`super::session`]); a desk only remembers which are going on. A
+//! login is known by its state, which the identity provider sends back: who has it may finish the login, and nobody
+//! else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::session::{LoginError, Session};
+use super::talk::{Event, Person, Talk};
+use super::{Grant, Saved, save};
+use crate::Engine;
+
+/// Logins are remembered this long after they began.
+const REMEMBERED: Duration = Duration::from_mins(30);
+/// Longest wait for the address that begins a login: device flows ask for it.
+const LONGEST_BEGINNING: Duration = Duration::from_secs(40);
+/// Logins at once.
+const MOST: usize = 32;
+/// Longest state that is looked at.
+const LONGEST_STATE: usize = 128;
+
+/// The logins that are going on, and those that ended lately.
+#[derive(Debug, Default)]
+pub struct Desk(Arc<Mutex<HashMap<String, Kept>>>);
+
+#[derive(Debug)]
+struct Kept {
+    provider: &'static str,
+    begun: Instant,
+    standing: Standing,
+    lines: mpsc::Sender<String>,
+}
+
+/// How a login stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody came back yet.
+    Waiting,
+    /// A callback came and is being redeemed.
+    Answered,
+    /// The account is saved.
+    Done,
+    /// It failed, and why.
+    Failed(String),
+}
+
+/// A login that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Where the browser goes.
+    pub url: String,
+    /// What the login is known by.
+    pub state: String,
+    /// The code to type on the page, where there is one.
+    pub code: Option<String>,
+}
+
+/// Why a callback is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// No login has this state.
+    Unknown,
+    /// It belongs to a login of another provider.
+    OtherProvider,
+    /// The login has an answer already.
+    NotPending,
+}
+
+/// Whether a text can be a state at all: it is also part of addresses and names.
+pub fn is_state(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= LONGEST_STATE
+        && !text.contains("..")
+        && text.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character))
+}
+
+impl Desk {
+    /// Begins a login; gives the address for a browser as soon as it is known. The login goes on by itself.
+    ///
+    /// # Errors
+    /// Why it cannot begin, in words for people.
+    pub async fn begin(&self, engine: &Engine, session: Session) -> Result<Begun, String> {
+        self.forget_old();
+        if self.lock().values().filter(|kept| kept.standing == Standing::Waiting).count() >= MOST {
+            return Err("too many logins are waiting; finish or abandon some".to_owned());
+        }
+        let provider = session.login.provider;
+        let (mut talk, Person { mut events, lines }) = Talk::new();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let working = engine.clone();
+        engine.spawn("login", async move {
+            let result = working.log_in(session, &mut talk).await;
+            drop(talk);
+            drop(end.send(result.map(|_saved| ())));
+        });
+        let beginning = async {
+            while let Some(event) = events.recv().await {
+                match event {
+                    Event::Visit { url, .. } => {
+                        return Some(Begun { state: state_of(&url), url, code: None });
+                    }
+                    Event::Code { url, code } => {
+                        return Some(Begun {
+                            state: uuid::Uuid::new_v4().simple().to_string(),
+                            url,
+                            code: Some(code),
+                        });
+                    }
+                    Event::Asked(question) => answer(&lines, question.default).await,
+                    _ => {}
+                }
+            }
+            None
+        };
+        let begun = tokio::time::timeout(LONGEST_BEGINNING, beginning).await.ok().flatten();
+        let Some(begun) = begun.filter(|begun| is_state(&begun.state)) else {
+            let why = tokio::time::timeout(Duration::from_secs(1), ended).await;
+            return Err(match why {
+                Ok(Ok(Err(why))) => why,
+                _ => "failed to generate authorization url".to_owned(),
+            });
+        };
+        let kept =
+            Kept { provider, begun: Instant::now(), standing: Standing::Waiting, lines: lines.clone() };
+        self.lock().insert(begun.state.clone(), kept);
+        let (logins, state) = (Arc::clone(&self.0), begun.state.clone());
+        engine.spawn("login that somebody follows", async move {
+            while let Some(event) = events.recv().await {
+                match event {
+                    // Nobody is there to ask: the usual answer is taken.
+                    Event::Asked(question) => answer(&lines, question.default).await,
+                    Event::Returned => set(&logins, &state, Standing::Answered),
+                    _ => {}
+                }
+            }
+            let standing = match ended.await {
+                Ok(Ok(())) => Standing::Done,
+                Ok(Err(why)) => Standing::Failed(why),
+                Err(_gone) => Standing::Failed("the gateway ended meanwhile".to_owned()),
+            };
+            set(&logins, &state, standing);
+        });
+        Ok(begun)
+    }
+
+    /// How a login stands; `None` when no login has this state.
+    pub fn standing(&self, state: &str) -> Option<Standing> {
+        self.forget_old();
+        self.lock().get(state).map(|kept| kept.standing.clone())
+    }
+
+    /// Hands a callback to the login that it belongs to: the query of its address. `provider` is whom it claims to come
+    /// from.
+    ///
+    /// # Errors
+    /// It belongs to no login that waits.
+    pub async fn callback(&self, provider: Option<&str>, state: &str, query: String) -> Result<(), NotTaken> {
+        let lines = {
+            let mut logins = self.lock();
+            let kept = logins.get_mut(state).ok_or(NotTaken::Unknown)?;
+            if provider.is_some_and(|provider| provider != kept.provider) {
+                return Err(NotTaken::OtherProvider);
+            }
+            if kept.standing != Standing::Waiting {
+                return Err(NotTaken::NotPending);
+            }
+            kept.standing = Standing::Answered;
+            kept.lines.clone()
+        };
+        lines.send(query).await.map_err(|_ended| NotTaken::NotPending)
+    }
+
+    /// Gives a login up that waits; whether there was one.
+    pub fn abandon(&self, state: &str) -> bool {
+        self.lock().remove(state).is_some_and(|kept| kept.standing == Standing::Waiting)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget_old(&self) {
+        self.lock().retain(|_, kept| kept.begun.elapsed() < REMEMBERED);
+    }
+}
+
+fn set(logins: &Mutex<HashMap<String, Kept>>, state: &str, standing: Standing) {
+    if let Some(kept) = logins.lock().unwrap_or_else(PoisonError::into_inner).get_mut(state) {
+        kept.standing = standing;
+    }
+}
+
+async fn answer(lines: &mpsc::Sender<String>, default: Option<String>) {
+    drop(lines.send(default.unwrap_or_default()).await);
+}
+
+/// The state in the address that a browser is sent to.
+fn state_of(url: &str) -> String {
+    let Ok(url) = url::Url::parse(url) else { return String::new() };
+    url.query_pairs()
+        .find(|(name, _)| name == "state")
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
+}
+
+/// Performs a login whose every question is known beforehand.
+///
+/// # Errors
+/// Why it failed, in words for people.
+pub async fn answered(engine: &Engine, session: Session, answer: &str) -> Result<(Grant, Saved), String> {
+    let (mut talk, Person { mut events, lines }) = Talk::new();
+    let working = async {
+        let result = engine.log_in(session, &mut talk).await;
+        drop(talk);
+        result
+    };
+    let answering = async {
+        while let Some(event) = events.recv().await {
+            if let Event::Asked(_) = event {
+                drop(lines.send(answer.to_owned()).await);
+            }
+        }
+    };
+    tokio::join!(working, answering).0
+}
+
+impl Engine {
+    /// Logs in and saves the account.
+    ///
+    /// # Errors
+    /// Why not, in words for people.
+    pub async fn log_in(&self, session: Session, talk: &mut Talk) -> Result<(Grant, Saved), String> {
+        let settings = self.snapshot().settings.clone();
+        let grant = session.run(&settings, self.clients(), talk).await.map_err(|error| match error {
+            LoginError::PortBusy(port) => {
+                format!("port {port}, where the browser comes back to, is in use by another program")
+            }
+            LoginError::Refused(refusal) => format!("{}; {}", refusal.message, refusal.remedy),
+        })?;
+        let saved = self.save_grant(&grant).await?;
+        Ok((grant, saved))
+    }
+
+    /// Saves what a login or an import yielded, and takes it over.
+    ///
+    /// # Errors
+    /// Why not, in words for people.
+    pub async fn save_grant(&self, grant: &Grant) -> Result<Saved, String> {
+        let store = self.auth_store().ok_or_else(|| "there is no auth directory".to_owned())?;
+        let saved = save(&*store, grant).await.map_err(|error| error.to_string())?;
+        self.load_accounts().await.map_err(|error| error.to_string())?;
+        Ok(saved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_has_no_way_out_of_a_name() {
+        for state in ["abc", "gem-1", "A_b.c", &"x".repeat(128)] {
+            assert!(is_state(state), "{state}");
+        }
+        for text in ["", "a/b", "..", "a..b", "a b", "ä", &"x".repeat(129)] {
+            assert!(!is_state(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_state_is_in_the_address() {
+        assert_eq!(state_of("https://x.y/z?a=1&state=s-1&b"), "s-1");
+        assert_eq!(state_of("https://x.y/z"), "");
+        assert_eq!(state_of("no address"), "");
+    }
+}
