@@ -32,6 +32,16 @@ impl Refusal {
         Self { status, body: Some(json!({"error": code, "message": message.into()})) }
     }
 
+    /// With a body of its own.
+    pub(super) fn with(status: StatusCode, body: Value) -> Self {
+        Self { status, body: Some(body) }
+    }
+
+    /// The text.
+    pub(super) fn message(&self) -> &str {
+        self.body.as_ref().and_then(|body| body.get("error")?.as_str()).unwrap_or_default()
+    }
+
     /// The request is wrong.
     pub(super) fn bad(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)

@@ -7,9 +7,14 @@
 mod access;
 mod ampcode;
 mod answer;
+mod auth_file;
+mod call;
 mod config_document;
 mod list;
 mod log;
+mod login;
+mod model;
+mod multipart;
 mod openapi;
 mod plugin;
 mod rule;
@@ -25,6 +30,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 use bytes::Bytes;
 use cliproxy_core::access::gate::Gate;
 use cliproxy_core::config::keeper::Keeper;
+use cliproxy_core::oauth::desk::Desk;
 use cliproxy_core::secret::Secret;
 use cliproxy_wire::fault::Kind;
 use futures_util::future::BoxFuture;
@@ -46,12 +52,13 @@ pub struct Console {
     keeper: Keeper,
     gate: Gate,
     password: Option<Secret>,
+    desk: Desk,
 }
 
 impl Console {
     /// An interface that edits the file of `keeper`. `password` is a further key for this machine only.
     pub fn new(keeper: Keeper, password: Option<Secret>) -> Self {
-        Self { keeper, gate: Gate::default(), password }
+        Self { keeper, gate: Gate::default(), password, desk: Desk::default() }
     }
 
     /// The configuration file.
@@ -126,6 +133,10 @@ fn endpoints() -> Vec<Endpoint> {
     list.extend(list::endpoints());
     list.extend(rule::endpoints());
     list.extend(ampcode::endpoints());
+    list.extend(auth_file::endpoints());
+    list.extend(login::endpoints());
+    list.extend(model::endpoints());
+    list.extend(call::endpoints());
     list.extend(log::endpoints());
     list.extend(plugin::endpoints());
     list.extend(openapi::endpoints());
@@ -154,6 +165,15 @@ pub(crate) fn routes() -> Router<App> {
             );
         }
         router = router.route(&format!("{BASE}{path}"), methods);
+    }
+    for path in [
+        "/anthropic/callback",
+        "/codex/callback",
+        "/google/callback",
+        "/iflow/callback",
+        "/antigravity/callback",
+    ] {
+        router = router.route(path, axum::routing::get(login::returned));
     }
     router
 }

@@ -31,10 +31,6 @@ async fn no_route_is_served_without_the_key_or_to_strangers() {
     let panel = Panel::start("debug: false # stays\n");
     let before = panel.file();
     for (method, path) in routes(&panel).await {
-        // These two are for browsers that come back from an identity provider: the state is their key.
-        if path == "/oauth-callback" {
-            continue;
-        }
         let answer = send(asking(&panel, &method, &path)).await;
         let error = json!({"error": "missing management key"});
         assert_eq!((answer.status, answer.json()), (401, error), "{method} {path}");
@@ -90,7 +86,9 @@ async fn an_oversized_body_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_climbs_leads_nowhere() {
     let panel = Panel::start("debug: false\n");
-    for (_, path) in routes(&panel).await {
+    let paths: std::collections::BTreeSet<String> =
+        routes(&panel).await.into_iter().map(|(_, path)| path).collect();
+    for path in paths {
         for climb in ["/..%2f..%2fetc%2fpasswd", "/..%5c..%5cx", "/....//x"] {
             let answer = send(panel.request("GET", &format!("{path}{climb}"))).await;
             assert!((400..500).contains(&answer.status), "{path}{climb}: {}", answer.status);

@@ -2,10 +2,14 @@
 
 mod access;
 mod ampcode;
+mod auth_file;
+mod call;
 mod config;
 mod every;
 mod list;
 mod log;
+mod login;
+mod model;
 mod rule;
 mod scalar;
 

@@ -1,0 +1,158 @@
+//! Logins that a panel begins and follows.
+
+use cliproxy_testkit::identity::{Browser, COOKIE, IdentityProvider};
+use serde_json::{Value, json};
+
+use super::{Panel, send};
+use crate::support::get;
+
+/// A panel whose logins go to a scripted identity provider.
+async fn arranged() -> (IdentityProvider, Panel) {
+    let provider = IdentityProvider::start().await;
+    let panel = Panel::start(&provider.endpoints());
+    (provider, panel)
+}
+
+/// The address and the state of a login that began.
+async fn begun(panel: &Panel, path: &str) -> (String, String) {
+    let answer = panel.get(path).await;
+    assert_eq!(answer["status"], "ok", "{answer}");
+    (answer["url"].as_str().unwrap().to_owned(), answer["state"].as_str().unwrap().to_owned())
+}
+
+/// Polls as panels do until the login has ended.
+async fn ended(panel: &Panel, state: &str) -> Value {
+    for _ in 0..600 {
+        let status = panel.get(&format!("/get-auth-status?state={state}")).await;
+        if status["status"] != "wait" {
+            return status;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the login does not end");
+}
+
+async fn accounts(panel: &Panel) -> Vec<String> {
+    let list = panel.get("/auth-files").await;
+    list["files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_on_this_machine_comes_back_by_itself() {
+    for (path, file) in [
+        ("/anthropic-auth-url", "claude-person@example.com.json"),
+        ("/codex-auth-url", "codex-person@example.com-plus.json"),
+        ("/gemini-cli-auth-url", "gemini-person@example.com-first-project.json"),
+        ("/antigravity-auth-url", "antigravity-person@example.com.json"),
+    ] {
+        let (_provider, panel) = arranged().await;
+        let (url, state) = begun(&panel, &format!("{path}?is_webui=true")).await;
+        assert_eq!(panel.get(&format!("/get-auth-status?state={state}")).await, json!({"status": "wait"}));
+        let (address, status, _page) = Browser::default().visit(&url).await;
+        assert_eq!(status, 200, "{address}");
+        assert_eq!(ended(&panel, &state).await, json!({"status": "ok"}), "{path}");
+        assert_eq!(accounts(&panel).await, [file], "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_is_pasted_from_a_browser_elsewhere() {
+    let (_provider, panel) = arranged().await;
+    let (url, state) = begun(&panel, "/anthropic-auth-url").await;
+    let address = Browser::default().stop_at_redirect(&url).await;
+    let paste = |body: Value| panel.send("POST", "/oauth-callback", body);
+    for (body, expected) in [
+        (json!({"provider": "nobody", "redirect_url": address}), (400, "unsupported provider")),
+        (json!({"provider": "codex", "redirect_url": address}), (400, "provider does not match state")),
+        (json!({"provider": "claude", "redirect_url": "no address"}), (400, "invalid redirect_url")),
+        (json!({"provider": "claude"}), (400, "state is required")),
+        (json!({"provider": "claude", "state": "../x", "code": "c"}), (400, "invalid state")),
+        (json!({"provider": "claude", "state": state}), (400, "code or error is required")),
+        (json!({"provider": "claude", "state": "0123", "code": "c"}), (404, "unknown or expired state")),
+    ] {
+        let answer = paste(body.clone()).await;
+        let expected = (expected.0, json!({"status": "error", "error": expected.1}));
+        assert_eq!((answer.status, answer.json()), expected, "{body}");
+    }
+    let answer = paste(json!({"provider": "anthropic", "redirect_url": address})).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"status": "ok"})));
+    assert_eq!(ended(&panel, &state).await, json!({"status": "ok"}));
+    assert_eq!(accounts(&panel).await, ["claude-person@example.com.json"]);
+    let again = paste(json!({"provider": "anthropic", "redirect_url": address})).await;
+    assert_eq!((again.status, again.json()["error"].clone()), (409, json!("oauth flow is not pending")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_to_the_gateway_itself_needs_the_state_and_nothing_else() {
+    let (_provider, panel) = arranged().await;
+    let (url, state) = begun(&panel, "/anthropic-auth-url").await;
+    let address = Browser::default().stop_at_redirect(&url).await;
+    let query = address.split_once('?').unwrap().1;
+    assert_eq!(get(&panel.gateway, "/anthropic/callback?code=c&state=0123").await.status, 404);
+    assert_eq!(get(&panel.gateway, "/anthropic/callback").await.status, 404);
+    assert_eq!(get(&panel.gateway, &format!("/anthropic/callback?{query}")).await.status, 200);
+    assert_eq!(ended(&panel, &state).await, json!({"status": "ok"}));
+    assert!(!panel.gateway.log().contains(&state));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_or_abandoned_login_is_told() {
+    let (_provider, panel) = arranged().await;
+    let (_url, state) = begun(&panel, "/codex-auth-url").await;
+    let answer = panel
+        .send(
+            "POST",
+            "/oauth-callback",
+            json!({"provider": "openai", "state": state, "error": "access_denied"}),
+        )
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let status = ended(&panel, &state).await;
+    assert_eq!(status["status"], "error");
+    assert!(status["error"].as_str().unwrap().contains("access_denied"), "{status}");
+    let (_url, state) = begun(&panel, "/codex-auth-url").await;
+    let given_up = panel.send("DELETE", &format!("/oauth-session?state={state}"), Value::Null).await;
+    assert_eq!(given_up.json(), json!({"status": "ok", "cancelled": true}));
+    let unknown = json!({"status": "error", "error": "unknown or expired state"});
+    assert_eq!(panel.get(&format!("/get-auth-status?state={state}")).await, unknown);
+    assert_eq!(panel.get("/get-auth-status").await, json!({"status": "ok"}));
+    let answer = panel.send("GET", "/get-auth-status?state=..%2Fx", Value::Null).await;
+    assert_eq!((answer.status, answer.json()), (400, json!({"status": "error", "error": "invalid state"})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_and_a_service_account_need_no_browser() {
+    let (provider, panel) = arranged().await;
+    let answer = panel.send("POST", "/iflow-auth-url", json!({"cookie": COOKIE})).await;
+    assert_eq!((answer.status, answer.json()["status"].clone()), (200, json!("ok")), "{}", answer.body);
+    assert_eq!(
+        (answer.json()["type"].clone(), answer.json()["email"].clone()),
+        (json!("iflow"), json!("key of a person"))
+    );
+    panel.refused("POST", "/iflow-auth-url", json!({"cookie": " "}), (400, "cookie is required")).await;
+    let answer = panel.send("POST", "/iflow-auth-url", json!({"cookie": "other=1"})).await;
+    assert_eq!(answer.status, 400);
+
+    let key = provider.service_account("my-project");
+    let answer = send(panel.request("POST", "/vertex/import?location=europe-west4").body(key.clone())).await;
+    let body = answer.json();
+    assert_eq!(
+        (answer.status, &body["project_id"], &body["location"]),
+        (200, &json!("my-project"), &json!("europe-west4"))
+    );
+    let form = format!(
+        "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"k.json\"\r\n\r\n{key}\r\n--B--\r\n"
+    );
+    let request =
+        panel.request("POST", "/vertex/import").header("content-type", "multipart/form-data; boundary=B");
+    assert_eq!(send(request.body(form)).await.status, 200);
+    for (body, text) in [
+        ("", "file required"),
+        ("{", "invalid json"),
+        ("{}", "project_id missing"),
+        ("{\"project_id\":\"p\"}", "invalid service account"),
+    ] {
+        let answer = send(panel.request("POST", "/vertex/import").body(body)).await;
+        assert_eq!((answer.status, answer.json()["error"].clone()), (400, json!(text)), "{body}");
+    }
+}
