@@ -657,16 +657,26 @@ fn is_gzip(headers: &HeaderMap) -> bool {
 /// Some upstreams compress although they were asked not to. Such an answer is read whole and unpacked.
 async fn unpack(reply: Reply, job: &Job) -> Result<Reply, Failure> {
     use std::io::Read as _;
-    let packed = read_all(reply.body, job.snapshot.limits.idle, LONGEST_ANSWER)
+    let failed = |fault: Fault| Failure::upstream(fault, "compressed answer");
+    let limit = if reply.status.is_success() { LONGEST_ANSWER } else { LONGEST_ERROR };
+    let packed = read_all(reply.body, job.snapshot.limits.idle, limit)
         .await
-        .map_err(|error| Failure::upstream(read_fault(&error), "compressed answer"))?;
+        .map_err(|error| failed(read_fault(&error)))?;
     let mut plain = Vec::new();
-    let limit = u64::try_from(LONGEST_ANSWER).unwrap_or(u64::MAX);
-    flate2::read::MultiGzDecoder::new(&*packed).take(limit).read_to_end(&mut plain).map_err(|error| {
+    // One more than allowed, so that what was cut is not taken for the whole.
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    flate2::read::MultiGzDecoder::new(&*packed).take(most).read_to_end(&mut plain).map_err(|error| {
         Failure::upstream(
             Fault::new(Kind::BadUpstream, "the upstream's compressed answer is damaged"),
             error.to_string(),
         )
     })?;
+    if plain.len() > limit {
+        if reply.status.is_success() {
+            return Err(failed(read_fault(&ReadError::TooLarge)));
+        }
+        // The status of a refusal says enough.
+        plain.clear();
+    }
     Ok(Reply { status: reply.status, headers: reply.headers, body: UpstreamBody::Whole(Some(plain.into())) })
 }
