@@ -361,8 +361,11 @@ impl Profile {
     }
 
     /// Whether a model here has the tool that makes images. xAI refuses it for those before 4.6; their numbers do not
-    /// follow their age, so those that have it are named.
+    /// follow their age, so those that have it are named. The Codex backend refuses it for its smallest models.
     pub fn has_image_tool(&self, model: &str) -> bool {
-        self.dialect != Dialect::Xai || model.starts_with("grok-4.6") || model.starts_with("grok-5")
+        if self.dialect == Dialect::Xai {
+            return model.starts_with("grok-4.6") || model.starts_with("grok-5");
+        }
+        self.dialect != Dialect::Codex || !model.ends_with("-spark")
     }
 }

@@ -72,10 +72,7 @@ fn mapped(
         work.notes.add(path);
         return Ok(None);
     }
-    if profile.dialect == Dialect::Xai
-        && kind == HostedKind::ImageGeneration
-        && !profile.has_image_tool(work.target.model)
-    {
+    if kind == HostedKind::ImageGeneration && !profile.has_image_tool(work.target.model) {
         work.notes.add(path);
         return Ok(None);
     }

@@ -51,7 +51,8 @@ const LONGEST: usize = 64;
 
 pub(super) fn restrict(text: &str, restriction: &Restriction<'_>) -> Result<Option<Restricted>, Error> {
     let is_answer = restriction.purpose == Purpose::Answer;
-    let mut body = Body::default();
+    let target = restriction.target;
+    let mut body = Body { has_image_tool: target.profile.has_image_tool(target.model), ..Body::default() };
     members(&mut Reader::new(text), |key, value| body.member(key, value))?;
     // Marks inside of parts are refused too; they are rare, and the translation drops them.
     let has_marks = ["\"prompt_cache_breakpoint\"", "\"cache_control\""]
@@ -91,6 +92,7 @@ struct Body<'t> {
     /// Only a translation can make it fit.
     is_foreign: bool,
     has_tools: bool,
+    has_image_tool: bool,
     has_cache_key: bool,
     /// Encrypted reasoning, and nothing else, is asked for.
     is_encrypted_included: bool,
@@ -204,7 +206,6 @@ impl<'t> Body<'t> {
             return value.skip();
         }
         value.array(|index, tool| {
-            self.has_tools = true;
             let (mut kind, mut is_named_well) = ("", true);
             members(tool, |key, value| {
                 match key {
@@ -214,7 +215,14 @@ impl<'t> Body<'t> {
                 }
                 Ok(())
             })?;
-            match kind.trim_matches('"') {
+            let kind = kind.trim_matches('"');
+            if kind == "image_generation" && !self.has_image_tool {
+                self.notes.add(format!("tools[{index}]"));
+                self.edits.push(Edit::remove(at("tools").index(index)));
+                return Ok(());
+            }
+            self.has_tools = true;
+            match kind {
                 "function" | "custom" => self.is_foreign |= !is_named_well,
                 "web_search" | "image_generation" | "local_shell" | "tool_search" | "namespace" => {}
                 web if web.starts_with("web_search") => {
@@ -274,13 +282,22 @@ mod tests {
 
     /// What becomes of a body, and what the client is told to miss; `None` when it is for the translation.
     fn passed(text: &str, purpose: Purpose, strictness: Strictness) -> Option<(String, Vec<String>)> {
+        passed_to("gpt-5.5", text, purpose, strictness)
+    }
+
+    fn passed_to(
+        model: &str,
+        text: &str,
+        purpose: Purpose,
+        strictness: Strictness,
+    ) -> Option<(String, Vec<String>)> {
         let profile = Profile::codex();
-        let caps = catalog::caps("gpt-5.5");
+        let caps = catalog::caps(model);
         let (table, schemas) = (crate::reasoning::Table::default(), crate::schema::Cleaned::default());
         let target = Target {
             profile: &profile,
             caps: &caps,
-            model: "gpt-5.5",
+            model,
             suffix: None,
             stream: true,
             scope: Some("scope"),
@@ -359,6 +376,16 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(changed, complete(r#""tools":[{"type":"web_search","search_context_size":"low"}],"#));
+    }
+
+    #[test]
+    fn a_model_without_pictures_is_not_offered_the_tool_for_them() {
+        let tools = r#""tools":[{"type":"image_generation"},{"type":"web_search"}],"#;
+        assert_eq!(answered(&complete(tools)).unwrap().0, complete(tools));
+        let (changed, notes) =
+            passed_to("gpt-5.3-codex-spark", &complete(tools), Purpose::Answer, Strictness::Default).unwrap();
+        assert_eq!(changed, complete(r#""tools":[{"type":"web_search"}],"#));
+        assert_eq!(notes, ["tools[0]"]);
     }
 
     #[test]
