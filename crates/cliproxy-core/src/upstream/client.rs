@@ -165,7 +165,8 @@ impl Clients {
             upgraded.map_err(|_the_connection_broke| no_upgrade("the upgrade did not come about"))?;
         let first = first_byte(Socket::open(upgraded, opening), limits.first_byte).await?;
         Ok(Some(match first.map_err(no_upgrade)? {
-            First::Answer(socket) => {
+            First::Answer(socket, told) => {
+                headers.extend(told);
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
                 Reply { status: StatusCode::OK, headers, body: UpstreamBody::Socket(Box::new(socket)) }
             }

@@ -1,7 +1,8 @@
 //! Responses over a websocket: the request as one text frame, the events of the answer as text frames.
 //!
 //! To everything above it is an answer like any other. A refusal that comes as a frame has the status, the headers and the
-//! body that the frame says; other frames become server-sent events. One socket serves one request: what a second one
+//! body that the frame says; what leads an answer of quotas becomes the headers that say so by HTTP; all other frames
+//! become server-sent events. One socket serves one request: what a second one
 //! would save, a conversation that changes accounts or comes back after a pause does not have.
 //!
 //! Source: the websocket transport of OpenAI's open-source Codex client, version 2026-02-06.
@@ -32,6 +33,9 @@ use super::Outgoing;
 
 /// Longest message: pictures come in one.
 const LONGEST_MESSAGE: usize = 64 << 20;
+/// The event that says what the headers of an answer say by HTTP, and how much of them is waited through.
+const LIMITS: &str = "codex.rate_limits";
+const LONGEST_LEAD: usize = 64 << 10;
 /// What RFC 6455 has behind the key before it is hashed.
 const PROTOCOL: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -66,8 +70,8 @@ pub(super) fn upgrade_headers(mut headers: HeaderMap) -> (HeaderMap, String) {
 
 /// What came first in answer to the opening.
 pub(super) enum First {
-    /// An answer has begun.
-    Answer(Socket),
+    /// An answer has begun; with what it says in headers by HTTP.
+    Answer(Socket, HeaderMap),
     /// The upstream refuses.
     Refusal(StatusCode, HeaderMap, Bytes),
 }
@@ -98,21 +102,28 @@ impl Socket {
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await;
         stream.send(Message::text(opening)).await.map_err(|_its_text_is_for_developers| broken())?;
         let mut socket = Self { stream: Some(stream), first: None };
-        match std::future::poll_fn(|context| socket.poll_frame(context)).await {
-            None => Err(broken()),
-            Some(Frame::Event(text)) => {
-                if let Some((status, headers, body)) = refusal(&text) {
-                    return Ok(First::Refusal(status, headers, body));
+        let (mut first, mut told) = (Vec::new(), HeaderMap::new());
+        loop {
+            match std::future::poll_fn(|context| socket.poll_frame(context)).await {
+                None => return Err(broken()),
+                Some(Frame::Event(text)) => {
+                    if let Some((status, headers, body)) = refusal(&text) {
+                        told.extend(headers);
+                        return Ok(First::Refusal(status, told, body));
+                    }
+                    first.extend_from_slice(&event(&text));
+                    if kind(&text) != LIMITS || first.len() > LONGEST_LEAD {
+                        socket.first = Some(first.into());
+                        return Ok(First::Answer(socket, told));
+                    }
+                    limits(&text, &mut told);
                 }
-                socket.first = Some(event(&text));
-                Ok(First::Answer(socket))
+                Some(Frame::TooLarge) => {
+                    let body = Bytes::from_static(TOO_LARGE.as_bytes());
+                    return Ok(First::Refusal(StatusCode::PAYLOAD_TOO_LARGE, json_headers(), body));
+                }
+                Some(Frame::Broken(message)) => return Err(message),
             }
-            Some(Frame::TooLarge) => Ok(First::Refusal(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                json_headers(),
-                Bytes::from_static(TOO_LARGE.as_bytes()),
-            )),
-            Some(Frame::Broken(message)) => Err(message),
         }
     }
 
@@ -204,6 +215,29 @@ fn event(text: &str) -> Bytes {
     out.into()
 }
 
+/// Writes the limits of an event as the headers that they are by HTTP. Those of single models have headers of another
+/// name, which the event does not say.
+fn limits(text: &str, headers: &mut HeaderMap) {
+    let limits = json::member(text, "rate_limits").unwrap_or_default();
+    let name = json::member(text, "metered_limit_name").or_else(|| json::member(text, "limit_name"));
+    if name.is_some_and(|name| !matches!(name, "null" | "\"codex\"")) {
+        return;
+    }
+    for window in ["primary", "secondary"] {
+        let Some(limit) = json::member(limits, window) else { continue };
+        for (member, word) in
+            [("used_percent", "used-percent"), ("window_minutes", "window-minutes"), ("reset_at", "reset-at")]
+        {
+            let value = json::member(limit, member).filter(|value| *value != "null");
+            let value = value.and_then(|value| HeaderValue::try_from(value).ok());
+            if let (Ok(name), Some(value)) = (HeaderName::try_from(format!("x-codex-{window}-{word}")), value)
+            {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
 /// What an error says that comes as a frame, if it has a status: it stands for an answer by HTTP.
 fn refusal(text: &str) -> Option<(StatusCode, HeaderMap, Bytes)> {
     if kind(text) != "error" {
@@ -247,6 +281,25 @@ mod tests {
             shown(r#"{"type":"response.done","response":{"x":1.0}}"#),
             "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"x\":1.0}}\n\n"
         );
+    }
+
+    #[test]
+    fn limits_are_the_headers_that_they_are_by_http() {
+        let told = |text: &str| {
+            let mut headers = HeaderMap::new();
+            limits(text, &mut headers);
+            headers
+        };
+        let headers = told(
+            r#"{"type":"codex.rate_limits","rate_limits":{"primary":{"used_percent":12.5,"window_minutes":300,"reset_at":null},"secondary":null}}"#,
+        );
+        assert_eq!(headers["x-codex-primary-used-percent"], "12.5");
+        assert_eq!(
+            (headers.len(), &headers["x-codex-primary-window-minutes"]),
+            (2, &HeaderValue::from_static("300"))
+        );
+        let of_model = r#"{"limit_name":"spark","rate_limits":{"primary":{"used_percent":1}}}"#;
+        assert!(told(of_model).is_empty());
     }
 
     #[test]

@@ -73,22 +73,37 @@ async fn every_client_format_is_served_over_a_socket() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_comes_as_a_frame_is_judged_like_one_by_http() {
-    let talker = Talker::start(|received| {
-        if is_upgrade(received) || received.header("chatgpt-account-id") == "id-b" {
-            return Talk::Frames(frames());
+    let error = json!({"type": "usage_limit_reached", "message": "The usage limit has been reached"});
+    let with_time = json!({"type": "usage_limit_reached", "message": "reached", "resets_in_seconds": 3600});
+    let used_up = json!({"used_percent": 100, "window_minutes": 300, "reset_at": 4_102_444_800_u64});
+    let frames_of_refusal = [
+        vec![json!({"type": "error", "status": 429, "error": with_time})],
+        vec![json!({"type": "error", "status": 429, "error": error, "headers": {
+            "x-codex-primary-used-percent": "100", "x-codex-primary-reset-at": "4102444800",
+        }})],
+        // The event that leads says when.
+        vec![
+            json!({"type": "codex.rate_limits", "rate_limits": {"primary": used_up}}),
+            json!({"type": "error", "status": 429, "error": error}),
+        ],
+    ];
+    for refusal in frames_of_refusal {
+        let refusal: Vec<String> = refusal.iter().map(Value::to_string).collect();
+        let talker = Talker::start(move |received| {
+            let is_served = is_upgrade(received) || received.header("chatgpt-account-id") == "id-b";
+            Talk::Frames(if is_served { frames() } else { refusal.clone() })
+        })
+        .await;
+        let gateway = start(&talker, &["a", "b"]);
+        for model in [MODEL, "gpt-5.4"] {
+            let answer = support::ask_model(&gateway, "responses", model, true).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
         }
-        let error = json!({"type": "usage_limit_reached", "message": "The usage limit has been reached", "resets_in_seconds": 3600});
-        Talk::Frames(vec![json!({"type": "error", "status": 429, "error": error, "headers": {"x-codex-primary-used-percent": "100"}}).to_string()])
-    })
-    .await;
-    let gateway = start(&talker, &["a", "b"]);
-    for model in [MODEL, "gpt-5.4"] {
-        let answer = support::ask_model(&gateway, "responses", model, true).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
+        let received = talker.received();
+        let refused =
+            received.iter().filter(|received| received.header("chatgpt-account-id") == "id-a").count();
+        assert_eq!(refused, 2, "one upgrade and one frame; the plan is used up for every model");
     }
-    let refused =
-        talker.received().iter().filter(|received| received.header("chatgpt-account-id") == "id-a").count();
-    assert_eq!(refused, 2, "one upgrade and one frame; the plan is used up for every model");
 }
 
 #[tokio::test(flavor = "multi_thread")]
