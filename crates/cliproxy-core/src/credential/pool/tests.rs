@@ -25,6 +25,7 @@ fn credential(id: &str) -> Credential {
         request_retry: None,
         profile: Arc::new(Profile::gemini()),
         native: None,
+        websockets: false,
         scope: id.into(),
     }
 }
