@@ -51,9 +51,10 @@ const CODES: &[(&str, &str)] = &[
     ("model_not_found", "nobody offers the model; `GET /v1/models` lists what is offered"),
     ("not_found", "no such route; `GET /` lists the routes"),
     ("not_supported", "the upstream has no such operation; ask for another model"),
+    ("previous_response_not_found", "the websocket has no such answer; send the whole input"),
     ("unsupported_content_encoding", "the body is packed in a way that the gateway does not unpack"),
     ("unsupported_media_type", "the body is no JSON; set `content-type: application/json`"),
-    ("upgrade_required", "Responses are not offered over WebSocket; send a POST request"),
+    ("upgrade_required", "this address opens a websocket; open one, or send a POST request"),
     (
         "upstream_auth_failed",
         "an upstream refused the gateway's credential, not the client's key; renew it where it is configured",

@@ -5,6 +5,7 @@ pub(crate) mod call;
 mod debug;
 mod health;
 mod model;
+mod socket;
 
 use std::net::SocketAddr;
 
@@ -15,7 +16,7 @@ use axum::routing::{any, get, post};
 use cliproxy_core::provider::Operation;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 use crate::{App, browser, encoding, reply};
 
@@ -33,7 +34,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/chat/completions", post(chat))
         .route("/chat/completions", post(chat))
         .route("/v1/completions", post(completions))
-        .route("/v1/responses", post(responses).get(upgrade))
+        .route("/v1/responses", post(responses).get(socket::open))
         .route("/v1/responses/compact", post(compact))
         .route("/v1/responses/input_tokens", post(input_tokens))
         .route("/v1/messages", post(messages))
@@ -127,17 +128,6 @@ fn gemini_operation(rest: &str) -> Option<(String, Operation)> {
         _ => return None,
     };
     Some((model.strip_prefix("models/").unwrap_or(model).to_owned(), operation))
-}
-
-/// Clients that prefer a websocket fall back to POST at once on 426.
-async fn upgrade() -> Response {
-    let fault =
-        Fault::new(Kind::InvalidRequest, "responses over websocket are not offered; send a POST request")
-            .with_code("upgrade_required")
-            .with_status(StatusCode::UPGRADE_REQUIRED.as_u16());
-    let mut response = reply::fault(Format::Responses, &fault, &call::request_id(), false);
-    response.headers_mut().insert(http::header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
-    response
 }
 
 async fn unknown(State(app): State<App>, mut request: Request) -> Response {

@@ -47,6 +47,7 @@ mod reload;
 mod renewal;
 mod route;
 mod routing;
+mod socket;
 mod support;
 mod websocket;
 mod xai;

@@ -165,15 +165,14 @@ async fn compaction_reaches_upstreams_that_have_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_websocket_of_responses_is_declined_so_that_clients_post_at_once() {
+async fn a_request_for_the_websocket_that_opens_none_is_told_so_and_clients_post_at_once() {
     let gateway = support::start("", &["--demo"]);
     let plain = support::get(&gateway, "/v1/responses").await;
     let upgrade = support::client()
         .get(format!("{}/v1/responses", gateway.url()))
         .header("connection", "upgrade")
         .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("sec-websocket-version", "8")
         .header("openai-beta", "responses_websockets=2026-02-06");
     for answer in [plain, support::send(upgrade).await] {
         assert_eq!(answer.status, 426, "{}", answer.body);
