@@ -132,3 +132,60 @@ fn translate_piece(bencher: Bencher<'_, '_>, (client, upstream): (Dialect, Diale
     let piece = upstream.delta();
     bencher.bench_local(|| push(&piece));
 }
+
+/// Calls that are all under way at once, their arguments interleaved. Four times as many must cost about four times as
+/// much.
+#[divan::bench(args = [1000, 4000])]
+fn parallel_calls_of_claude_for_chat(bencher: Bencher<'_, '_>, calls: u32) {
+    let start = |call| {
+        format!(
+            r#"data: {{"type":"content_block_start","index":{call},"content_block":{{"type":"tool_use","id":"toolu_{call}","name":"f","input":{{}}}}}}"#
+        )
+    };
+    let piece = |call| {
+        format!(
+            r#"data: {{"type":"content_block_delta","index":{call},"delta":{{"type":"input_json_delta","partial_json":"{{}}"}}}}"#
+        )
+    };
+    bencher.bench_local(|| parallel(Dialect::Claude, Dialect::Chat, calls, start, piece));
+}
+
+#[divan::bench(args = [1000, 4000])]
+fn parallel_calls_of_chat_for_claude(bencher: Bencher<'_, '_>, calls: u32) {
+    let start = |call| {
+        format!(
+            r#"data: {{"id":"1","model":"m","choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":{call},"id":"call_{call}","function":{{"name":"f","arguments":""}}}}]}}}}]}}"#
+        )
+    };
+    let piece = |call| {
+        format!(
+            r#"data: {{"id":"1","model":"m","choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":{call},"function":{{"arguments":"{{}}"}}}}]}}}}]}}"#
+        )
+    };
+    bencher.bench_local(|| parallel(Dialect::Chat, Dialect::Claude, calls, start, piece));
+}
+
+/// Length of what the client gets.
+fn parallel(
+    upstream: Dialect,
+    client: Dialect,
+    calls: u32,
+    start: impl Fn(u32) -> String,
+    piece: impl Fn(u32) -> String,
+) -> usize {
+    let mut reader = StreamReader::new(1 << 20);
+    let context = UpstreamContext::new(&profile_of(upstream), "req_1");
+    let mut decoder = format::stream_decoder(format_of(upstream), context);
+    let request = Request::new(format_of(client), "model");
+    let context = ClientContext::new(&request, "req_1", 1_700_000_000);
+    let mut encoder = format::stream_encoder(format_of(client), context);
+    let (mut events, mut out) = (Vec::new(), Vec::new());
+    for frame in (0..calls).map(start).chain((0..calls).map(piece)) {
+        let frame = frame + "\n\n";
+        reader.push(frame.as_bytes(), &mut |frame| decoder.frame(&frame, &mut events)).expect("a stream");
+        for event in events.drain(..) {
+            encoder.event(event, &mut out);
+        }
+    }
+    out.len()
+}

@@ -30,7 +30,8 @@ pub enum Event {
     BlockStart {
         /// Candidate.
         candidate: u32,
-        /// Ordinal of the block in it.
+        /// Ordinal of the block in it. They count up as blocks begin, so what is kept in the order of beginning can be
+        /// searched by halves: an answer may have thousands of calls under way at once.
         block: u32,
         /// What it will be.
         kind: BlockKind,

@@ -3,6 +3,8 @@
 //!
 //! A body's message goes through the same machine as the deltas of a stream, so both say the same.
 
+use std::collections::HashMap;
+
 use crate::Error;
 use crate::chat::decode::message::google;
 use crate::chat::piece::{self, Arguments, Part, Piece};
@@ -45,6 +47,10 @@ pub(in crate::chat) struct Choice {
     /// A member for reasoning text is in use, so that the text of details only repeats it.
     has_plain_reasoning: bool,
     calls: Vec<Call>,
+    /// The latest call of every index.
+    latest: HashMap<i64, usize>,
+    /// Calls that have a block.
+    n_started: u32,
     audio: Option<u32>,
     /// The text that was open last, which citations mean that come when it is not open any more.
     last_text: Option<u32>,
@@ -81,6 +87,8 @@ impl Choice {
             details: detail::Answer::default(),
             has_plain_reasoning: false,
             calls: Vec::new(),
+            latest: HashMap::new(),
+            n_started: 0,
             audio: None,
             last_text: None,
             annotations: Vec::new(),
@@ -311,8 +319,10 @@ impl Choice {
 
     fn call(&mut self, piece: piece::Call<'_>, context: &UpstreamContext, out: &mut Vec<Event>) {
         let at = self.find(&piece).unwrap_or_else(|| {
+            let at = self.calls.len();
             self.calls.push(Call { key: piece.index, ..Call::default() });
-            self.calls.len() - 1
+            self.latest.extend(piece.index.map(|key| (key, at)));
+            at
         });
         let Some(call) = self.calls.get_mut(at) else { return };
         if call.id.is_none() {
@@ -343,13 +353,14 @@ impl Choice {
             (Some(known), Some(id)) => **known == **id,
             _ => false,
         };
-        let by_key = |key| self.calls.iter().rposition(|call| call.key == Some(key));
         let at = match (piece.index, &piece.id) {
-            (Some(key), _) => self
-                .calls
-                .iter()
-                .rposition(|call| call.key == Some(key) && same_id(call))
-                .or_else(|| by_key(key)),
+            (Some(key), id) => {
+                let latest = self.latest.get(&key).copied();
+                let is_it = |at| id.is_none() || self.calls.get(at).is_some_and(same_id);
+                // Only servers that use an index twice have more than one.
+                let earlier = || self.calls.iter().rposition(|call| call.key == Some(key) && same_id(call));
+                latest.filter(|&at| is_it(at)).or_else(|| latest.and_then(|_| earlier())).or(latest)
+            }
             (None, Some(_)) => self.calls.iter().rposition(same_id),
             (None, None) => self.calls.len().checked_sub(1),
         }?;
@@ -371,8 +382,7 @@ impl Choice {
 
     fn start_call(&mut self, at: usize, context: &UpstreamContext, out: &mut Vec<Event>) {
         self.close(out);
-        let ordinal = self.calls.iter().filter(|call| call.block.is_some()).count();
-        let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
+        let ordinal = self.n_started;
         let Some(call) = self.calls.get_mut(at) else { return };
         let Some(name) = call.name.clone() else { return };
         let call_id = call.id.clone();
@@ -397,6 +407,7 @@ impl Choice {
         let block = self.start(kind, out);
         if let Some(call) = self.calls.get_mut(at) {
             call.block = Some(block);
+            self.n_started += 1;
         }
         if !waiting.is_empty() {
             self.delta(block, Delta::Arguments(waiting), out);

@@ -1,5 +1,7 @@
 //! Reading an upstream's stream.
 
+use std::collections::{BTreeMap, HashMap};
+
 use crate::codec::{StreamDecoder, UpstreamContext};
 use crate::fault::{Fault, Kind};
 use crate::format::Format;
@@ -22,7 +24,10 @@ pub struct Decoder {
     id: Option<Str>,
     is_started: bool,
     is_ended: bool,
-    open: Vec<Open>,
+    /// The open blocks by ordinal, which is the order in which they began.
+    open: BTreeMap<u32, Open>,
+    /// The ordinals of open blocks by the upstream's index.
+    ordinals: HashMap<u64, u32>,
     blocks: u32,
     calls: u32,
     counts: Counts,
@@ -47,7 +52,8 @@ impl Decoder {
             id: None,
             is_started: false,
             is_ended: false,
-            open: Vec::new(),
+            open: BTreeMap::new(),
+            ordinals: HashMap::new(),
             blocks: 0,
             calls: 0,
             counts: Counts::new(Format::Claude),
@@ -152,9 +158,7 @@ impl Decoder {
     fn block_start(&mut self, members: &Members<'_>, out: &mut Vec<Event>) {
         self.ensure_started(out);
         let index = members.index.unwrap_or_else(|| u64::from(self.blocks));
-        if let Some(at) = self.open.iter().position(|open| open.index == index) {
-            self.open.remove(at).stop(out);
-        }
+        self.stop_block(index, out);
         let content_block = members.block.unwrap_or("{}");
         self.open_block(index, content_block, out);
     }
@@ -165,8 +169,9 @@ impl Decoder {
         match Open::start(index, self.blocks, content_block, missing_id, out) {
             Ok(open) => {
                 self.calls += u32::from(open.is_call());
+                self.ordinals.insert(index, self.blocks);
+                self.open.insert(self.blocks, open);
                 self.blocks += 1;
-                self.open.push(open);
             }
             Err(error) => out.push(Event::Warning(format!("a block was skipped: {error}"))),
         }
@@ -174,9 +179,8 @@ impl Decoder {
 
     fn block_delta(&mut self, members: Members<'_>, out: &mut Vec<Event>) {
         self.ensure_started(out);
-        let last = self.open.last().map(|open| open.index);
-        let index = members.index.or(last).unwrap_or_default();
-        if !self.open.iter().any(|open| open.index == index) {
+        let index = members.index.or_else(|| self.last_index()).unwrap_or_default();
+        if !self.ordinals.contains_key(&index) {
             let Some(kind) = members.delta.block_kind() else {
                 out.push(Event::Warning("a delta for a block that never began was skipped".to_owned()));
                 return;
@@ -188,20 +192,29 @@ impl Decoder {
             };
             self.open_block(index, content_block, out);
         }
-        let Some(open) = self.open.iter_mut().find(|open| open.index == index) else { return };
+        let ordinal = self.ordinals.get(&index);
+        let Some(open) = ordinal.and_then(|ordinal| self.open.get_mut(ordinal)) else { return };
         if let Err(error) = open.piece(members.delta, out) {
             out.push(Event::Warning(format!("a delta was skipped: {error}")));
         }
     }
 
     fn block_stop(&mut self, index: Option<u64>, out: &mut Vec<Event>) {
-        let at = match index {
-            Some(index) => self.open.iter().position(|open| open.index == index),
-            None => self.open.len().checked_sub(1),
-        };
-        if let Some(at) = at {
-            self.open.remove(at).stop(out);
+        if let Some(index) = index.or_else(|| self.last_index()) {
+            self.stop_block(index, out);
         }
+    }
+
+    fn stop_block(&mut self, index: u64, out: &mut Vec<Event>) {
+        let ordinal = self.ordinals.remove(&index);
+        if let Some(open) = ordinal.and_then(|ordinal| self.open.remove(&ordinal)) {
+            open.stop(out);
+        }
+    }
+
+    /// The index of the block that began last, for frames that leave theirs out.
+    fn last_index(&self) -> Option<u64> {
+        self.open.last_key_value().map(|(_, open)| open.index)
     }
 
     fn message_delta(&mut self, members: &Members<'_>, out: &mut Vec<Event>) {
@@ -228,7 +241,8 @@ impl Decoder {
     }
 
     fn close(&mut self, out: &mut Vec<Event>) {
-        for open in std::mem::take(&mut self.open) {
+        self.ordinals.clear();
+        for open in std::mem::take(&mut self.open).into_values() {
             open.stop(out);
         }
     }

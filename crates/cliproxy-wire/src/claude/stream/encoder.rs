@@ -196,9 +196,14 @@ impl Encoder {
                 self.piece(&mut head.state, delta, out);
                 self.head = Some(head);
             }
-        } else if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.block == block) {
+        } else if let Some(waiting) = self.waiting(block) {
             waiting.events.push(Event::Delta { candidate: 0, block, delta });
         }
+    }
+
+    fn waiting(&mut self, block: u32) -> Option<&mut Waiting> {
+        let at = self.waiting.binary_search_by_key(&block, |waiting| waiting.block).ok()?;
+        self.waiting.get_mut(at)
     }
 
     fn piece(&mut self, state: &mut State, delta: Delta, out: &mut Vec<u8>) {
@@ -255,7 +260,7 @@ impl Encoder {
 
     fn block_stop(&mut self, block: u32, full: Option<Content>, out: &mut Vec<u8>) {
         if self.head.as_ref().is_none_or(|head| head.block != block) {
-            if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.block == block) {
+            if let Some(waiting) = self.waiting(block) {
                 waiting.is_stopped = true;
                 let full = full.map(|content| Box::new(crate::model::Block::new(content)));
                 waiting.events.push(Event::BlockStop { candidate: 0, block, full });

@@ -130,6 +130,11 @@ impl Encoder {
         });
     }
 
+    fn waiting(&mut self, block: u32) -> Option<&mut Waiting> {
+        let at = self.waiting.binary_search_by_key(&block, |waiting| waiting.block).ok()?;
+        self.waiting.get_mut(at)
+    }
+
     fn block_start(&mut self, kind: BlockKind, out: &mut Vec<u8>) {
         match kind {
             BlockKind::Text => self.message(out, false),
@@ -400,7 +405,7 @@ impl StreamEncoder for Encoder {
             Event::Delta { candidate: 0, block, delta } => {
                 if self.live == Some(block) {
                     self.delta(delta, out);
-                } else if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.block == block) {
+                } else if let Some(waiting) = self.waiting(block) {
                     waiting.deltas.push(delta);
                 }
             }
@@ -408,7 +413,7 @@ impl StreamEncoder for Encoder {
                 if self.live == Some(block) {
                     self.block_stop(full, out);
                     self.next(out);
-                } else if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.block == block) {
+                } else if let Some(waiting) = self.waiting(block) {
                     (waiting.is_stopped, waiting.full) = (true, full);
                 }
             }

@@ -42,7 +42,8 @@ impl Choice {
     }
 
     pub(super) fn open(&mut self, block: u32) -> Option<&mut Open> {
-        self.blocks.iter_mut().rev().find(|open| open.block == block)
+        let at = self.blocks.binary_search_by_key(&block, |open| open.block).ok()?;
+        self.blocks.get_mut(at)
     }
 }
 

@@ -124,7 +124,8 @@ impl Encoder {
         let stop = choice.stop.as_ref().unwrap_or(&default);
         let annotations = Raw::array(|array| {
             for (block, annotation) in &choice.annotations {
-                let Some(open) = choice.blocks.iter().find(|open| open.block == *block) else { continue };
+                let at = choice.blocks.binary_search_by_key(block, |open| open.block);
+                let Some(open) = at.ok().and_then(|at| choice.blocks.get(at)) else { continue };
                 let text = choice.text.get(open.start..open.end).unwrap_or_default();
                 annotation::write(array, annotation, &choice.text, open.start, text);
             }

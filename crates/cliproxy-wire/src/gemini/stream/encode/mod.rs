@@ -111,7 +111,7 @@ impl StreamEncoder for Encoder {
             }
             Event::Delta { candidate, block, delta } => {
                 let line = self.lines.entry(candidate).or_default();
-                match line.queue.iter_mut().position(|pending| pending.block == block) {
+                match line.queue.binary_search_by_key(&block, |pending| pending.block).ok() {
                     Some(0) => line.delta(candidate, delta, is_shown, &mut self.head, out),
                     Some(at) => {
                         if let Some(pending) = line.queue.get_mut(at) {
@@ -123,7 +123,8 @@ impl StreamEncoder for Encoder {
             }
             Event::BlockStop { candidate, block, full } => {
                 let line = self.lines.entry(candidate).or_default();
-                if let Some(pending) = line.queue.iter_mut().find(|pending| pending.block == block) {
+                let at = line.queue.binary_search_by_key(&block, |pending| pending.block);
+                if let Some(pending) = at.ok().and_then(|at| line.queue.get_mut(at)) {
                     pending.is_stopped = true;
                     pending.full = full;
                 }
