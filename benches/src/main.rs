@@ -22,7 +22,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use cliproxy_bench::sample;
 
-use experiment::{Bench, Both, cancel, chunk, latency, memory, request, start};
+use experiment::{Bench, Both, account, cancel, chunk, latency, memory, request, start};
 use process::Programs;
 use report::{print, progress};
 use upstream::Lanes;
@@ -46,7 +46,8 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,
 
-    /// Only the experiments whose name contains this: start, request, agentic, translate, chunk, latency, cancel, memory
+    /// Only the experiments whose name contains this: start, request, agentic, translate, chunk, latency, cancel, memory,
+    /// accounts
     #[arg(long, value_name = "NAME", default_value = "")]
     only: String,
 
@@ -140,6 +141,9 @@ async fn run(arguments: &Arguments, gateway: PathBuf) -> anyhow::Result<()> {
     drop(both);
     if wants("memory") {
         print("memory", &memory::all(&bench).await?);
+    }
+    if wants("accounts") {
+        print("thousands of accounts", &account::all(&bench).await?);
     }
     progress(&format!("took {} s", began.elapsed().as_secs()));
     Ok(())

@@ -63,6 +63,11 @@ impl Programs {
         command
     }
 
+    /// Where the configuration lies.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub(crate) fn gateway(&self) -> &Path {
         &self.gateway
     }

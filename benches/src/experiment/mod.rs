@@ -1,5 +1,6 @@
 //! The experiments, one file each. What both sides do is done in turn, so that noise of the machine meets both.
 
+pub(crate) mod account;
 pub(crate) mod cancel;
 pub(crate) mod chunk;
 pub(crate) mod latency;

@@ -12,7 +12,8 @@ use crate::store::{Store, StoreError, Version};
 /// Accounts by id.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    known: Mutex<BTreeMap<CredentialId, Arc<Account>>>,
+    /// Shared with whoever looks at all of them, and copied only when it changes while somebody does.
+    known: Mutex<Arc<BTreeMap<CredentialId, Arc<Account>>>>,
     /// What was read last, so that only what changed is read again.
     versions: Mutex<HashMap<CredentialId, Version>>,
 }
@@ -36,9 +37,9 @@ impl Difference {
 }
 
 impl Accounts {
-    /// All accounts, in the order of their ids.
-    pub fn all(&self) -> Vec<Arc<Account>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// All accounts.
+    pub fn all(&self) -> Arc<BTreeMap<CredentialId, Arc<Account>>> {
+        Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// One account.
@@ -93,7 +94,7 @@ impl Accounts {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match known.get(&id) {
             None => {
-                known.insert(id.clone(), Arc::new(Account::new(id.clone(), record)));
+                Arc::make_mut(&mut known).insert(id.clone(), Arc::new(Account::new(id.clone(), record)));
                 difference.added.push(id);
             }
             // What we wrote ourselves comes back as what is there already.
@@ -116,8 +117,9 @@ impl Accounts {
     }
 
     fn forget(&self, id: &CredentialId, difference: &mut Difference) {
-        let removed = self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if removed.is_some() {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains_key(id) {
+            Arc::make_mut(&mut known).remove(id);
             difference.removed.push(id.clone());
         }
     }

@@ -9,7 +9,7 @@ pub mod record;
 pub(crate) mod refresh;
 
 pub use account::{Account, Condition};
-pub use pool::{Block, Cooling, Lease, Pool, SavedRest, Scope, Seat, Stand, Why};
+pub use pool::{Block, Cooling, Lease, Pool, SavedRest, Scope, Seat, Seats, Stand, Why};
 pub use quota::{Quotas, Window};
 pub use record::Record;
 

@@ -15,6 +15,8 @@ use crate::secret::Secret;
 pub struct Record {
     provider: Box<str>,
     members: Map<String, Value>,
+    /// Read once, because every request asks for it.
+    expires_at: Option<u64>,
 }
 
 /// Why a text is no auth file.
@@ -43,7 +45,7 @@ impl Record {
         }
         // Source: the `type` of Gemini CLI logins is the one that differs from the provider's name.
         let provider = if kind == "gemini" { "gemini-cli" } else { kind }.into();
-        Ok(Self { provider, members })
+        Ok(Self { provider, expires_at: end(&members), members })
     }
 
     /// The provider's name: the member `type`, with `gemini` read as `gemini-cli`.
@@ -98,15 +100,12 @@ impl Record {
         for (path, value) in changes.iter() {
             write(&mut members, path, value);
         }
-        Self { provider: self.provider.clone(), members }
+        Self { provider: self.provider.clone(), expires_at: end(&members), members }
     }
 
     /// When the access token ends, in Unix seconds.
     pub fn expires_at(&self) -> Option<u64> {
-        const NAMES: [&str; 6] = ["expired", "expire", "expires_at", "expiresAt", "expiry", "expires"];
-        let inside = self.get(&["token"]);
-        let named = |name: &&str| inside.and_then(|token| token.get(name)).or_else(|| self.get(&[name]));
-        NAMES.iter().filter_map(named).find_map(time)
+        self.expires_at
     }
 
     /// When the token was last renewed, in Unix seconds.
@@ -124,6 +123,13 @@ impl Record {
     pub fn label(&self) -> Option<&str> {
         self.text("label").or_else(|| self.text("email"))
     }
+}
+
+fn end(members: &Map<String, Value>) -> Option<u64> {
+    const NAMES: [&str; 6] = ["expired", "expire", "expires_at", "expiresAt", "expiry", "expires"];
+    let inside = members.get("token");
+    let named = |name: &&str| inside.and_then(|token| token.get(name)).or_else(|| members.get(*name));
+    NAMES.iter().filter_map(named).find_map(time)
 }
 
 fn write(members: &mut Map<String, Value>, path: &[String], value: Option<&Value>) {

@@ -1,5 +1,6 @@
 //! Accounts in the engine: loading them, following their files, keeping their tokens fresh.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ impl Vault {
 
 impl Engine {
     /// The accounts of the store, in the order of their ids.
-    pub fn accounts(&self) -> Vec<Arc<Account>> {
+    pub fn accounts(&self) -> Arc<BTreeMap<CredentialId, Arc<Account>>> {
         self.0.vault.load().as_ref().map(|vault| vault.accounts.all()).unwrap_or_default()
     }
 
@@ -74,23 +75,20 @@ impl Engine {
         let Some(vault) = self.0.vault.load_full() else { return Ok(Difference::default()) };
         let difference = vault.accounts.load(&*vault.store).await?;
         if !difference.is_empty() {
-            for id in &difference.changed {
-                self.forgive(id);
-            }
+            self.forgive(&difference.changed);
             self.reload(self.snapshot().settings.clone());
         }
         Ok(difference)
     }
 
-    /// Forgets what is held against an account, whatever project it was asked for.
-    pub(super) fn forgive(&self, account: &CredentialId) {
+    /// Forgets what is held against accounts, whatever project they were asked for.
+    pub(super) fn forgive(&self, accounts: &[CredentialId]) {
+        let accounts: HashSet<&CredentialId> = accounts.iter().collect();
         let snapshot = self.snapshot();
-        let of_account = snapshot
-            .routes
-            .credentials()
-            .iter()
-            .filter(|credential| credential.account.as_ref().is_some_and(|known| known.id() == account));
-        of_account.for_each(|credential| self.0.pool.forgive(&credential.id));
+        let of_accounts = snapshot.routes.credentials().iter().filter(|credential| {
+            credential.account.as_ref().is_some_and(|account| accounts.contains(account.id()))
+        });
+        of_accounts.for_each(|credential| self.0.pool.forgive(&credential.id));
     }
 
     /// Follows the store's files and renews tokens, until the engine ends. `now` is the clock in Unix seconds.
@@ -164,12 +162,12 @@ impl Engine {
         let workers = usize::try_from(self.snapshot().settings.retry.refresh_workers).unwrap_or(1).max(1);
         let workers = Arc::new(Semaphore::new(workers));
         loop {
-            for account in self.accounts() {
+            for account in self.accounts().values() {
                 let Ok(worker) = Arc::clone(&workers).try_acquire_owned() else { break };
-                if !Self::wants_renewal(&account, now()) {
+                if !Self::wants_renewal(account, now()) {
                     continue;
                 }
-                let engine = self.clone();
+                let (engine, account) = (self.clone(), Arc::clone(account));
                 self.spawn("renewal of one token", async move {
                     // Refusals are noted on the account and logged where they happen.
                     drop(engine.renew(&account, Wanted::Ahead, now).await);

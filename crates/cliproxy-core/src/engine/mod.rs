@@ -30,6 +30,7 @@ pub use roster::{Listing, Plan};
 pub use select::Explanation;
 pub use trial::TokenState;
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -147,7 +148,12 @@ impl Builder {
     pub fn build(self) -> Engine {
         let pool = Pool::default();
         Engine(Arc::new(Inner {
-            snapshot: ArcSwap::from_pointee(Snapshot::build(self.settings, &[], self.extras, &pool)),
+            snapshot: ArcSwap::from_pointee(Snapshot::build(
+                self.settings,
+                &BTreeMap::new(),
+                self.extras,
+                &pool,
+            )),
             pool,
             clients: Clients::default(),
             schemas: Cleaned::default(),
@@ -278,16 +284,11 @@ impl Engine {
     pub fn reload(&self, settings: Settings) {
         let snapshot = Arc::new(Snapshot::build(settings, &self.accounts(), self.0.extras, &self.0.pool));
         self.0.snapshot.store(Arc::clone(&snapshot));
-        let credentials = snapshot.routes.credentials();
-        self.0.pool.retain(
-            |id| credentials.iter().any(|credential| credential.id == *id),
-            |model| snapshot.routes.offers(model).is_some(),
-        );
-        self.0.clients.retain(|egress| {
-            credentials
-                .iter()
-                .any(|credential| credential.id == egress.credential && credential.proxy == egress.proxy)
-        });
+        let credentials = snapshot.routes.credentials().iter();
+        let proxies: HashMap<_, _> =
+            credentials.map(|credential| (&credential.id, &credential.proxy)).collect();
+        self.0.pool.retain(|id| proxies.contains_key(id), |model| snapshot.routes.offers(model).is_some());
+        self.0.clients.retain(|egress| proxies.get(&egress.credential) == Some(&&egress.proxy));
     }
 
     /// What is left of a credential's quotas, as far as answers to normal traffic told it. `now` is in Unix seconds.

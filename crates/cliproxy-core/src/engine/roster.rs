@@ -122,7 +122,7 @@ impl Engine {
     pub async fn roster(&self, now: u64) -> Vec<Listing> {
         let directory = self.auth_store().and_then(|store| store.directory());
         let mut list = Vec::new();
-        for account in self.accounts() {
+        for account in self.accounts().values() {
             let path = directory.as_ref().map(|directory| directory.join(account.id().as_str()));
             let metadata = match &path {
                 Some(path) => tokio::fs::metadata(path).await.ok(),
@@ -284,9 +284,9 @@ impl Engine {
 
     /// Forgets what is held against an account; gives the models that it offers.
     pub fn forgive_auth_file(&self, index: &str) -> Option<Vec<Listed>> {
-        let account =
-            self.accounts().into_iter().find(|account| auth_index(account.id().as_str()) == index)?;
-        self.forgive(account.id());
+        let accounts = self.accounts();
+        let account = accounts.values().find(|account| auth_index(account.id().as_str()) == index)?;
+        self.forgive(std::slice::from_ref(account.id()));
         Some(self.models_of_auth_file(account.id().as_str()))
     }
 }

@@ -26,9 +26,8 @@ pub(super) struct Rounds {
 
 impl Rounds {
     pub(super) fn new(snapshot: &Snapshot, offers: &Offers) -> Self {
-        let own = offers.members().iter().filter_map(|offer| offer.credential.request_retry).max();
         Self {
-            left: own.unwrap_or(snapshot.settings.retry.rounds),
+            left: offers.most_rounds().unwrap_or(snapshot.settings.retry.rounds),
             early_left: snapshot.settings.streaming.bootstrap_retries,
             longest_wait: snapshot.settings.retry.longest_wait,
             pause: PAUSE,

@@ -7,7 +7,7 @@ use cliproxy_wire::fault::{Fault, Kind};
 use tokio::time::Instant;
 
 use super::{Engine, Job};
-use crate::credential::{Block, Condition, CredentialId, Lease, Pool, Why};
+use crate::credential::{Block, CredentialId, Lease, Pool, Why};
 use crate::failure::Failure;
 use crate::route::affinity::Session;
 use crate::route::{Listed, Offer, Offers, Skip, State, explain, select};
@@ -31,7 +31,7 @@ fn state(offers: &Offers, index: usize, tried: &[usize], now: Instant) -> State 
         return State::Out(Skip::Tried);
     }
     let account = offer.credential.account.as_ref();
-    if account.is_some_and(|account| !matches!(*account.condition(), Condition::Well)) {
+    if account.is_some_and(|account| !account.is_well()) {
         return State::Out(Skip::NeedsAttention);
     }
     State::of(offer.seat.stand(now))

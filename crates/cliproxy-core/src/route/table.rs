@@ -34,6 +34,7 @@ pub struct Offers {
     ranks: Vec<Rank>,
     /// Where the last choice left off; shared with the tables before and after this one.
     turn: Arc<AtomicU64>,
+    most_rounds: Option<u32>,
     /// Conversations stay with their account whatever configuration says, because it alone can read the reasoning that
     /// it encrypted.
     keeps_conversations: bool,
@@ -41,7 +42,7 @@ pub struct Offers {
 
 impl Offers {
     fn new(turn: Arc<AtomicU64>) -> Self {
-        Self { members: Vec::new(), ranks: Vec::new(), turn, keeps_conversations: false }
+        Self { members: Vec::new(), ranks: Vec::new(), turn, most_rounds: None, keeps_conversations: false }
     }
 
     /// Each offer.
@@ -66,7 +67,16 @@ impl Offers {
 
     /// The offer of a credential, by index.
     pub fn position(&self, id: &CredentialId) -> Option<usize> {
-        self.members.iter().position(|offer| offer.credential.id == *id)
+        self.ranks.iter().map(Rank::members).find_map(|rank| {
+            let members = self.members.get(rank.clone())?;
+            let at = members.partition_point(|offer| offer.credential.id < *id);
+            members.get(at).is_some_and(|offer| offer.credential.id == *id).then_some(rank.start + at)
+        })
+    }
+
+    /// The most rounds over all credentials that one of them wants, where one says so.
+    pub fn most_rounds(&self) -> Option<u32> {
+        self.most_rounds
     }
 
     fn finish(&mut self) {
@@ -74,6 +84,8 @@ impl Offers {
             && self.members.iter().any(|offer| {
                 offer.credential.account.is_some() && offer.credential.profile.format == Format::Responses
             });
+        self.most_rounds = self.members.iter().filter_map(|offer| offer.credential.request_retry).max();
+        self.members.shrink_to_fit();
         let key = |offer: &Offer| (std::cmp::Reverse(offer.credential.priority), offer.credential.id.clone());
         self.members.sort_by_cached_key(key);
         let mut start = 0;
@@ -144,8 +156,9 @@ impl<'p> Builder<'p> {
         only_prefixed: bool,
     ) {
         self.table.credentials.push(Arc::clone(credential));
+        let seats = self.pool.seats(credential);
         for (listed, upstream, caps, forces_name) in models {
-            let seat = self.pool.seat(credential, &upstream);
+            let seat = seats.of(Arc::clone(&upstream));
             let offer = Offer { credential: Arc::clone(credential), upstream, caps, forces_name, seat };
             if let Some(prefix) = &credential.prefix {
                 let id: Arc<str> = format!("{prefix}/{}", listed.id).into();

@@ -7,14 +7,12 @@ use cliproxy_wire::catalog::Caps;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::{Assembly, catalog_models};
+use super::{Assembly, Offered};
 use crate::config::pattern::Pattern;
 use crate::config::settings::{Alias, Proxy};
 use crate::credential::{Account, Credential, CredentialId, Header, Record};
 use crate::provider;
 use crate::route::Listed;
-
-type Offered = (Listed, Arc<str>, Arc<Caps>, bool);
 
 impl Assembly<'_> {
     /// Adds an account with its models. Disabled accounts and those of unknown providers offer nothing.
@@ -79,7 +77,8 @@ impl Assembly<'_> {
 
     /// The catalog's models for a channel, without the withheld ones and under the names that the file and the
     /// configuration give them.
-    fn models(&self, record: &Record, channel: &'static str, withheld: &[&str]) -> Vec<Offered> {
+    fn models(&mut self, record: &Record, channel: &'static str, withheld: &[&str]) -> Vec<Offered> {
+        let catalog = self.catalog(channel);
         let rules = &self.settings.oauth;
         let own = patterns(record);
         let excluded = rules.excluded_models.get(channel).map_or(&[][..], Vec::as_slice);
@@ -89,20 +88,20 @@ impl Assembly<'_> {
         let own_aliases = aliases(record);
         let aliases = rules.aliases.get(channel).map_or(&[][..], Vec::as_slice);
         let mut offered = Vec::new();
-        for (listed, upstream, caps, forces_name) in catalog_models(channel) {
-            if is_excluded(&upstream) {
+        for (listed, upstream, caps, forces_name) in catalog.iter() {
+            if is_excluded(upstream) {
                 continue;
             }
             let named: Vec<&Alias> = own_aliases
                 .iter()
                 .chain(aliases)
-                .filter(|alias| alias.name.eq_ignore_ascii_case(&upstream))
+                .filter(|alias| alias.name.eq_ignore_ascii_case(upstream))
                 .collect();
             for alias in &named {
-                offered.push(renamed(&listed, &upstream, &caps, alias));
+                offered.push(renamed(listed, upstream, caps, alias));
             }
             if named.is_empty() || named.iter().any(|alias| alias.keeps_name) {
-                offered.push((listed, upstream, caps, forces_name));
+                offered.push((listed.clone(), Arc::clone(upstream), Arc::clone(caps), *forces_name));
             }
         }
         // Names that the catalog does not know yet are taken at their word.

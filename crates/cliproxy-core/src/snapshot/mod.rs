@@ -7,7 +7,7 @@ mod account;
 
 pub(crate) use account::account_proxy;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use cliproxy_wire::catalog::{self, Caps, ReasoningCaps};
@@ -54,10 +54,16 @@ pub struct Extras {
 
 impl Snapshot {
     /// Derives a snapshot from settings. Credentials that are new take a seat in `pool`, others find theirs.
-    pub fn build(settings: Settings, accounts: &[Arc<Account>], extras: Extras, pool: &Pool) -> Self {
+    pub fn build(
+        settings: Settings,
+        accounts: &BTreeMap<CredentialId, Arc<Account>>,
+        extras: Extras,
+        pool: &Pool,
+    ) -> Self {
         let mut assembly = Assembly {
             settings: &settings,
             builder: Builder::new(pool),
+            catalog: HashMap::new(),
             seen: HashMap::new(),
             error_rules: HashMap::new(),
         };
@@ -79,7 +85,7 @@ impl Snapshot {
         for entry in settings.keys.compatible.iter().filter(|entry| !entry.is_disabled) {
             assembly.compatible(entry);
         }
-        for account in accounts {
+        for account in accounts.values() {
             assembly.account(account);
         }
         if extras.has_demo {
@@ -119,9 +125,14 @@ impl Snapshot {
     }
 }
 
+/// What is listed, name at the upstream, what it can do, whether answers carry the client's name.
+type Offered = (Listed, Arc<str>, Arc<Caps>, bool);
+
 struct Assembly<'s> {
     settings: &'s Settings,
     builder: Builder<'s>,
+    /// What the channels offer, read once and shared by all credentials of a channel.
+    catalog: HashMap<&'static str, Arc<[Offered]>>,
     seen: HashMap<CredentialId, u32>,
     error_rules: HashMap<CredentialId, Vec<ErrorRule>>,
 }
@@ -139,7 +150,7 @@ impl Assembly<'_> {
             profile,
         });
         let models = if entry.common.models.is_empty() {
-            catalog_models(kind.name()).collect()
+            self.catalog(kind.name()).to_vec()
         } else {
             entry.common.models.iter().map(|model| configured(model, kind.name())).collect()
         };
@@ -165,12 +176,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn add(
-        &mut self,
-        credential: &Arc<Credential>,
-        mut models: Vec<(Listed, Arc<str>, Arc<Caps>, bool)>,
-        common: &Entry,
-    ) {
+    fn add(&mut self, credential: &Arc<Credential>, mut models: Vec<Offered>, common: &Entry) {
         models.retain(|(listed, upstream, _, _)| {
             !common
                 .excluded_models
@@ -181,6 +187,11 @@ impl Assembly<'_> {
             self.error_rules.insert(credential.id.clone(), common.error_rules.clone());
         }
         self.builder.add(credential, models, self.settings.routing.force_model_prefix);
+    }
+
+    /// What a credential of a channel offers that lists no models of its own.
+    fn catalog(&mut self, channel: &'static str) -> Arc<[Offered]> {
+        Arc::clone(self.catalog.entry(channel).or_insert_with(|| catalog_models(channel).collect()))
     }
 
     fn credential(&mut self, identity: Identity<'_>) -> Arc<Credential> {
@@ -254,7 +265,7 @@ fn profile_of(entry: &Compatible) -> Profile {
     profile
 }
 
-fn configured(model: &settings::Model, owner: &str) -> (Listed, Arc<str>, Arc<Caps>, bool) {
+fn configured(model: &settings::Model, owner: &str) -> Offered {
     let mut caps = catalog::caps(&model.name);
     if let Some(thinking) = &model.thinking {
         caps.reasoning = configured_reasoning(caps.reasoning, thinking);
@@ -273,8 +284,7 @@ fn configured(model: &settings::Model, owner: &str) -> (Listed, Arc<str>, Arc<Ca
     (listed, model.name.as_str().into(), Arc::new(caps), model.force_mapping)
 }
 
-/// What a key offers that lists no models of its own.
-fn catalog_models(channel: &'static str) -> impl Iterator<Item = (Listed, Arc<str>, Arc<Caps>, bool)> {
+fn catalog_models(channel: &'static str) -> impl Iterator<Item = Offered> {
     catalog::models_of(channel).map(|model| {
         let caps = model.caps();
         let listed = Listed {

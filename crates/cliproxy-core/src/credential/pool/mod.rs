@@ -10,7 +10,7 @@ mod saved;
 
 pub use saved::SavedRest;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -166,7 +166,7 @@ type Restored = (Option<Box<str>>, Why, Instant, u32);
 struct Account {
     in_flight: AtomicU32,
     cell: Cell,
-    models: Mutex<HashMap<Box<str>, Arc<Cell>>>,
+    models: Mutex<BTreeMap<Arc<str>, Arc<Cell>>>,
 }
 
 impl Default for Pool {
@@ -185,28 +185,21 @@ impl Default for Pool {
 }
 
 impl Pool {
-    /// The place of a credential for one of its upstream models. Seats are taken once per configuration and kept in
-    /// the routing table.
-    pub fn seat(&self, credential: &Credential, model: &str) -> Seat {
+    /// The seats of a credential. They are taken once per configuration and kept in the routing table.
+    pub fn seats<'p>(&'p self, credential: &'p Credential) -> Seats<'p> {
         let account = {
             let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(accounts.entry(credential.id.clone()).or_default())
         };
-        let cell = {
-            let mut models = account.models.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(models.entry(model.into()).or_default())
-        };
-        let seat = Seat {
+        let place = Place {
             clock: self.clock,
             account,
-            model: cell,
             host: self.cell(Scope::Host, authority(&credential.base_url)),
             proxy: self.cell(Scope::Proxy, &credential.proxy.key()),
             limit: credential.concurrency,
             ended: Arc::clone(&self.ended),
         };
-        self.apply_restored(&seat, &credential.id, model);
-        seat
+        Seats { pool: self, credential: &credential.id, place: Arc::new(place) }
     }
 
     fn cell(&self, scope: Scope, name: &str) -> Arc<Cell> {
@@ -271,12 +264,40 @@ fn authority(base_url: &str) -> &str {
     rest.split('/').next().unwrap_or_default()
 }
 
-/// The place of a credential for one upstream model.
+/// Gives out the seats of one credential.
+#[derive(Debug)]
+pub struct Seats<'p> {
+    pool: &'p Pool,
+    credential: &'p CredentialId,
+    place: Arc<Place>,
+}
+
+impl Seats<'_> {
+    /// The seat for one of the credential's upstream models.
+    pub fn of(&self, model: impl Into<Arc<str>>) -> Seat {
+        let model = model.into();
+        let cell = {
+            let mut models = self.place.account.models.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(models.entry(Arc::clone(&model)).or_default())
+        };
+        let seat = Seat { place: Arc::clone(&self.place), model: cell };
+        self.pool.apply_restored(&seat, self.credential, &model);
+        seat
+    }
+}
+
+/// The place of a credential for one upstream model. Small, because there is one for every model of every credential.
 #[derive(Clone, Debug)]
 pub struct Seat {
+    place: Arc<Place>,
+    model: Arc<Cell>,
+}
+
+/// What the seats of a credential have in common.
+#[derive(Debug)]
+struct Place {
     clock: Clock,
     account: Arc<Account>,
-    model: Arc<Cell>,
     host: Arc<Cell>,
     proxy: Arc<Cell>,
     limit: Option<u32>,
@@ -300,9 +321,9 @@ impl Seat {
     fn cells(&self) -> [(Scope, &Cell); 4] {
         [
             (Scope::Model, &self.model),
-            (Scope::Account, &self.account.cell),
-            (Scope::Host, &self.host),
-            (Scope::Proxy, &self.proxy),
+            (Scope::Account, &self.place.account.cell),
+            (Scope::Host, &self.place.host),
+            (Scope::Proxy, &self.place.proxy),
         ]
     }
 
@@ -310,7 +331,7 @@ impl Seat {
     pub fn stand(&self, now: Instant) -> Stand {
         let mut soft = None;
         for (scope, cell) in self.cells() {
-            let stand = match cell.health(scope, self.clock, now) {
+            let stand = match cell.health(scope, self.place.clock, now) {
                 Health::Well | Health::Due => continue,
                 Health::OnTrial(block) => Stand::OnTrial(block),
                 Health::Resting(block) if block.why.is_soft() => Stand::Resting(block),
@@ -318,7 +339,8 @@ impl Seat {
             };
             soft = soft.or(Some(stand));
         }
-        if self.limit.is_some_and(|limit| self.account.in_flight.load(Ordering::Relaxed) >= limit) {
+        let place = &self.place;
+        if place.limit.is_some_and(|limit| place.account.in_flight.load(Ordering::Relaxed) >= limit) {
             return Stand::Busy;
         }
         soft.unwrap_or(Stand::Free)
@@ -334,7 +356,7 @@ impl Seat {
 
     /// Takes it for one attempt; `None` when it has reached its limit meanwhile.
     pub fn lease(&self) -> Option<Lease> {
-        let (count, limit) = (&self.account.in_flight, self.limit.unwrap_or(u32::MAX));
+        let (count, limit) = (&self.place.account.in_flight, self.place.limit.unwrap_or(u32::MAX));
         count
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |running| {
                 (running < limit).then_some(running + 1)
@@ -367,8 +389,8 @@ impl Lease {
     pub fn fail(&self, failure: &Failure, cooling: Cooling, now: Instant) {
         if failure.fault().status.is_some() {
             // An answer came, so the way to the upstream is open.
-            self.seat.host.clear();
-            self.seat.proxy.clear();
+            self.seat.place.host.clear();
+            self.seat.place.proxy.clear();
         }
         let (rest, scope) = match failure.retry() {
             Retry::Never => return,
@@ -403,7 +425,7 @@ impl Lease {
                 (hint.unwrap_or_else(|| backoff(failures + 1, longest)).min(longest), Why::Transient)
             }
         };
-        cell.rest(why, now + duration, self.seat.clock, now);
+        cell.rest(why, now + duration, self.seat.place.clock, now);
     }
 }
 
@@ -426,9 +448,10 @@ impl Drop for Lease {
                 cell.release();
             }
         }
-        self.seat.account.in_flight.fetch_sub(1, Ordering::AcqRel);
-        if self.seat.limit.is_some() {
-            self.seat.ended.notify_waiters();
+        let place = &self.seat.place;
+        place.account.in_flight.fetch_sub(1, Ordering::AcqRel);
+        if place.limit.is_some() {
+            place.ended.notify_waiters();
         }
     }
 }

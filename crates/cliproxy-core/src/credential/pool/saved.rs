@@ -76,11 +76,11 @@ impl Pool {
         let now = Instant::now();
         rests.retain(|(named, why, until, failures)| {
             let cell = match named.as_deref() {
-                None => &seat.account.cell,
+                None => &seat.place.account.cell,
                 Some(named) if named == model => &seat.model,
                 Some(_) => return true,
             };
-            cell.restore(*why, *until, *failures, seat.clock, now);
+            cell.restore(*why, *until, *failures, seat.place.clock, now);
             false
         });
         if rests.is_empty() {

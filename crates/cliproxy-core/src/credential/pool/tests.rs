@@ -43,7 +43,7 @@ fn left(seat: &Seat) -> Option<Duration> {
 #[tokio::test(start_paused = true)]
 async fn a_quota_refusal_rests_the_model_and_not_the_account() {
     let pool = Pool::default();
-    let (seat, other) = (pool.seat(&credential("a"), "m"), pool.seat(&credential("a"), "other"));
+    let (seat, other) = (pool.seats(&credential("a")).of("m"), pool.seats(&credential("a")).of("other"));
     fail(&seat, Rest::Quota(Some(Duration::from_secs(34))));
     assert_eq!(seat.block(Instant::now()).unwrap().why, Why::Quota);
     assert_eq!(other.stand(Instant::now()), Stand::Free);
@@ -54,7 +54,7 @@ async fn a_quota_refusal_rests_the_model_and_not_the_account() {
 #[tokio::test(start_paused = true)]
 async fn refusals_without_a_hint_back_off_exponentially_and_success_forgets_them() {
     let pool = Pool::default();
-    let seat = pool.seat(&credential("a"), "m");
+    let seat = pool.seats(&credential("a")).of("m");
     let waits: Vec<_> = (0..13)
         .map(|_| {
             fail(&seat, Rest::Quota(None));
@@ -72,8 +72,8 @@ async fn refusals_without_a_hint_back_off_exponentially_and_success_forgets_them
 #[tokio::test(start_paused = true)]
 async fn a_refused_credential_rests_with_all_its_models_and_others_do_not() {
     let pool = Pool::default();
-    let (seat, other) = (pool.seat(&credential("a"), "m"), pool.seat(&credential("a"), "other"));
-    let neighbor = pool.seat(&credential("b"), "m");
+    let (seat, other) = (pool.seats(&credential("a")).of("m"), pool.seats(&credential("a")).of("other"));
+    let neighbor = pool.seats(&credential("b")).of("m");
     let fault = Fault { status: Some(401), ..Fault::new(Kind::Authentication, "no") };
     let failure = Failure::upstream(fault, "").with_retry(Retry::Next(Rest::Unauthorized));
     seat.lease().unwrap().fail(&failure, Cooling::default(), Instant::now());
@@ -86,8 +86,11 @@ async fn a_broken_proxy_rests_for_everybody_behind_it_and_is_held_against_nobody
     let pool = Pool::default();
     let behind =
         |id: &str| Credential { proxy: Proxy::parse("http://proxy.test:3128").unwrap(), ..credential(id) };
-    let seats =
-        [pool.seat(&behind("a"), "m"), pool.seat(&behind("b"), "m"), pool.seat(&credential("c"), "m")];
+    let seats = [
+        pool.seats(&behind("a")).of("m"),
+        pool.seats(&behind("b")).of("m"),
+        pool.seats(&credential("c")).of("m"),
+    ];
     let failure = Failure::upstream(Fault::new(Kind::BadUpstream, "no way"), "").with_origin(Origin::Proxy);
     seats[0].lease().unwrap().fail(&failure, Cooling::default(), Instant::now());
     let now = Instant::now();
@@ -105,7 +108,7 @@ async fn a_broken_proxy_rests_for_everybody_behind_it_and_is_held_against_nobody
 #[tokio::test(start_paused = true)]
 async fn an_unreachable_host_rests_for_all_its_accounts() {
     let pool = Pool::default();
-    let seats = [pool.seat(&credential("a"), "m"), pool.seat(&credential("b"), "m")];
+    let seats = [pool.seats(&credential("a")).of("m"), pool.seats(&credential("b")).of("m")];
     let fault = Fault::new(Kind::BadUpstream, "refused").with_code("upstream_unreachable");
     seats[0].lease().unwrap().fail(&Failure::upstream(fault, ""), Cooling::default(), Instant::now());
     assert_eq!(seats[1].block(Instant::now()).unwrap().scope, Scope::Host);
@@ -122,7 +125,7 @@ async fn an_unreachable_host_rests_for_all_its_accounts() {
 #[tokio::test(start_paused = true)]
 async fn requests_at_the_limit_wait_for_one_to_end() {
     let pool = Pool::default();
-    let seat = pool.seat(&Credential { concurrency: Some(2), ..credential("a") }, "m");
+    let seat = pool.seats(&Credential { concurrency: Some(2), ..credential("a") }).of("m");
     let (one, two) = (seat.lease().unwrap(), seat.lease().unwrap());
     assert_eq!(seat.stand(Instant::now()), Stand::Busy);
     assert!(seat.lease().is_none());
@@ -139,26 +142,26 @@ async fn requests_at_the_limit_wait_for_one_to_end() {
 #[tokio::test(start_paused = true)]
 async fn rests_survive_a_restart_and_what_is_over_by_then_does_not() {
     let (pool, id) = (Pool::default(), "a");
-    fail(&pool.seat(&credential(id), "m"), Rest::Quota(Some(Duration::from_mins(10))));
-    fail(&pool.seat(&credential(id), "short"), Rest::Quota(Some(Duration::from_secs(10))));
-    let lease = pool.seat(&credential("b"), "m").lease().unwrap();
+    fail(&pool.seats(&credential(id)).of("m"), Rest::Quota(Some(Duration::from_mins(10))));
+    fail(&pool.seats(&credential(id)).of("short"), Rest::Quota(Some(Duration::from_secs(10))));
+    let lease = pool.seats(&credential("b")).of("m").lease().unwrap();
     lease.fail_as(Rest::Unauthorized, Scope::Account, Cooling::default(), Instant::now());
     let text = serde_json::to_string(&pool.saved(Instant::now(), 1_000)).unwrap();
     let next = Pool::default();
     next.restore(serde_json::from_str(&text).unwrap(), 1_060);
-    assert_eq!(left(&next.seat(&credential(id), "m")), Some(Duration::from_mins(9)));
-    assert_eq!(left(&next.seat(&credential(id), "short")), None);
-    assert_eq!(next.seat(&credential("b"), "x").block(Instant::now()).unwrap().scope, Scope::Account);
+    assert_eq!(left(&next.seats(&credential(id)).of("m")), Some(Duration::from_mins(9)));
+    assert_eq!(left(&next.seats(&credential(id)).of("short")), None);
+    assert_eq!(next.seats(&credential("b")).of("x").block(Instant::now()).unwrap().scope, Scope::Account);
     // Taking a seat again, as every reload does, does not bring back what was forgiven meanwhile.
     next.forgive(&CredentialId::new(id));
-    assert_eq!(left(&next.seat(&credential(id), "m")), None);
+    assert_eq!(left(&next.seats(&credential(id)).of("m")), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn over_a_day_of_quota_resets_recovery_is_noticed_within_five_minutes() {
     // The upstream announces a renewal in 100 hours, but renews after a random while; requests come every 20 s.
     let pool = Pool::default();
-    let seat = pool.seat(&credential("a"), "m");
+    let seat = pool.seats(&credential("a")).of("m");
     for renewed_after in [1u64, 7, 61, 180, 333, 444].map(Duration::from_mins) {
         fail(&seat, Rest::Quota(Some(Duration::from_hours(100))));
         let exhausted_at = Instant::now();

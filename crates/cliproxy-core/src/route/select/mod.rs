@@ -47,6 +47,11 @@ impl Rank {
         Self { sums: sums.collect(), members, stride }
     }
 
+    /// The indices of its candidates.
+    pub fn members(&self) -> Range<usize> {
+        self.members.clone()
+    }
+
     fn len(&self) -> u64 {
         u64::try_from(self.members.len()).unwrap_or(u64::MAX)
     }
