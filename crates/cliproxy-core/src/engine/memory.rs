@@ -80,19 +80,36 @@ impl Memories {
 
     /// What the client of a job and an upstream share.
     pub(super) fn shared(&self, job: &Job, offer: &Offer) -> Shared {
-        let maker = maker(offer.credential.profile_for(job.call.format), &offer.credential.provider);
-        let tenant = job.call.client.as_deref().unwrap_or_default();
-        Shared { memories: self.clone(), scope: key(&[tenant, maker]) }
+        Shared {
+            memories: self.clone(),
+            tenant: job.call.client.clone(),
+            maker: maker(offer.credential.profile_for(job.call.format), &offer.credential.provider),
+        }
     }
 }
 
 /// Whose state it is: makers with services of several names read it in all of them.
-fn maker<'a>(profile: &Profile, provider: &'a str) -> &'a str {
+fn maker(profile: &Profile, provider: &Arc<str>) -> Maker {
     match profile.owner {
-        Owner::Anthropic => "anthropic",
-        Owner::Google => "google",
-        Owner::OpenAi => "openai",
-        Owner::Other => provider,
+        Owner::Anthropic => Maker::Known("anthropic"),
+        Owner::Google => Maker::Known("google"),
+        Owner::OpenAi => Maker::Known("openai"),
+        Owner::Other => Maker::Named(Arc::clone(provider)),
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Maker {
+    Known(&'static str),
+    Named(Arc<str>),
+}
+
+impl Maker {
+    fn name(&self) -> &str {
+        match self {
+            Self::Known(name) => name,
+            Self::Named(name) => name,
+        }
     }
 }
 
@@ -104,12 +121,13 @@ fn key(parts: &[&str]) -> Key {
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     memories: Memories,
-    scope: Key,
+    tenant: Option<Arc<str>>,
+    maker: Maker,
 }
 
 impl Shared {
     fn key(&self, kind: &str, of: &str) -> Key {
-        key(&[&self.scope, kind, of])
+        key(&[self.tenant.as_deref().unwrap_or_default(), self.maker.name(), kind, of])
     }
 
     fn get(&self, key: &Key) -> Option<Remembered> {
@@ -207,7 +225,7 @@ impl Recorder {
                 ..
             }
             | Event::BlockStop { block, full: Some(_), .. }
-                if self.blocks.contains(block) =>
+                if self.blocks.binary_search(block).is_ok() =>
             {
                 self.fold.event(event.clone());
             }
@@ -229,8 +247,8 @@ mod tests {
     use super::*;
     use cliproxy_wire::model::{CallKind, Ext, OpaqueKind};
 
-    fn shared(memories: &Memories, tenant: &str, maker: &str) -> Shared {
-        Shared { memories: memories.clone(), scope: key(&[tenant, maker]) }
+    fn shared(memories: &Memories, tenant: &str, maker: &'static str) -> Shared {
+        Shared { memories: memories.clone(), tenant: Some(tenant.into()), maker: Maker::Known(maker) }
     }
 
     fn state(data: &str) -> Opaque {

@@ -27,7 +27,7 @@ impl Engine {
     pub fn token_states(&self) -> Vec<TokenState> {
         let mut states: Vec<TokenState> = self
             .accounts()
-            .iter()
+            .values()
             .filter(|account| !account.record().is_disabled())
             .map(|account| {
                 let record = account.record();

@@ -1,7 +1,9 @@
 //! From an HTTP request to a call of the engine, and from its answer to an HTTP response.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -45,9 +47,14 @@ impl Route {
     }
 }
 
-/// A fresh request id.
+/// A fresh request id. Such ids are unique and no secrets, so they are keyed hashes of a counter; a random number would
+/// cost every request a system call.
 pub(crate) fn request_id() -> String {
-    format!("req_{}", uuid::Uuid::new_v4().simple())
+    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [high, low] = KEYS.each_ref().map(|key| key.hash_one(number));
+    format!("req_{high:016x}{low:016x}")
 }
 
 /// Serves one call.

@@ -4,6 +4,8 @@
 //! only when its event name or a substring shows that it may; the rest costs a search. Nothing here changes or holds
 //! back a byte.
 
+use std::sync::LazyLock;
+
 use memchr::memmem::Finder;
 
 use crate::Error;
@@ -41,10 +43,12 @@ pub struct Tap {
     model: Option<Str>,
     id: Option<Str>,
     fault: Option<Fault>,
-    usage: Finder<'static>,
-    error: Finder<'static>,
-    finish: Finder<'static>,
 }
+
+// Made once: a searcher is half a kilobyte, and a tap lives as long as its stream.
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
+static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
 
 impl Tap {
     /// A tap on an answer of `format`.
@@ -59,9 +63,6 @@ impl Tap {
             model: None,
             id: None,
             fault: None,
-            usage: Finder::new("\"usage\""),
-            error: Finder::new("\"error\""),
-            finish: Finder::new("\"finish_reason\""),
         }
     }
 
@@ -200,7 +201,7 @@ impl Tap {
             return Ok(());
         }
         let says_something = self.progress < Progress::Started
-            || [&self.finish, &self.usage, &self.error].into_iter().any(|key| is_set(data, key));
+            || [&FINISH, &USAGE, &ERROR].into_iter().any(|key| is_set(data, key));
         if says_something { self.chat_members(&mut Reader::new(data)) } else { Ok(()) }
     }
 
@@ -287,7 +288,7 @@ impl Tap {
                 self.complete();
                 Ok(())
             }
-            _ if kind == "error" || is_set(data, &self.error) => reader.object(|key, value| {
+            _ if kind == "error" || is_set(data, &ERROR) => reader.object(|key, value| {
                 if key == "error" {
                     self.fail(value);
                 }
@@ -357,7 +358,7 @@ impl Tap {
                 Ok(())
             }
             // A frame without type is an error object of something between us and the upstream.
-            "" if is_set(data, &self.error) => reader.object(|key, value| {
+            "" if is_set(data, &ERROR) => reader.object(|key, value| {
                 if key == "error" {
                     self.fail(value);
                 }
