@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cliproxy-server", &["cliproxy-core", "cliproxy-wire"]),
     ("cliproxy", &["cliproxy-core", "cliproxy-server", "cliproxy-stores"]),
     ("cliproxy-testkit", &["cliproxy-core", "cliproxy-server", "cliproxy-wire"]),
-    ("cliproxy-bench", &[]),
+    ("cliproxy-bench", &["cliproxy-core"]),
     ("xtask", &["cliproxy-wire"]),
 ];
 
