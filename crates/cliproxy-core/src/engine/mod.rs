@@ -26,6 +26,7 @@ mod verdict;
 use account::Vault;
 pub use answer::{Answer, AnswerBody, AnswerStream};
 pub use errand::{Errand, NotRun};
+pub(crate) use roster::auth_index;
 pub use roster::{Listing, Plan};
 pub use select::Explanation;
 pub use trial::TokenState;

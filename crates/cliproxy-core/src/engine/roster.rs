@@ -102,7 +102,7 @@ pub struct Plan {
 }
 
 /// The short id of an auth file.
-pub(super) fn auth_index(file: &str) -> String {
+pub(crate) fn auth_index(file: &str) -> String {
     let version = Version::of(format!("file:{file}").as_bytes()).to_string();
     version.chars().take(16).collect()
 }

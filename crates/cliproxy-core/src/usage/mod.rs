@@ -5,11 +5,13 @@
 
 mod journal;
 mod ledger;
+mod panel;
 mod price;
 mod row;
 mod sum;
 
 pub use ledger::{Bounds, Ledger, LedgerError};
+pub use panel::Statistics;
 pub use price::{Price, Prices};
 pub use row::Row;
 pub use sum::{By, Span, Totals};

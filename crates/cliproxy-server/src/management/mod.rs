@@ -19,6 +19,7 @@ mod openapi;
 mod plugin;
 mod rule;
 mod scalar;
+mod usage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use cliproxy_core::access::gate::Gate;
 use cliproxy_core::config::keeper::Keeper;
 use cliproxy_core::oauth::desk::Desk;
 use cliproxy_core::secret::Secret;
+use cliproxy_core::usage::Ledger;
 use cliproxy_wire::fault::Kind;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
@@ -53,12 +55,19 @@ pub struct Console {
     gate: Gate,
     password: Option<Secret>,
     desk: Desk,
+    ledger: Option<Ledger>,
 }
 
 impl Console {
     /// An interface that edits the file of `keeper`. `password` is a further key for this machine only.
     pub fn new(keeper: Keeper, password: Option<Secret>) -> Self {
-        Self { keeper, gate: Gate::default(), password, desk: Desk::default() }
+        Self { keeper, gate: Gate::default(), password, desk: Desk::default(), ledger: None }
+    }
+
+    /// With what was used on record.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Option<Ledger>) -> Self {
+        Self { ledger, ..self }
     }
 
     /// The configuration file.
@@ -137,6 +146,7 @@ fn endpoints() -> Vec<Endpoint> {
     list.extend(login::endpoints());
     list.extend(model::endpoints());
     list.extend(call::endpoints());
+    list.extend(usage::endpoints());
     list.extend(log::endpoints());
     list.extend(plugin::endpoints());
     list.extend(openapi::endpoints());

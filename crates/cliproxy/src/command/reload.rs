@@ -10,6 +10,7 @@ use cliproxy_core::config::watch::{self, Reload};
 use cliproxy_core::config::{Loaded, Settings, Source, env};
 use cliproxy_core::secret::Secret;
 use cliproxy_core::store::FileStore;
+use cliproxy_core::usage::Ledger;
 use cliproxy_server::Readiness;
 use cliproxy_server::management::Console;
 
@@ -26,12 +27,17 @@ pub(super) struct Taker {
 
 impl Taker {
     /// The management interface over the file of `source`.
-    pub(super) fn console(&self, source: Source, password: Option<Secret>) -> Arc<Console> {
+    pub(super) fn console(
+        &self,
+        source: Source,
+        password: Option<Secret>,
+        ledger: Option<Ledger>,
+    ) -> Arc<Console> {
         let taker = self.clone();
         let apply = Box::new(move |loaded: Loaded| taker.take(loaded));
         let environment = Box::new(env::with_dotenv(Path::new(".")));
         let keeper = Keeper::new(source, environment, self.started.clone(), apply);
-        Arc::new(Console::new(keeper, password))
+        Arc::new(Console::new(keeper, password).with_ledger(ledger))
     }
 
     fn take(&self, loaded: Loaded) {

@@ -91,7 +91,7 @@ async fn start(
         level,
         started: settings.clone(),
     };
-    let console = taker.console(source.clone(), password);
+    let console = taker.console(source.clone(), password, ledger);
     let app = app.with_management(Arc::clone(&console));
     taker.watch(source, loaded, console);
 

@@ -12,6 +12,7 @@ mod login;
 mod model;
 mod rule;
 mod scalar;
+mod usage;
 
 use cliproxy_testkit::Gateway;
 use http::Method;
