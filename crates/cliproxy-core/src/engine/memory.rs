@@ -154,6 +154,10 @@ impl Shared {
                     let text = thought.text();
                     if !thought.opaque.is_empty() && !text.is_empty() {
                         let what = Remembered { thoughts: vec![thought.clone()], signature: None };
+                        // One state says which thought it is of; one is enough to find it by.
+                        if let Some(state) = thought.opaque.first() {
+                            self.put(self.key("state", &state.data), what.clone());
+                        }
                         self.put(self.key("text", &text), what);
                     }
                     if !thought.opaque.is_empty() || recorder.keeps_texts {
@@ -183,6 +187,10 @@ impl Memory for Shared {
 
     fn by_text(&self, text: &str) -> Option<Reasoning> {
         self.get(&self.key("text", text))?.thoughts.pop()
+    }
+
+    fn by_state(&self, data: &str) -> Option<Reasoning> {
+        self.get(&self.key("state", data))?.thoughts.pop()
     }
 }
 

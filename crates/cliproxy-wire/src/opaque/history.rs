@@ -93,6 +93,7 @@ impl Judge<'_> {
                     if is_current && reasoning.opaque.is_empty() {
                         self.recall_by_text(reasoning);
                     }
+                    self.complete(reasoning);
                     continue;
                 }
                 _ => continue,
@@ -169,6 +170,19 @@ impl Judge<'_> {
             }
             at += 1;
             start = at;
+        }
+    }
+
+    /// Gives a thought that came back with its state, but with the end of its text alone, the whole text: the official
+    /// JavaScript accumulator of Chat keeps of a member that it does not know the last piece, and signatures cover it all.
+    fn complete(&self, reasoning: &mut Reasoning) {
+        let Some(memory) = self.target.memory else { return };
+        let Some(whole) = reasoning.opaque.iter().find_map(|state| memory.by_state(&state.data)) else {
+            return;
+        };
+        let (said, text) = (reasoning.text(), whole.text());
+        if said.len() < text.len() && text.ends_with(&said) {
+            (reasoning.summary, reasoning.raw) = (whole.summary, whole.raw);
         }
     }
 
@@ -567,6 +581,28 @@ mod tests {
             let summary = vec!["why".into()];
             (text == "why").then(|| Reasoning { summary, opaque, ..Reasoning::default() })
         }
+
+        fn by_state(&self, data: &str) -> Option<Reasoning> {
+            (data == "c").then(|| self.by_text("why")).flatten()
+        }
+    }
+
+    #[test]
+    fn a_thought_whose_beginning_got_lost_is_made_whole_again_and_others_are_not() {
+        let setting = Setting { memory: Some(&Known), ..Setting::default() };
+        let signed = |text: &str, data: &str| {
+            let state = state(Owner::Anthropic, OpaqueKind::ClaudeSignature, data, Anchor::This);
+            let turns =
+                vec![user(), model(vec![thinking(text, vec![state]), call("a")]), results(&["a"]), user()];
+            let turns = filter(&Profile::claude(), &catalog::caps("claude-sonnet-4-5"), &setting, turns);
+            match &turns[1].blocks[0].content {
+                Content::Reasoning(reasoning) => reasoning.text(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(signed("hy", "c"), "why");
+        assert_eq!(signed("hy", "of another thought"), "hy");
+        assert_eq!(signed("what the user made of it", "c"), "what the user made of it");
     }
 
     #[test]

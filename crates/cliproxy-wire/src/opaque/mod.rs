@@ -18,6 +18,8 @@ pub trait Memory: fmt::Debug + Sync {
     fn by_call(&self, call_id: &str) -> Option<Remembered>;
     /// The thought with exactly this text.
     fn by_text(&self, text: &str) -> Option<Reasoning>;
+    /// The thought with this state.
+    fn by_state(&self, data: &str) -> Option<Reasoning>;
 }
 
 /// What a [`Memory`] knows of a call.
