@@ -54,6 +54,7 @@ impl Arguments {
         match &self.command {
             Some(Command::Explain { json, .. }) => *json,
             Some(Command::Usage(usage)) => usage.is_for_programs(),
+            Some(Command::Import(import)) => import.is_for_programs(),
             _ => self.login.json,
         }
     }

@@ -1,7 +1,9 @@
 //! Importing: what would be done with the logins that were found, and doing it.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -9,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::{Found, Loan, MEMBER};
 use crate::credential::Record;
 use crate::oauth::{Changes, find_account, free_name};
-use crate::store::{Expected, Store, StoreError, atomic, patched};
+use crate::store::{Expected, Store, StoreError, atomic, lock, patched};
 
 /// Where it is written down what imports did, in our own folder of the auth directory.
 const LEDGER: &str = "imports.json";
+/// How long another process may hold the list. Writing it takes milliseconds, undoing a little longer.
+const LONGEST_LOCK: Duration = Duration::from_secs(10);
 
 /// How a login is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,9 +137,12 @@ pub async fn apply(
         }
     };
     // Written down first: an entry without a file undoes nothing, a file without an entry cannot be undone.
-    let mut ledger = Ledger::read(own_folder);
-    ledger.entries.push(Entry { id: id.to_owned(), mode, from, fingerprint });
-    ledger.write()?;
+    {
+        let _lock = Ledger::lock(own_folder)?;
+        let mut ledger = Ledger::read(own_folder)?;
+        ledger.entries.push(Entry { id: id.to_owned(), mode, from, fingerprint });
+        ledger.write()?;
+    }
     store.put(id, content, Expected::Absent).await.map(drop)
 }
 
@@ -154,10 +161,26 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn read(own_folder: &Path) -> Self {
+    /// Keeps other processes from changing it meanwhile.
+    pub(super) fn lock(own_folder: &Path) -> Result<fs::File, StoreError> {
+        lock::take(own_folder, "imports", LONGEST_LOCK)
+    }
+
+    /// Reads it. One that cannot be understood is an error and not an empty one, so nobody writes over it.
+    pub(super) fn read(own_folder: &Path) -> Result<Self, StoreError> {
         let path = own_folder.join(LEDGER);
-        let content = super::find::read(&path).and_then(Result::ok).unwrap_or_default();
-        Self { path, entries: serde_json::from_slice(&content).unwrap_or_default() }
+        let content = match super::find::read(&path) {
+            None => return Ok(Self { path, entries: Vec::new() }),
+            Some(Ok(content)) => content,
+            Some(Err(why)) => {
+                let (place, source) = (path.display().to_string(), io::Error::other(why));
+                return Err(StoreError::Io { action: "read", place, source });
+            }
+        };
+        match serde_json::from_slice(&content) {
+            Ok(entries) => Ok(Self { path, entries }),
+            Err(_damaged) => Err(StoreError::Unreadable(path.display().to_string())),
+        }
     }
 
     pub(super) fn write(&self) -> Result<(), StoreError> {
@@ -167,6 +190,41 @@ impl Ledger {
             place: self.path.display().to_string(),
             source,
         })
+    }
+}
+
+/// Sets a list of imports aside that cannot be understood, and says where it is now. What it named cannot be undone any
+/// more.
+///
+/// # Errors
+/// When it cannot be read or moved.
+pub fn set_damaged_aside(own_folder: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let path = own_folder.join(LEDGER);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let _lock = Ledger::lock(own_folder)?;
+    match Ledger::read(own_folder) {
+        Ok(_) => Ok(None),
+        Err(StoreError::Unreadable(place)) => {
+            let aside = free_place(&path);
+            let moved = fs::rename(&path, &aside);
+            moved.map_err(|source| StoreError::Io { action: "set aside", place, source })?;
+            Ok(Some(aside))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A place beside `path` where nothing is.
+fn free_place(path: &Path) -> PathBuf {
+    let mut count = 1u32;
+    loop {
+        let place = path.with_extension(format!("damaged-{count}"));
+        if count == u32::MAX || !place.exists() {
+            return place;
+        }
+        count += 1;
     }
 }
 

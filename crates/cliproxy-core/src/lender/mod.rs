@@ -13,7 +13,7 @@ mod store;
 mod undo;
 
 pub use find::{Found, Place, find};
-pub use import::{Action, Mode, Planned, apply, plan};
+pub use import::{Action, Mode, Planned, apply, plan, set_damaged_aside};
 pub use store::LendingStore;
 pub use undo::{Undone, undo};
 

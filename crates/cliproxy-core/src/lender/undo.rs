@@ -26,7 +26,8 @@ pub enum Undone {
 /// When something cannot be read or written; what was undone until then stays undone.
 pub async fn undo(store: &dyn Store, own_folder: &Path) -> Result<Vec<Undone>, StoreError> {
     let mut undone = Vec::new();
-    let mut ledger = Ledger::read(own_folder);
+    let _lock = Ledger::lock(own_folder)?;
+    let mut ledger = Ledger::read(own_folder)?;
     while let Some(entry) = ledger.entries.pop() {
         undone.push(undo_one(store, own_folder, &entry).await?);
         ledger.write()?;

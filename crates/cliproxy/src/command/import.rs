@@ -11,6 +11,7 @@ use cliproxy_core::lender::{self, Action, Mode, Planned, Undone};
 use cliproxy_core::oauth::Changes;
 use cliproxy_core::provider::LOGINS;
 use cliproxy_core::store::{FileStore, Store as _};
+use serde_json::{Value, json};
 
 /// What `import` is told.
 #[derive(Clone, Debug, Args)]
@@ -30,6 +31,33 @@ pub(crate) struct ImportArguments {
     /// The Google project of the Gemini CLI's login
     #[arg(long = "project_id", value_name = "PROJECT")]
     project: Option<String>,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl ImportArguments {
+    /// Whether a program reads what is printed.
+    pub(crate) fn is_for_programs(&self) -> bool {
+        self.json
+    }
+}
+
+/// Who reads what is printed.
+#[derive(Clone, Copy, Debug)]
+enum Reader {
+    Person,
+    Program,
+}
+
+impl Reader {
+    fn tell(self, text: &str, event: &Value) {
+        match self {
+            Self::Person => println!("{text}"),
+            Self::Program => println!("{event}"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -46,13 +74,23 @@ pub(super) fn run(arguments: &ImportArguments, source: &Source) -> anyhow::Resul
     let loaded = Settings::load(source, &environment).map_err(|problems| anyhow!("{problems}"))?;
     let store = FileStore::new(loaded.settings.auth_dir.clone());
     let folder = store.workplace().context("the auth directory has no place for notes")?;
+    let reader = if arguments.json { Reader::Program } else { Reader::Person };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    if (arguments.undo || arguments.apply)
+        && let Some(aside) = lender::set_damaged_aside(&folder)?
+    {
+        let place = aside.display().to_string();
+        let text = format!(
+            "The list of earlier imports was damaged and is kept as {place}; what it named cannot be undone by this program."
+        );
+        reader.tell(&text, &json!({ "event": "damaged_list", "kept_as": place }));
+    }
     runtime.block_on(async {
         if arguments.undo {
-            return undo(&store, &folder).await;
+            return undo(&store, &folder, reader).await;
         }
         let mode = match arguments.mode {
             Way::Borrow => Mode::Borrow,
@@ -60,13 +98,21 @@ pub(super) fn run(arguments: &ImportArguments, source: &Source) -> anyhow::Resul
         };
         let found = lender::find(&environment, &loaded.settings.auth_dir);
         if found.is_empty() {
-            println!("No logins of Codex, Claude Code, Gemini CLI, Qwen Code or another gateway were found.");
+            reader.tell(
+                "No logins of Codex, Claude Code, Gemini CLI, Qwen Code or another gateway were found.",
+                &json!({ "event": "nothing_found" }),
+            );
             return Ok(ExitCode::SUCCESS);
         }
         let planned = lender::plan(&store, found, mode).await?;
         let makes = planned.iter().filter(|plan| matches!(plan.action, Action::Make(_))).count();
         for plan in planned {
-            import(&store, &folder, plan, mode, arguments.apply, project).await?;
+            let how = How { mode, is_applied: arguments.apply, project, reader };
+            import(&store, &folder, plan, how).await?;
+        }
+        // For people: what programs need of it stands in each event.
+        if arguments.json {
+            return Ok(ExitCode::SUCCESS);
         }
         if makes > 0 && mode == Mode::Own {
             println!("Taken over: the other program loses its login once the tokens are renewed here, because refresh tokens work once. It is never logged out on purpose; `import --undo` gives renewed tokens back.");
@@ -78,19 +124,25 @@ pub(super) fn run(arguments: &ImportArguments, source: &Source) -> anyhow::Resul
     })
 }
 
-async fn import(
-    store: &FileStore,
-    folder: &Path,
-    plan: Planned,
+/// How logins are imported.
+#[derive(Clone, Copy, Debug)]
+struct How<'a> {
     mode: Mode,
     is_applied: bool,
-    project: Option<&str>,
-) -> anyhow::Result<()> {
+    project: Option<&'a str>,
+    reader: Reader,
+}
+
+async fn import(store: &FileStore, folder: &Path, plan: Planned, how: How<'_>) -> anyhow::Result<()> {
+    let How { mode, is_applied, project, reader } = how;
     let Planned { found, action } = plan;
-    let place = format!("{} ({})", found.place.program, found.place.path.display());
+    let program = found.place.program;
+    let from = found.place.path.display().to_string();
+    let place = format!("{program} ({from})");
+    let left = |why: &str| json!({ "event": "left", "program": program, "from": from, "reason": why });
     let id = match action {
         Action::Leave(why) => {
-            println!("{place}: left alone, {why}.");
+            reader.tell(&format!("{place}: left alone, {why}."), &left(&why));
             return Ok(());
         }
         Action::Make(id) => id,
@@ -101,13 +153,23 @@ async fn import(
     };
     let verb = if mode == Mode::Borrow { "borrow" } else { "take over" };
     let path = store.path(&id)?;
-    println!("{place}: {verb} {label} as {}", path.display());
-    let login = LOGINS.iter().find(|login| login.provider == provider);
-    if let Some(notice) = login.and_then(|login| login.notice) {
-        println!("  Note: {notice}");
+    let notice = LOGINS.iter().find(|login| login.provider == provider).and_then(|login| login.notice);
+    let event = |word: &str| {
+        json!({
+            "event": word, "program": program, "from": from, "provider": provider, "account": label,
+            "mode": if mode == Mode::Borrow { "borrow" } else { "own" },
+            "path": path.display().to_string(), "notice": notice,
+        })
+    };
+    let mut text = format!("{place}: {verb} {label} as {}", path.display());
+    if let Some(notice) = notice {
+        text.push_str("\n  Note: ");
+        text.push_str(notice);
     }
+    reader.tell(&text, &event("planned"));
     if provider == "gemini-cli" && project.is_none() {
-        println!("  Left alone: name the Google project with --project_id PROJECT.");
+        let why = "name the Google project with --project_id PROJECT";
+        reader.tell(&format!("  Left alone: {why}."), &left(why));
         return Ok(());
     }
     if is_applied {
@@ -116,27 +178,36 @@ async fn import(
             None => found,
         };
         lender::apply(store, folder, &id, &found, mode).await?;
-        println!("  Done.");
+        reader.tell("  Done.", &event("imported"));
     }
     Ok(())
 }
 
-async fn undo(store: &FileStore, folder: &Path) -> anyhow::Result<ExitCode> {
+async fn undo(store: &FileStore, folder: &Path, reader: Reader) -> anyhow::Result<ExitCode> {
     let undone = lender::undo(store, folder).await?;
     if undone.is_empty() {
-        println!("There is no import to undo.");
+        reader.tell("There is no import to undo.", &json!({ "event": "nothing_to_undo" }));
     }
     for one in undone {
-        match one {
-            Undone::Removed(id) => println!("{id} is removed; its program has its login as ever."),
-            Undone::GivenBack(id) => {
-                println!("{id} is removed; its renewed tokens are back with its program.");
-            }
-            Undone::SetAside(path) => {
-                println!("Its program has another login now, so the file is kept as {path}.");
-            }
-            Undone::Left(id, why) => println!("{id} is left as it is: {why}."),
-        }
+        let (text, event) = match one {
+            Undone::Removed(id) => (
+                format!("{id} is removed; its program has its login as ever."),
+                json!({ "event": "removed", "file": id }),
+            ),
+            Undone::GivenBack(id) => (
+                format!("{id} is removed; its renewed tokens are back with its program."),
+                json!({ "event": "given_back", "file": id }),
+            ),
+            Undone::SetAside(path) => (
+                format!("Its program has another login now, so the file is kept as {path}."),
+                json!({ "event": "set_aside", "kept_as": path }),
+            ),
+            Undone::Left(id, why) => (
+                format!("{id} is left as it is: {why}."),
+                json!({ "event": "left", "file": id, "reason": why }),
+            ),
+        };
+        reader.tell(&text, &event);
     }
     Ok(ExitCode::SUCCESS)
 }

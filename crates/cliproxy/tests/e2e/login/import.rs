@@ -41,6 +41,37 @@ async fn a_dry_run_changes_nothing_and_undoing_restores() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_list_of_imports_is_set_aside_and_not_written_over() {
+    let home = arranged();
+    home.write("auth/.cliproxy/imports.json", "[{\"id\":");
+    let (code, text) = run(&home, &["import", "--apply"]).end().await;
+    assert!(code == 0 && text.contains("damaged and is kept as") && text.contains("Done."), "{text}");
+    let folder = home.auth_dir().join(".cliproxy");
+    assert_eq!(std::fs::read_to_string(folder.join("imports.damaged-1")).unwrap(), "[{\"id\":");
+    let (_, text) = run(&home, &["import", "--undo"]).end().await;
+    assert!(text.contains("its program has its login as ever"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_reads_what_is_done_line_by_line() {
+    let home = arranged();
+    for (arguments, words) in [
+        (&["import", "--json"][..], &["planned"][..]),
+        (&["import", "--json", "--apply"], &["planned", "imported"]),
+        (&["import", "--json", "--apply"], &["left"]),
+        (&["import", "--json", "--undo"], &["removed"]),
+        (&["import", "--json", "--undo"], &["nothing_to_undo"]),
+    ] {
+        let (code, text) = run(&home, arguments).end().await;
+        assert_eq!(code, 0, "{text}");
+        let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let events: Vec<_> = events.map(|event| event["event"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(events, words, "{text}");
+        assert!(!text.contains("access-1") && !text.contains("refresh-1"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn undoing_gives_renewed_tokens_back_and_loses_none() {
     let home = arranged();
     run(&home, &["import", "--apply", "--mode", "own"]).end().await;
