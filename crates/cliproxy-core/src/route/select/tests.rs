@@ -129,6 +129,25 @@ proptest! {
     }
 
     #[test]
+    fn a_conversation_is_kept_unless_its_candidate_fails(
+        free in proptest::collection::vec(any::<bool>(), 1..12),
+        turn in any::<u64>(),
+        bound in 0usize..12,
+    ) {
+        let bound = bound % free.len();
+        let ranks = one_rank(&vec![1; free.len()]);
+        let state = |index: usize| if free[index] { State::Free } else { out(Why::Quota) };
+        for strategy in STRATEGIES {
+            let choice = select(&ranks, strategy, turn, Some(bound), state);
+            if free[bound] {
+                prop_assert_eq!(choice, Some(Choice { index: bound, next_turn: turn }));
+            } else {
+                prop_assert_eq!(choice, select(&ranks, strategy, turn, None, state));
+            }
+        }
+    }
+
+    #[test]
     fn every_candidate_is_either_chosen_or_explained(
         ranks in proptest::collection::vec(proptest::collection::vec((0u32..3, 0u8..8), 1..5), 0..4),
         turn in any::<u64>(),
