@@ -6,6 +6,7 @@
 //! is impossible. What counts is the hash of the content: touching the file changes nothing.
 //! This module tells; applying new settings is left to the caller.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,14 +191,7 @@ impl Watcher {
         let name = path.file_name()?.to_owned();
         let woken = Arc::clone(woken);
         let report = move |event: notify::Result<notify::Event>| {
-            let concerns_us = match &event {
-                Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
-                Ok(event) => {
-                    event.paths.is_empty() || event.paths.iter().any(|path| path.file_name() == Some(&name))
-                }
-                Err(_) => true,
-            };
-            if concerns_us {
+            if concerns(&name, &event) {
                 woken.notify_one();
             }
         };
@@ -210,6 +204,15 @@ impl Watcher {
     fn follow_file(&mut self, path: &Path) {
         drop(self.inner.unwatch(path));
         drop(self.inner.watch(path, RecursiveMode::NonRecursive));
+    }
+}
+
+/// Whether an event may be one of the file called `name`: logs that are written beside it are not.
+fn concerns(name: &OsStr, event: &notify::Result<notify::Event>) -> bool {
+    match event {
+        Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
+        Ok(event) => event.paths.is_empty() || event.paths.iter().any(|path| path.file_name() == Some(name)),
+        Err(_) => true,
     }
 }
 

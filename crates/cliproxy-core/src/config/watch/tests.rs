@@ -181,3 +181,21 @@ fn the_watch_can_move_between_threads() {
     let started = Settings::load(&source, &Fixed::new([("HOME", "/h")])).unwrap();
     movable(&watch(&source, env, &started, |_| (), CancellationToken::new()));
 }
+
+#[test]
+fn only_the_files_own_name_wakes() {
+    let event = |path: &str| {
+        let kind = EventKind::Modify(notify::event::ModifyKind::Any);
+        Ok(notify::Event::new(kind).add_path(path.into()))
+    };
+    let name = OsStr::new("config.yaml");
+    assert!(concerns(name, &event("/d/config.yaml")));
+    for other in ["/d/main.log", "/d/config.yaml.log", "/d", "/d/.config.yaml.swp"] {
+        assert!(!concerns(name, &event(other)), "{other}");
+    }
+    let read = notify::Event::new(EventKind::Access(notify::event::AccessKind::Read));
+    assert!(!concerns(name, &Ok(read.add_path("/d/config.yaml".into()))));
+    // Events were lost, so anything may have happened.
+    assert!(concerns(name, &Ok(notify::Event::new(EventKind::Other))));
+    assert!(concerns(name, &Err(notify::Error::generic("lost"))));
+}
