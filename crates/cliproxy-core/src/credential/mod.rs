@@ -7,11 +7,13 @@ mod pool;
 pub mod quota;
 pub mod record;
 pub(crate) mod refresh;
+mod survey;
 
 pub use account::{Account, Condition};
 pub use pool::{Block, Cooling, Lease, Pool, SavedRest, Scope, Seat, Seats, Stand, Why};
 pub use quota::{Quotas, Window};
 pub use record::Record;
+pub use survey::{Survey, survey};
 
 use std::fmt;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use crate::lender::LendingStore;
 use crate::oauth::{Line, Refusal, RefusalKind};
 use crate::provider;
 use crate::snapshot::account_proxy;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, is_json};
 use crate::upstream::Egress;
 
 /// How often all accounts are looked at for tokens that are about to end.
@@ -295,10 +295,9 @@ fn not_fresh(credential: &Credential, refusal: &Refusal) -> Failure {
 fn watch(directory: &std::path::Path, woken: &Arc<Notify>) -> Option<RecommendedWatcher> {
     let woken = Arc::clone(woken);
     let report = move |event: notify::Result<notify::Event>| {
-        let is_ours = |path: &PathBuf| path.components().any(|part| part.as_os_str() == crate::store::OWN);
         let concerns_us = match &event {
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
-            Ok(event) => event.paths.is_empty() || !event.paths.iter().all(is_ours),
+            Ok(event) => event.paths.is_empty() || event.paths.iter().any(|path| may_hold_accounts(path)),
             Err(_) => true,
         };
         if concerns_us {
@@ -308,6 +307,14 @@ fn watch(directory: &std::path::Path, woken: &Arc<Notify>) -> Option<Recommended
     let mut watcher = notify::recommended_watcher(report).ok()?;
     watcher.watch(directory, RecursiveMode::Recursive).ok()?;
     Some(watcher)
+}
+
+/// Whether a change of this path may be one of accounts. Logs that are written into the directory are not: each of
+/// their lines would have all files looked at.
+fn may_hold_accounts(path: &std::path::Path) -> bool {
+    let is_ours = path.components().any(|part| part.as_os_str() == crate::store::OWN);
+    // A folder comes and goes with what is in it.
+    !is_ours && (is_json(path) || !path.is_file())
 }
 
 /// Reports changes of single files, by way of the directories that they are in: programs replace their files.
@@ -329,4 +336,27 @@ fn watch_files(files: &[PathBuf], woken: &Arc<Notify>) -> Option<RecommendedWatc
         drop(watcher.watch(directory, RecursiveMode::NonRecursive));
     }
     Some(watcher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "files of the test's own")]
+    fn a_log_beside_the_accounts_wakes_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for name in ["main.log", "config.yaml", "a.json"] {
+            std::fs::write(path(name), "x").unwrap();
+        }
+        std::fs::create_dir_all(path("team")).unwrap();
+        std::fs::create_dir_all(path(".cliproxy/locks")).unwrap();
+        for name in ["a.json", "team", "gone.json", "gone"] {
+            assert!(may_hold_accounts(&path(name)), "{name}");
+        }
+        for name in ["main.log", "config.yaml", ".cliproxy/locks", ".cliproxy/state.json"] {
+            assert!(!may_hold_accounts(&path(name)), "{name}");
+        }
+    }
 }

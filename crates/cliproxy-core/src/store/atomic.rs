@@ -72,6 +72,20 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
+/// Whether somebody else than its owner has access to a file or directory.
+pub fn is_open(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _unused = path;
+        false
+    }
+}
+
 /// Takes away everybody else's access to a file or directory; true when there was something to take.
 ///
 /// # Errors

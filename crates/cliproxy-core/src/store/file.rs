@@ -72,6 +72,21 @@ impl FileStore {
         self.directory.join(OWN)
     }
 
+    /// The ids of all files that have the name of an auth file, those that cannot be read included.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub async fn names(&self) -> Result<Vec<String>, StoreError> {
+        self.blocking(|store| {
+            store.list_now()?;
+            let seen = store.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut names: Vec<String> = seen.keys().cloned().collect();
+            names.sort_unstable();
+            Ok(names)
+        })
+        .await
+    }
+
     /// The path of a document.
     ///
     /// # Errors
@@ -319,7 +334,7 @@ fn read(path: &Path) -> Result<Option<Document>, StoreError> {
     }
 }
 
-fn is_json(path: &Path) -> bool {
+pub(crate) fn is_json(path: &Path) -> bool {
     path.extension().and_then(OsStr::to_str).is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
 }
 

@@ -10,6 +10,7 @@ pub mod lock;
 mod memory;
 mod patch;
 
+pub(crate) use file::is_json;
 pub use file::{FileStore, OWN, file_name};
 pub use memory::MemoryStore;
 pub use patch::patched;

@@ -1,8 +1,12 @@
 //! Signs of life, for people, scripts and supervisors.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use cliproxy_core::credential::Account;
 use cliproxy_wire::json;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
@@ -92,6 +96,32 @@ pub(super) async fn alive() -> Response {
     json_response(StatusCode::OK, |root| root.str("status", "ok"))
 }
 
+/// What people have to do about accounts, by provider. It does not make the gateway unready, because the others serve;
+/// whose accounts they are is not for everybody who may ask.
+fn attention(accounts: &[Arc<Account>]) -> Vec<String> {
+    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for account in accounts {
+        let record = account.record();
+        let (dead, unsaved) = counts.entry(record.provider().to_owned()).or_default();
+        *dead += usize::from(!account.is_well() && !record.is_disabled());
+        *unsaved += usize::from(account.has_unsaved());
+    }
+    let mut texts = Vec::new();
+    for (provider, (dead, unsaved)) in counts {
+        if dead > 0 {
+            texts.push(format!(
+                "{provider}: accounts that need attention: {dead}; the log says which and what to do"
+            ));
+        }
+        if unsaved > 0 {
+            texts.push(format!(
+                "{provider}: renewed tokens that are not saved yet: {unsaved}; make the auth directory writable"
+            ));
+        }
+    }
+    texts
+}
+
 /// Whether the gateway can serve, and if not, why.
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let mut problems = app.readiness.problems();
@@ -99,6 +129,7 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     if !is_serving {
         problems.push("no model is configured: add a key to config.yaml, or start with --demo".to_owned());
     }
+    let attention = attention(&app.engine.accounts());
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json_response(status, |root| {
         root.str("status", if problems.is_empty() { "ok" } else { "degraded" });
@@ -107,5 +138,12 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
                 list.str(problem);
             }
         });
+        if !attention.is_empty() {
+            root.array("attention", |list| {
+                for text in &attention {
+                    list.str(text);
+                }
+            });
+        }
     })
 }

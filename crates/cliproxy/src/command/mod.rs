@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             explain::run(&source(arguments), arguments.demo, model, session.as_deref(), *json)
         }
         Some(Command::Usage(usage)) => usage::run(usage, &source(arguments)),
-        Some(Command::Check) => Ok(check::run(&source(arguments))),
+        Some(Command::Check) => check::run(&source(arguments)),
         Some(Command::Serve) | None => serve::run(arguments),
     }
 }

@@ -23,6 +23,7 @@ mod conversation;
 mod cooldown;
 mod crash;
 mod demo;
+mod directory;
 mod empty;
 mod explain;
 mod failover;
