@@ -13,6 +13,7 @@
 
 mod corpus;
 mod golden;
+mod keepalive;
 mod suite;
 
 #[tokio::test(flavor = "multi_thread")]
