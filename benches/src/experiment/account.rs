@@ -183,7 +183,7 @@ async fn choice(resting: usize) -> anyhow::Result<f64> {
         let lease = offer.seat.lease().context("no limit is configured")?;
         lease.fail_as(Rest::Quota(Some(Duration::from_hours(1))), Scope::Model, Cooling::default(), now);
     }
-    let mut times = Vec::with_capacity(20_000);
+    let mut times = Vec::with_capacity(ACCOUNTS);
     for _ in 0..times.capacity() {
         let began = Instant::now();
         let now = tokio::time::Instant::now();
