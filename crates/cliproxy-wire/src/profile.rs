@@ -87,6 +87,8 @@ pub enum Dialect {
     Vertex,
     /// Code Assist.
     CodeAssist,
+    /// Code Assist behind an Antigravity login.
+    Antigravity,
     /// An aggregator with `reasoning` objects and `reasoning_details`.
     OpenRouter,
     /// Qwen.
@@ -347,6 +349,11 @@ impl Profile {
     /// Vertex AI with a key or a service account.
     pub fn vertex() -> Self {
         Self { name: "vertex", dialect: Dialect::Vertex, sends_call_ids: false, ..Self::gemini() }
+    }
+
+    /// Code Assist behind an Antigravity login, for its Gemini models.
+    pub fn antigravity() -> Self {
+        Self { name: "antigravity", dialect: Dialect::Antigravity, ..Self::code_assist() }
     }
 
     /// Code Assist.

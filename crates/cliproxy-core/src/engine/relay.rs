@@ -16,6 +16,7 @@ use cliproxy_wire::lane::{
     Rewrite, Whole, rename, restrict, rewrite,
 };
 use cliproxy_wire::model::{Event, Usage};
+use cliproxy_wire::profile::Dialect;
 use cliproxy_wire::reasoning;
 use cliproxy_wire::sse::Ending;
 
@@ -45,7 +46,12 @@ pub(super) fn request(
 ) -> Result<Option<Outbound>, Failure> {
     let format = job.call.format;
     // A repaired history and the odd shapes of the Chat route go through the model.
-    if target.repair.is_some() || job.call.is_legacy_completion || job.peeked.is_responses_shape {
+    // So does what Antigravity does not take of the Gemini API.
+    if target.repair.is_some()
+        || job.call.is_legacy_completion
+        || job.peeked.is_responses_shape
+        || target.profile.dialect == Dialect::Antigravity
+    {
         return Ok(None);
     }
     let mut notes = Notes::default();

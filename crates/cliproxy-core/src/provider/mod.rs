@@ -47,6 +47,8 @@ use crate::upstream::{Outgoing, Talk};
 pub enum Kind {
     /// Gemini API key.
     Gemini,
+    /// Code Assist behind an Antigravity account.
+    Antigravity,
     /// Code Assist behind an account of the Gemini CLI.
     GeminiCli,
     /// Vertex-compatible key, and service account of Vertex AI.
@@ -71,7 +73,8 @@ pub enum Kind {
 
 impl Kind {
     /// Those that serve accounts; their names are the providers' names of auth files.
-    const WITH_ACCOUNTS: [Self; 8] = [
+    const WITH_ACCOUNTS: [Self; 9] = [
+        Self::Antigravity,
         Self::Claude,
         Self::Codex,
         Self::GeminiCli,
@@ -91,6 +94,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gemini => "gemini",
+            Self::Antigravity => "antigravity",
             Self::GeminiCli => "gemini-cli",
             Self::Vertex => "vertex",
             Self::Claude => "claude",
@@ -231,6 +235,7 @@ impl Adopted {
 pub fn of(kind: Kind) -> &'static dyn Provider {
     match kind {
         Kind::Gemini => &gemini::Gemini,
+        Kind::Antigravity => &antigravity::Antigravity,
         Kind::GeminiCli => &gemini_cli::GeminiCli,
         Kind::Vertex => &vertex::Vertex,
         Kind::Claude => &claude::Claude,

@@ -26,7 +26,7 @@ pub fn encode_count(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, 
     let mut body = Vec::with_capacity(4096);
     let mut writer = Writer::new(&prepared, target);
     json::object(&mut body, |object| match target.profile.dialect {
-        Dialect::CodeAssist => object.object("request", |request| {
+        Dialect::CodeAssist | Dialect::Antigravity => object.object("request", |request| {
             request.str("model", &full_name(served_as(target.model)));
             write_members(request, &mut writer, Members::Contents);
         }),
@@ -45,7 +45,7 @@ pub fn encode_count(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, 
 
 /// False for services that count the conversation only, without instructions and tools.
 pub fn counts_everything(target: &Target<'_>) -> bool {
-    target.profile.dialect != Dialect::CodeAssist
+    !matches!(target.profile.dialect, Dialect::CodeAssist | Dialect::Antigravity)
 }
 
 fn full_name(model: &str) -> String {

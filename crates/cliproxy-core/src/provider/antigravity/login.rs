@@ -15,13 +15,13 @@ use crate::provider::gemini_cli;
 use crate::provider::gemini_cli::project::{default_tier, project_of};
 use crate::secret::Secret;
 
-const WHO: &str = "Google";
-const REMEDY: &str = "log in again: cli-proxy-api --antigravity-login";
+pub(super) const WHO: &str = "Google";
+pub(super) const REMEDY: &str = "log in again: cli-proxy-api --antigravity-login";
 /// How often to look at an onboarding, and the pause between.
 const MOST_LOOKS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(2);
 /// Newest client version that is known; the service asks for one.
-const IDE_VERSION: &str = "2.9.0";
+pub(super) const IDE_VERSION: &str = "2.9.0";
 
 /// With a browser.
 pub(crate) const BROWSER: Login = Login {

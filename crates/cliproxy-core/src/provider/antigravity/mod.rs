@@ -1,3 +1,121 @@
-//! Antigravity: Google's Code Assist by an Antigravity login.
+//! Antigravity: Google's Code Assist by an Antigravity login, for its Gemini models.
+//!
+//! Envelope, refusals and renewals are those of the Gemini CLI but for what stands here. Models of other makers behind
+//! this door have rules of their own and are not offered.
 
 pub(crate) mod login;
+
+use std::env::consts::{ARCH, OS};
+use std::time::Duration;
+
+use cliproxy_wire::catalog;
+use cliproxy_wire::fault::Fault;
+use cliproxy_wire::id;
+use cliproxy_wire::profile::Profile;
+use http::HeaderValue;
+use http::header::USER_AGENT;
+
+use super::gemini::method;
+use super::gemini_cli::{envelope, refusal, renew};
+use super::{
+    Adopted, Job, Operation, PRODUCT, Provider, Renewal, Told, base_headers, bearer, configured_headers, post,
+};
+use crate::credential::{Credential, Record, Window};
+use crate::failure::{Failure, Retry};
+use crate::oauth::chain::Then as _;
+use crate::oauth::exchange::Exchange;
+use crate::oauth::{Identity, Refusal, RefusalKind};
+use crate::upstream::Outgoing;
+
+#[derive(Debug)]
+pub(super) struct Antigravity;
+
+impl Provider for Antigravity {
+    fn prepare(&self, job: Job<'_>, credential: &Credential) -> Result<Outgoing, Failure> {
+        let address = format!("{}/v1internal:{}", credential.base_url, method(job.operation, true)?);
+        let mut headers = base_headers(job.operation);
+        let record = credential.account.as_ref().map(|account| account.record());
+        let own = record.as_deref().and_then(|record| record.text("user_agent"));
+        if let Ok(agent) = HeaderValue::try_from(own.map_or_else(user_agent, str::to_owned)) {
+            headers.insert(USER_AGENT, agent);
+        }
+        bearer(&mut headers, credential)?;
+        configured_headers(&mut headers, credential, job.client_headers);
+        let body = if job.operation == Operation::CountTokens {
+            job.body
+        } else {
+            let project = credential.project.as_deref().unwrap_or_default();
+            let request = id::uuid(&[project, &String::from_utf8_lossy(&job.body)]);
+            let members = [
+                ("project", project),
+                ("userAgent", "antigravity"),
+                ("requestType", "agent"),
+                ("requestId", &format!("agent-{request}")),
+            ];
+            envelope::with_members(&job.body, &members)
+        };
+        post(&address, headers, body)
+    }
+
+    fn identity(&self) -> Identity {
+        login::identity()
+    }
+
+    fn adopt(&self, record: &Record, identity: &Identity) -> Option<Adopted> {
+        let project = record.text("project_id")?;
+        let mut adopted = Adopted::new(Profile::antigravity(), record, identity, "antigravity");
+        adopted.projects.push(project.into());
+        let is_other = |id: &&str| !id.starts_with("gemini-") || id.contains("image");
+        adopted.withheld = catalog::models_of("antigravity").map(|model| model.id).filter(is_other).collect();
+        Some(adopted)
+    }
+
+    fn renew(&self, record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {
+        let refresh = record.token("refresh_token")?;
+        let request = match &identity.client_secret {
+            Some(secret) => renew::request(identity, &refresh, &identity.client_id, secret.expose()),
+            None => Err(no_secret()),
+        };
+        let exchange = Exchange::new(login::WHO, login::REMEDY, request);
+        Some(Box::new(exchange.finish(move |tokens| {
+            let changes = tokens.renewed(now).set("timestamp", now.saturating_mul(1000));
+            Ok(changes.set_if_some("expires_in", tokens.expires_in))
+        })))
+    }
+
+    fn lead(&self) -> Option<Duration> {
+        Some(Duration::from_mins(5))
+    }
+
+    fn quotas(&self, told: &Told<'_>) -> Vec<Window> {
+        refusal::quota(told).into_iter().collect()
+    }
+
+    fn judge(&self, fault: &Fault) -> Retry {
+        refusal::judge(fault)
+    }
+}
+
+/// The service refuses whoever does not name a current version of its own client; our own name follows.
+fn user_agent() -> String {
+    let system = if OS == "macos" { "darwin" } else { OS };
+    let machine = match ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!("antigravity/{} {system}/{machine} {PRODUCT}", login::IDE_VERSION)
+}
+
+/// Not the account's fault, and mended in the configuration.
+fn no_secret() -> Refusal {
+    Refusal {
+        kind: RefusalKind::Passing(None),
+        message: "Google wants the client secret of Antigravity to renew a token, and none is configured"
+            .to_owned(),
+        remedy: "set oauth-endpoints.antigravity.client-secret".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,11 @@
 //! Requests are those of the Gemini API inside an envelope that names the project which pays for them; the codec writes
 //! it, the project of the credential is added here. What Code Assist's refusals mean is in [`refusal`].
 
-mod envelope;
+pub(super) mod envelope;
 pub(crate) mod login;
 pub(crate) mod project;
-mod refusal;
-mod renew;
+pub(super) mod refusal;
+pub(super) mod renew;
 
 use cliproxy_wire::fault::Fault;
 use cliproxy_wire::profile::Profile;

@@ -75,6 +75,10 @@ impl<'w> Writer<'w> {
         &self.prepared.request
     }
 
+    pub(super) fn is_antigravity(&self) -> bool {
+        self.target.profile.dialect == Dialect::Antigravity
+    }
+
     pub(super) fn is_vertex(&self) -> bool {
         self.target.profile.dialect == Dialect::Vertex
     }
@@ -122,7 +126,14 @@ pub(in crate::gemini) fn write_members(object: &mut Object<'_>, writer: &mut Wri
         return;
     }
     tool_config::write(object, writer, has_functions);
-    object.opt_raw("safetySettings", request.safety.as_ref());
+    if writer.is_antigravity() {
+        // Source: this door of Code Assist takes neither these nor a limit of the answer.
+        if request.safety.is_some() {
+            writer.notes.add("safetySettings");
+        }
+    } else {
+        object.opt_raw("safetySettings", request.safety.as_ref());
+    }
     setting::write(object, writer);
     object.opt_str("cachedContent", request.cache.cached_content.as_deref());
     write_labels(object, writer);

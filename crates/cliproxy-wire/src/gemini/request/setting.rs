@@ -26,7 +26,11 @@ fn write_sampling(out: &mut Object<'_>, writer: &mut Writer<'_>) {
     let request = writer.request();
     let plan = &writer.prepared.plan;
     let sampling = &request.sampling;
-    out.opt_u64("maxOutputTokens", plan.max_output_tokens);
+    if !writer.is_antigravity() {
+        out.opt_u64("maxOutputTokens", plan.max_output_tokens);
+    } else if plan.max_output_tokens.is_some() {
+        writer.notes.add("max_output_tokens");
+    }
     if plan.drops_sampling {
         for (is_said, path) in [
             (sampling.temperature.is_some(), "temperature"),

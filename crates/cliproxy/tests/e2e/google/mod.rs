@@ -1,5 +1,6 @@
-//! Google's accounts: Code Assist, Vertex AI.
+//! Google's accounts: Code Assist by two logins, Vertex AI.
 
+mod antigravity;
 mod gemini_cli;
 mod switch;
 mod vertex;
@@ -21,13 +22,18 @@ fn start(provider: &str, upstream: &Upstream, files: &[(&str, Value)], config: &
     let config = format!(
         "oauth-endpoints:\n  {provider}: {{token-url: '{url}/token', base-url: '{url}'}}\nrequest-retry: 0\n{config}"
     );
+    start_at(&config, files)
+}
+
+/// A gateway with these auth files and this configuration.
+fn start_at(config: &str, files: &[(&str, Value)]) -> Gateway {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join(".cli-proxy-api");
     std::fs::create_dir(&folder).unwrap();
     for (name, file) in files {
         write(&folder.join(format!("{name}.json")), &file.to_string());
     }
-    Gateway::start_in(directory, Path::new(env!("CARGO_BIN_EXE_cli-proxy-api")), &config, &[])
+    Gateway::start_in(directory, Path::new(env!("CARGO_BIN_EXE_cli-proxy-api")), config, &[])
 }
 
 #[expect(clippy::disallowed_methods, reason = "a file of the test's own")]

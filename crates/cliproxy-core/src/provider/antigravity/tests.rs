@@ -1,0 +1,42 @@
+//! What is sent by an Antigravity login, and what it offers.
+
+use cliproxy_wire::Format;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::provider::trial::{Trial, credential, with_account};
+
+const BASE: &str = "https://daily-cloudcode-pa.googleapis.com";
+
+fn file() -> Value {
+    json!({"type": "antigravity", "access_token": "upstream-key-access", "refresh_token": "refresh", "project_id": "one"})
+}
+
+#[test]
+fn the_envelope_says_what_the_service_wants_to_know() {
+    let account = Credential { project: Some("one".into()), ..with_account(&file(), credential(BASE)) };
+    let mut trial = Trial::new(Operation::Stream, Format::Chat);
+    trial.body = r#"{"model":"m","request":{}}"#;
+    let body: Value = serde_json::from_str(&trial.sent_body(&Antigravity, &account)).unwrap();
+    assert_eq!(
+        json!([body["project"], body["userAgent"], body["requestType"], body["model"]]),
+        json!(["one", "antigravity", "agent", "m"])
+    );
+    assert!(body["requestId"].as_str().unwrap().starts_with("agent-"));
+    trial.operation = Operation::CountTokens;
+    assert_eq!(trial.sent_body(&Antigravity, &account), trial.body);
+    assert!(user_agent().starts_with("antigravity/") && user_agent().ends_with(PRODUCT));
+}
+
+#[test]
+fn only_gemini_models_that_write_text_are_offered() {
+    let record = Record::parse(file().to_string().as_bytes()).unwrap();
+    let adopted = Antigravity.adopt(&record, &login::identity()).unwrap();
+    assert_eq!(&*adopted.base_url, BASE);
+    for other in ["claude-opus-4-6-thinking", "gpt-oss-120b-medium", "gemini-3.1-flash-image"] {
+        assert!(adopted.withheld.contains(&other), "{other}");
+    }
+    assert!(!adopted.withheld.contains(&"gemini-3-flash"));
+    let nowhere = Record::parse(br#"{"type":"antigravity","access_token":"a"}"#).unwrap();
+    assert!(Antigravity.adopt(&nowhere, &login::identity()).is_none());
+}
