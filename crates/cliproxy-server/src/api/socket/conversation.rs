@@ -152,7 +152,7 @@ impl Conversation {
 
     /// What answers a request that only wants to be remembered.
     fn warm(&mut self, request: &str) -> Vec<String> {
-        let id = format!("resp_{}", uuid::Uuid::new_v4().simple());
+        let id = crate::api::call::request_id().replacen("req_", "resp_", 1);
         let model = member(request, "model").unwrap_or("null");
         let event = |name: &str, status: &str, number: u64| {
             let mut out = Vec::new();
