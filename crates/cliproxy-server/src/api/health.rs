@@ -98,7 +98,7 @@ pub(super) async fn alive() -> Response {
 
 /// What people have to do about accounts, by provider. It does not make the gateway unready, because the others serve;
 /// whose accounts they are is not for everybody who may ask.
-fn attention(accounts: &[Arc<Account>]) -> Vec<String> {
+fn attention<'a>(accounts: impl Iterator<Item = &'a Arc<Account>>) -> Vec<String> {
     let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for account in accounts {
         let record = account.record();
@@ -129,7 +129,7 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     if !is_serving {
         problems.push("no model is configured: add a key to config.yaml, or start with --demo".to_owned());
     }
-    let attention = attention(&app.engine.accounts());
+    let attention = attention(app.engine.accounts().values());
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json_response(status, |root| {
         root.str("status", if problems.is_empty() { "ok" } else { "degraded" });
