@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::response::Response;
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 
 use crate::upstream::Received;
@@ -78,14 +79,16 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     };
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &shared).await;
     match (shared.decide(head.clone()), upgrade) {
-        (Talk::Plain(status, kind, body), _) => Response::builder()
-            .status(status)
-            .header("content-type", kind)
-            .body(Body::from(body))
-            .expect("a response"),
+        (Talk::Plain(status, kind, body), _) => plain(status, kind, body),
         (_, Ok(upgrade)) => upgrade.on_upgrade(|socket| converse(shared, head, socket)),
-        (talk, Err(_)) => panic!("{talk:?} is no answer to a request by HTTP"),
+        // The script meant a socket.
+        (talk, Err(_)) => plain(500, "text/plain", format!("{talk:?} is no answer to a request by HTTP")),
     }
+}
+
+fn plain(status: u16, kind: &str, body: String) -> Response {
+    let answer = Response::builder().status(status).header("content-type", kind);
+    answer.body(Body::from(body)).expect("a response")
 }
 
 async fn converse(shared: Arc<Shared>, head: Received, mut socket: WebSocket) {
@@ -93,7 +96,7 @@ async fn converse(shared: Arc<Shared>, head: Received, mut socket: WebSocket) {
     match shared.decide(Received { body: text.as_str().to_owned().into(), ..head }) {
         Talk::Frames(frames) => {
             // A client must answer this and go on.
-            drop(socket.send(Message::Ping(Default::default())).await);
+            drop(socket.send(Message::Ping(Bytes::new())).await);
             for frame in frames {
                 drop(socket.send(Message::Text(frame.into())).await);
             }
@@ -101,7 +104,8 @@ async fn converse(shared: Arc<Shared>, head: Received, mut socket: WebSocket) {
         Talk::Close(code) => {
             drop(socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await);
         }
-        Talk::Plain(..) => panic!("a socket has no answers by HTTP"),
+        // The script meant a request by HTTP; the socket just ends.
+        Talk::Plain(..) => return,
     }
     while let Some(Ok(_)) = socket.recv().await {}
 }

@@ -74,11 +74,13 @@ pub struct Reply {
 }
 
 type HttpClient = Client<Connector, Full<Bytes>>;
+/// The clients that are open, with the way of each.
+type Open = HashMap<(Egress, Limits, Speaks), (HttpClient, Way)>;
 
 /// All clients of the process.
 #[derive(Debug, Default)]
 pub struct Clients {
-    open: Mutex<HashMap<(Egress, Limits, Speaks), (HttpClient, Way)>>,
+    open: Mutex<Open>,
     /// Who was told to leave websockets alone.
     without_sockets: Mutex<HashSet<CredentialId>>,
     tls: Arc<Tls>,
@@ -95,7 +97,9 @@ impl Clients {
         let outgoing = match outgoing {
             Outgoing::Socket(talk) => {
                 let Talk { uri, headers, opening, instead } = *talk;
-                if let Some(reply) = self.talk(egress, (uri, headers, opening), limits).await? {
+                // Few requests go this way; the others need not make room for it.
+                let talking = Box::pin(self.talk(egress, (uri, headers, opening), limits));
+                if let Some(reply) = talking.await? {
                     return Ok(reply);
                 }
                 instead
@@ -168,7 +172,7 @@ impl Clients {
             First::Answer(socket, told) => {
                 headers.extend(told);
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-                Reply { status: StatusCode::OK, headers, body: UpstreamBody::Socket(Box::new(socket)) }
+                Reply { status: StatusCode::OK, headers, body: UpstreamBody::Socket(socket) }
             }
             First::Refusal(status, headers, body) => {
                 Reply { status, headers, body: UpstreamBody::Whole(Some(body)) }

@@ -71,7 +71,7 @@ pub(super) fn upgrade_headers(mut headers: HeaderMap) -> (HeaderMap, String) {
 /// What came first in answer to the opening.
 pub(super) enum First {
     /// An answer has begun; with what it says in headers by HTTP.
-    Answer(Socket, HeaderMap),
+    Answer(Box<Socket>, HeaderMap),
     /// The upstream refuses.
     Refusal(StatusCode, HeaderMap, Bytes),
 }
@@ -114,7 +114,7 @@ impl Socket {
                     first.extend_from_slice(&event(&text));
                     if kind(&text) != LIMITS || first.len() > LONGEST_LEAD {
                         socket.first = Some(first.into());
-                        return Ok(First::Answer(socket, told));
+                        return Ok(First::Answer(Box::new(socket), told));
                     }
                     limits(&text, &mut told);
                 }
