@@ -108,6 +108,7 @@ pub fn relay(data: &[u8]) {
             hides_usage: true,
             envelope: AnswerEnvelope::Unwrap,
             is_sse: None,
+            ..Changes::default()
         };
         assert_eq!(run(format, &changes, &[at]), run(format, &changes, &[]));
         let _body = lane::body(format, Bytes::copy_from_slice(data), &changes);
