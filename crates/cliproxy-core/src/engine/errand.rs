@@ -86,12 +86,11 @@ impl Engine {
             token = Some(credential.token().filter(|token| !token.is_empty()).ok_or(NotRun::NoToken)?);
         }
         let headers = headers(&errand.headers, token.as_ref()).ok_or(NotRun::Unbuildable)?;
-        let egress = match &found {
-            Some(credential) => Egress { credential: credential.id.clone(), proxy: credential.proxy.clone() },
-            None => {
-                let credential = CredentialId::new("management");
-                Egress { credential, proxy: snapshot.settings.proxy.clone() }
-            }
+        let egress = if let Some(credential) = &found {
+            Egress { credential: credential.id.clone(), proxy: credential.proxy.clone() }
+        } else {
+            let credential = CredentialId::new("management");
+            Egress { credential, proxy: snapshot.settings.proxy.clone() }
         };
         let line = Line::new(&snapshot.settings, self.clients(), egress);
         let request = Request { method: errand.method, uri: errand.uri, headers, body: errand.body };
@@ -124,7 +123,7 @@ impl Engine {
                 .any(|url| origin(url).as_ref() == Some(&wanted))
         };
         is_service
-            || provider::WITH_LOGINS.iter().any(|name| is_login(&name))
+            || provider::WITH_LOGINS.iter().any(is_login)
             || snapshot
                 .routes
                 .credentials()

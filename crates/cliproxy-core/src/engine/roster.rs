@@ -132,7 +132,7 @@ impl Engine {
                 .as_ref()
                 .and_then(|metadata| metadata.modified().ok())
                 .and_then(|time| rfc3339(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()));
-            let mut listing = self.listing(&account, now);
+            let mut listing = self.listing(account, now);
             listing.size = metadata.map_or(0, |metadata| metadata.len());
             listing.modtime.clone_from(&written);
             listing.updated_at = written;
@@ -196,7 +196,7 @@ impl Engine {
         let mut earliest: Option<Block> = None;
         for listed in snapshot.routes.listed() {
             let offers = snapshot.routes.offers(&listed.id);
-            for offer in offers.into_iter().flat_map(|offers| offers.members()) {
+            for offer in offers.into_iter().flat_map(crate::route::Offers::members) {
                 let is_its =
                     offer.credential.account.as_ref().is_some_and(|known| known.id() == account.id());
                 if !is_its {

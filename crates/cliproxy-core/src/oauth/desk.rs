@@ -96,7 +96,7 @@ impl Desk {
         let (end, ended) = tokio::sync::oneshot::channel();
         let working = engine.clone();
         engine.spawn("login", async move {
-            let result = working.log_in(session, &mut talk).await;
+            let result = Box::pin(working.log_in(session, &mut talk)).await;
             drop(talk);
             drop(end.send(result.map(|_saved| ())));
         });
@@ -217,7 +217,7 @@ fn state_of(url: &str) -> String {
 pub async fn answered(engine: &Engine, session: Session, answer: &str) -> Result<(Grant, Saved), String> {
     let (mut talk, Person { mut events, lines }) = Talk::new();
     let working = async {
-        let result = engine.log_in(session, &mut talk).await;
+        let result = Box::pin(engine.log_in(session, &mut talk)).await;
         drop(talk);
         result
     };

@@ -79,6 +79,7 @@ pub struct Detail {
 }
 
 /// Tokens of one request.
+#[expect(clippy::struct_field_names, reason = "the names of the format")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tokens {
     /// Read.

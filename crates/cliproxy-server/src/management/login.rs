@@ -235,7 +235,7 @@ async fn import(ask: Ask) -> Outcome {
             match part.name.as_str() {
                 "file" => file = Some(part.content),
                 "location" => {
-                    location = std::str::from_utf8(&part.content).ok().map(|text| text.trim().to_owned())
+                    location = std::str::from_utf8(&part.content).ok().map(|text| text.trim().to_owned());
                 }
                 _ => {}
             }
