@@ -39,6 +39,8 @@ use cliproxy_wire::Format;
 const LONGEST_ERROR: usize = 1 << 20;
 /// Longest whole answer that is read.
 pub(super) const LONGEST_ANSWER: usize = 256 << 20;
+/// Longest answer that comes compressed, once it is unpacked: a few bytes can claim much memory.
+const LONGEST_UNPACKED: usize = 64 << 20;
 
 /// A request ready for one upstream.
 pub(super) struct Outbound {
@@ -654,18 +656,26 @@ fn is_gzip(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"))
 }
 
-/// Some upstreams compress although they were asked not to. Such an answer is read whole and unpacked.
-async fn unpack(reply: Reply, job: &Job) -> Result<Reply, Failure> {
+/// What is in a gzip body: one byte more than `limit` at most, so that what was cut is not taken for the whole.
+fn inflate(packed: &[u8], limit: usize) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
+    let mut plain = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(&mut plain)?;
+    Ok(plain)
+}
+
+/// Some upstreams compress although they were asked not to. Such an answer is read whole and unpacked, away from the
+/// threads that serve.
+async fn unpack(reply: Reply, job: &Job) -> Result<Reply, Failure> {
     let failed = |fault: Fault| Failure::upstream(fault, "compressed answer");
-    let limit = if reply.status.is_success() { LONGEST_ANSWER } else { LONGEST_ERROR };
+    let limit = if reply.status.is_success() { LONGEST_UNPACKED } else { LONGEST_ERROR };
     let packed = read_all(reply.body, job.snapshot.limits.idle, limit)
         .await
         .map_err(|error| failed(read_fault(&error)))?;
-    let mut plain = Vec::new();
-    // One more than allowed, so that what was cut is not taken for the whole.
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    flate2::read::MultiGzDecoder::new(&*packed).take(most).read_to_end(&mut plain).map_err(|error| {
+    let inflated = tokio::task::spawn_blocking(move || inflate(&packed, limit)).await;
+    let inflated = inflated.map_err(std::io::Error::other).and_then(|inflated| inflated);
+    let mut plain = inflated.map_err(|error| {
         Failure::upstream(
             Fault::new(Kind::BadUpstream, "the upstream's compressed answer is damaged"),
             error.to_string(),

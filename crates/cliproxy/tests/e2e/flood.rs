@@ -85,7 +85,7 @@ async fn an_answer_that_swells_when_it_is_unpacked_is_given_up() {
             assert_eq!(is_told, status == 200, "{client}: {}", answer.body);
         }
         // An error is small, so a small part of it is enough to know.
-        let most = if status == 200 { 700_000 } else { 150_000 };
+        let most = if status == 200 { 400_000 } else { 150_000 };
         assert!(resident(&gateway) < most, "{status}: {} kB", resident(&gateway));
     }
 }
