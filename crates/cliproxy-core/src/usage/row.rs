@@ -92,11 +92,6 @@ impl Row {
         }
     }
 
-    /// Whether the client got the whole answer.
-    pub fn is_complete(&self) -> bool {
-        self.outcome == Outcome::Complete.word()
-    }
-
     /// Whether it failed.
     pub fn is_failed(&self) -> bool {
         self.outcome == Outcome::Failed.word()

@@ -199,17 +199,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes rows of another ledger; true for each that was not known. Blocks.
-    ///
-    /// # Errors
-    /// When the database cannot be written; none is taken then.
-    pub fn import(&self, rows: &[Row]) -> Result<usize, LedgerError> {
-        let mut database = self.database();
-        let before = count(&database)?;
-        insert(&mut database, rows)?;
-        Ok(usize::try_from(count(&database)? - before).unwrap_or_default())
-    }
-
     pub(super) fn database(&self) -> std::sync::MutexGuard<'_, Connection> {
         self.0.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -353,10 +342,6 @@ fn insert_into(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<
         ])?;
     }
     Ok(())
-}
-
-fn count(database: &Connection) -> rusqlite::Result<i64> {
-    database.query_row("SELECT count(*) FROM request", [], |row| row.get(0))
 }
 
 /// `SQLite` has signed numbers only.
