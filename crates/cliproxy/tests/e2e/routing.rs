@@ -152,13 +152,13 @@ async fn a_prefix_chooses_the_key_and_never_reaches_the_upstream() {
         };
         let list = support::list(
             upstream_format,
-            &[entry("key-home-0001", "home"), entry("key-work-0001", "' /work/ '")],
+            &[entry("key-home-0001", "home"), entry("key-wing-0001", "' /wing/ '")],
         );
         let gateway = support::start(&list, &[]);
-        assert_eq!(listed(&gateway).await, ["home/up", "up", "work/up"], "{upstream_format}");
+        assert_eq!(listed(&gateway).await, ["home/up", "up", "wing/up"], "{upstream_format}");
         for client in FORMATS {
             for is_stream in [false, true] {
-                for (model, key) in [("work/up", "key-work-0001"), ("home/up", "key-home-0001")] {
+                for (model, key) in [("wing/up", "key-wing-0001"), ("home/up", "key-home-0001")] {
                     let answer = support::ask_model(&gateway, client, model, is_stream).await;
                     let what = format!("{client} over {upstream_format}: {}", answer.body);
                     assert_eq!(answer.status, 200, "{what}");
@@ -180,9 +180,9 @@ async fn a_prefix_chooses_the_key_and_never_reaches_the_upstream() {
         assert_ne!(keys_of(&upstream)[before], keys_of(&upstream)[before + 1]);
 
         let gateway = support::start(&format!("force-model-prefix: true\n{list}"), &[]);
-        assert_eq!(listed(&gateway).await, ["home/up", "work/up"], "{upstream_format}");
+        assert_eq!(listed(&gateway).await, ["home/up", "wing/up"], "{upstream_format}");
         for client in FORMATS {
-            assert_eq!(support::ask_model(&gateway, client, "work/up", false).await.status, 200);
+            assert_eq!(support::ask_model(&gateway, client, "wing/up", false).await.status, 200);
             let refused = support::ask_model(&gateway, client, "up", false).await;
             assert_eq!(refused.status, 404, "{}", refused.body);
             assert!(refused.error(client).2.contains("/up"), "the nearest names are told: {}", refused.body);
