@@ -68,6 +68,7 @@ const EXPOSURES: &[(&str, &str)] = &[
     ("crates/cliproxy-core/src/upstream/way.rs", "the address of a proxy"),
     ("crates/cliproxy-core/src/snapshot/mod.rs", "keys of maps"),
     ("crates/cliproxy-core/src/credential/refresh/journal.rs", "hashed to recognize a token"),
+    ("crates/cliproxy-server/src/management/usage.rs", "panels look for counts by address and key"),
     ("crates/cliproxy-server/src/api/amp/forward.rs", "headers of the control plane are built here"),
     (
         "crates/cliproxy-core/src/access/",

@@ -233,6 +233,36 @@ pub fn merged(list: &[Value], changes: Vec<Value>, name: &str) -> Vec<Value> {
     result
 }
 
+/// An entry of a list of keys, switched off or on: the way panels know is to exclude every model, and a member
+/// `disabled` where the list has one. `None` when it is no object.
+pub fn switched(list: &EntryList, entry: &Value, is_disabled: bool) -> Option<Value> {
+    let mut entry = entry.as_object()?.clone();
+    if list.name == "name" {
+        if is_disabled {
+            entry.insert("disabled".to_owned(), Value::Bool(true));
+        } else {
+            entry.shift_remove("disabled");
+        }
+        return Some(entry.into());
+    }
+    let mut excluded = entry.get(EXCLUDED).and_then(Value::as_array).cloned().unwrap_or_default();
+    excluded.retain(|pattern| pattern.as_str().map(str::trim) != Some(EVERYTHING));
+    if is_disabled {
+        excluded.push(EVERYTHING.into());
+    }
+    if excluded.is_empty() {
+        entry.shift_remove(EXCLUDED);
+    } else {
+        entry.insert(EXCLUDED.to_owned(), excluded.into());
+    }
+    Some(entry.into())
+}
+
+const EXCLUDED: &str = "excluded-models";
+
+/// The pattern that excludes every model.
+pub const EVERYTHING: &str = "*";
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -39,6 +40,19 @@ impl fmt::Debug for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Keeper({:?})", self.source.path)
     }
+}
+
+/// A version before the present one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// From 1, the newest.
+    pub number: u32,
+    /// In bytes.
+    pub size: u64,
+    /// When it was set aside, in Unix seconds.
+    pub modified: u64,
+    /// Its tag.
+    pub version: String,
 }
 
 /// Why a change was refused. The file is as it was.
@@ -131,6 +145,53 @@ impl Keeper {
         self.take(before, text, true).await
     }
 
+    /// Says what would come of a text, and writes nothing: what was understood, and which settings would wait for a
+    /// restart.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn check(&self, text: &str) -> Result<(Loaded, Vec<&'static str>), Box<Problems>> {
+        let loaded = self.loaded(text)?;
+        let needs_restart = loaded.settings.needs_restart(&self.started);
+        Ok((loaded, needs_restart))
+    }
+
+    fn loaded(&self, text: &str) -> Result<Loaded, Box<Problems>> {
+        Settings::load_text(text, &self.source, &*self.env)
+            .and_then(|loaded| watch::closed(loaded, &self.source, &self.started))
+            .map_err(Box::new)
+    }
+
+    /// The versions before the present one that are kept, newest first.
+    pub async fn versions(&self) -> Vec<Kept> {
+        let Some(path) = self.source.path.clone() else { return Vec::new() };
+        let listing = tokio::task::spawn_blocking(move || {
+            let path = fs::canonicalize(&path).unwrap_or(path);
+            let of = |number| {
+                let path = kept(&path, number);
+                let metadata = fs::metadata(&path).ok()?;
+                let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+                let version = Version::of(&fs::read(&path).ok()?).to_string();
+                Some(Kept { number, size: metadata.len(), modified: modified.as_secs(), version })
+            };
+            (1..=KEPT).filter_map(of).collect()
+        });
+        listing.await.unwrap_or_default()
+    }
+
+    /// The text of a version that is kept; `None` when there is no such one.
+    pub async fn version(&self, number: u32) -> Option<String> {
+        let path = self.source.path.clone()?;
+        if !(1..=KEPT).contains(&number) {
+            return None;
+        }
+        let reading = tokio::task::spawn_blocking(move || {
+            let path = fs::canonicalize(&path).unwrap_or(path);
+            fs::read_to_string(kept(&path, number)).ok()
+        });
+        reading.await.ok().flatten()
+    }
+
     /// Replaces a management key in plain text by its hash. A file that cannot be written keeps the key, which works
     /// as it is.
     pub async fn hash_key(&self) {
@@ -184,9 +245,7 @@ impl Keeper {
         if before.as_deref() == Some(text) {
             return Ok(());
         }
-        let loaded = Settings::load_text(text, &self.source, &*self.env)
-            .and_then(|loaded| watch::closed(loaded, &self.source, &self.started))
-            .map_err(|problems| Unkept::Invalid(Box::new(problems)))?;
+        let loaded = self.loaded(text).map_err(Unkept::Invalid)?;
         let path = self.source.path.clone().ok_or(Unkept::Missing)?;
         let text = text.to_owned();
         let writing = tokio::task::spawn_blocking(move || write(&path, before.as_deref(), &text, keeps));

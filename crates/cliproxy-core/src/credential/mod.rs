@@ -8,12 +8,14 @@ pub mod quota;
 pub mod record;
 pub(crate) mod refresh;
 mod survey;
+pub mod tally;
 
 pub use account::{Account, Condition};
 pub use pool::{Block, Cooling, Lease, Pool, SavedRest, Scope, Seat, Seats, Stand, Why};
 pub use quota::{Quotas, Window};
 pub use record::Record;
 pub use survey::{Survey, survey};
+pub use tally::{Counted, Tally};
 
 use std::fmt;
 use std::sync::Arc;

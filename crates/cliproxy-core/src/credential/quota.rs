@@ -23,6 +23,9 @@ pub struct Window {
     pub model: Option<Box<str>>,
     /// The share that is used, from 0 to 1.
     pub used: f64,
+    /// How much it is in all, in the provider's unit, where the provider tells counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
     /// How long a window lasts, where the provider says it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     pub length: Option<Duration>,
@@ -54,6 +57,7 @@ impl Window {
             name: name.into(),
             model: None,
             used: if used.is_finite() { used.clamp(0.0, 1.0) } else { 0.0 },
+            limit: None,
             length: None,
             resets_at: None,
             told_at: now,
@@ -101,7 +105,13 @@ impl Quotas {
             let same = |known: &&mut Window| known.name == window.name && known.model == window.model;
             match windows.iter_mut().find(same) {
                 // A refusal says when, but not how long; what an earlier answer said of that still holds.
-                Some(known) => *known = Window { length: window.length.or(known.length), ..window },
+                Some(known) => {
+                    *known = Window {
+                        length: window.length.or(known.length),
+                        limit: window.limit.or(known.limit),
+                        ..window
+                    };
+                }
                 None => windows.push(window),
             }
         }

@@ -19,9 +19,9 @@ use super::pipe::Pipe;
 use super::verdict::judge_late;
 use super::{Engine, Job};
 use crate::credential::{Credential, Lease};
-use crate::failure::Failure;
+use crate::failure::{Failure, Retry};
 use crate::upstream::UpstreamBody;
-use crate::usage::{Outcome, Record};
+use crate::usage::{Happening, Outcome, Record};
 
 /// What a client gets.
 #[derive(Debug)]
@@ -56,8 +56,14 @@ pub struct AnswerStream {
     timer: Option<Pin<Box<Sleep>>>,
     last_read: Instant,
     last_write: Instant,
+    /// What went to the client, and when those who watch were told last.
+    sent: u64,
+    told: Instant,
     closing: Closing,
 }
+
+/// How often those who watch are told of a stream that goes on.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
 
 /// What is recorded when a stream ends or is dropped.
 pub(super) struct Closing {
@@ -68,6 +74,7 @@ pub(super) struct Closing {
     cooling: crate::credential::Cooling,
     may_renew: bool,
     started: Instant,
+    now: fn() -> u64,
 }
 
 impl Closing {
@@ -101,6 +108,7 @@ impl Closing {
             cooling,
             may_renew: attempt.may_renew,
             started: job.started,
+            now: job.call.now,
         }
     }
 
@@ -126,14 +134,18 @@ impl Closing {
             tracing::warn!(request_id = %record.request_id, kind = ?fault.kind, "answer ended with an error: {}", fault.message);
         }
         if let Some(lease) = self.lease.take() {
+            lease.count(false, (self.now)());
             lease.fail(&judge_late(&self.credential, fault), self.cooling, Instant::now());
         }
     }
 
     /// The end, good or bad.
     pub(super) fn close(&mut self, outcome: Outcome, usage: cliproxy_wire::model::Usage) {
-        self.lease = None;
+        let lease = self.lease.take();
         let Some(mut record) = self.record.take() else { return };
+        if let Some(lease) = lease.filter(|_| record.first_byte.is_some()) {
+            lease.count(true, (self.now)());
+        }
         record.outcome = outcome;
         record.usage = usage;
         record.total = self.started.elapsed();
@@ -150,7 +162,25 @@ impl Closing {
             cooling: self.cooling,
             may_renew: self.may_renew,
             started: self.started,
+            now: self.now,
         }
+    }
+
+    /// Tells those who watch that the stream has begun.
+    fn tell_begun(&self, lane: &'static str) {
+        self.engine.tell(|| {
+            let record = self.record.as_ref()?;
+            let first_byte = record.first_byte?;
+            Some(Happening::Streaming { request_id: &record.request_id, first_byte, lane })
+        });
+    }
+
+    /// Tells those who watch how far the stream is.
+    fn tell_progress(&self, bytes: u64, usage: &cliproxy_wire::model::Usage) {
+        self.engine.tell(|| {
+            let request_id = &self.record.as_ref()?.request_id;
+            Some(Happening::Progressed { request_id, elapsed: self.started.elapsed(), bytes, usage })
+        });
     }
 
     /// The attempt failed before anything was said: no record, the engine goes on.
@@ -158,6 +188,10 @@ impl Closing {
         self.record = None;
         let is_held_back = self.may_renew && failure.is_unauthorized();
         if let Some(lease) = self.lease.take().filter(|_| !is_held_back) {
+            // A request that is wrong says nothing about whom it was sent to.
+            if failure.retry() != Retry::Never {
+                lease.count(false, (self.now)());
+            }
             lease.fail(failure, self.cooling, Instant::now());
         }
     }
@@ -190,6 +224,8 @@ impl AnswerStream {
             timer: None,
             last_read: now,
             last_write: now,
+            sent: 0,
+            told: now,
             closing,
         }
     }
@@ -217,6 +253,7 @@ impl AnswerStream {
         self.last_write = Instant::now();
         self.closing.set_lane(self.pipe.lane());
         self.closing.begun();
+        self.closing.tell_begun(self.pipe.lane());
         Ok(self)
     }
 
@@ -286,6 +323,12 @@ impl Stream for AnswerStream {
             if let Some(bytes) = self.ready.pop_front() {
                 // A sign of life is written later than anything was read; else the next one would be due at once.
                 self.last_write = self.last_write.max(self.last_read);
+                self.sent += bytes.len() as u64;
+                if self.last_read.duration_since(self.told) >= TOLD_EVERY && self.closing.engine.is_watched()
+                {
+                    self.told = self.last_read;
+                    self.closing.tell_progress(self.sent, &self.pipe.usage());
+                }
                 return Poll::Ready(Some(bytes));
             }
             if self.upstream.is_none() {

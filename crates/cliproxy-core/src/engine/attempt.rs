@@ -32,7 +32,7 @@ use crate::provider::{self, Operation};
 use crate::route::affinity::DEFAULT_TTL;
 use crate::route::{Offer, Offers};
 use crate::upstream::{Egress, ReadError, Reply, UpstreamBody, read_all};
-use crate::usage::Outcome;
+use crate::usage::{Happening, Outcome};
 use cliproxy_wire::Format;
 
 /// Longest error body that is read.
@@ -246,6 +246,15 @@ impl Engine {
             other => other,
         };
         let closing = Closing::new(self, job, &attempt, Arc::clone(lease));
+        self.tell(|| {
+            Some(Happening::Attempted {
+                request_id: &job.call.request_id,
+                number: attempt.number,
+                provider: &credential.provider,
+                credential: &credential.id,
+                upstream_model: &offer.upstream,
+            })
+        });
         let reply = match self.send(job, offer, operation, &outbound).await {
             Ok(reply) => reply,
             Err(failure) => {

@@ -133,7 +133,7 @@ impl Engine {
 }
 
 /// The short id of a key.
-fn key_index(key: &Secret) -> String {
+pub(super) fn key_index(key: &Secret) -> String {
     let version = Version::of(format!("api_key:{}", key.expose()).as_bytes()).to_string();
     version.chars().take(16).collect()
 }

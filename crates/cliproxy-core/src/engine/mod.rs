@@ -10,6 +10,7 @@ mod answer;
 mod attempt;
 mod count;
 mod errand;
+mod everybody;
 mod forward;
 mod kept;
 mod memory;
@@ -19,6 +20,7 @@ mod relay;
 mod roster;
 mod round;
 mod select;
+mod standing;
 mod switch;
 mod trial;
 mod verdict;
@@ -26,9 +28,11 @@ mod verdict;
 use account::Vault;
 pub use answer::{Answer, AnswerBody, AnswerStream};
 pub use errand::{Errand, NotRun};
+pub use everybody::Member;
 pub(crate) use roster::auth_index;
 pub use roster::{Listing, Plan};
-pub use select::Explanation;
+pub use select::{Explained, Explanation};
+pub use standing::Activity;
 pub use trial::TokenState;
 
 use std::collections::{BTreeMap, HashMap};
@@ -57,7 +61,7 @@ use crate::route::affinity::{self, Session};
 use crate::snapshot::{Extras, Snapshot};
 use crate::store::Store;
 use crate::upstream::Clients;
-use crate::usage::{LogSink, Outcome, Record, Sink};
+use crate::usage::{Happening, LogSink, Outcome, Record, Sink};
 
 /// What a client asks, in its own format.
 #[derive(Debug)]
@@ -248,6 +252,17 @@ impl Job {
         Ok(request)
     }
 
+    fn started(&self) -> Happening<'_> {
+        Happening::Started {
+            request_id: &self.call.request_id,
+            at: self.call.created,
+            client: self.call.client.as_ref(),
+            format: self.call.format,
+            model: &self.requested,
+            is_stream: self.call.operation == Operation::Stream,
+        }
+    }
+
     /// The name of the model that the client knows.
     fn shown(&self) -> &Arc<str> {
         self.call.shown_model.as_ref().unwrap_or(&self.requested)
@@ -382,6 +397,22 @@ impl Engine {
         })))
     }
 
+    /// Whether somebody wants to know of requests on their way.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.0.sinks.iter().any(|sink| sink.is_watching())
+    }
+
+    /// Tells those who watch what happened; costs next to nothing where nobody does.
+    fn tell<'h>(&self, happening: impl FnOnce() -> Option<Happening<'h>>) {
+        if !self.is_watched() {
+            return;
+        }
+        let Some(happening) = happening() else { return };
+        for sink in self.0.sinks.iter().filter(|sink| sink.is_watching()) {
+            sink.happened(&happening);
+        }
+    }
+
     /// Hands a finished request to the sinks, with what the configuration says of it.
     fn record(&self, mut record: Record) {
         let snapshot = self.snapshot();
@@ -403,6 +434,7 @@ impl Engine {
     pub async fn run(&self, opened: Opened) -> Result<Answer, Failure> {
         let mut job = *opened.0;
         let mut attempts = 0;
+        self.tell(|| Some(job.started()));
         let result = match job.call.operation {
             Operation::CountTokens => self.count(&mut job, &mut attempts).await,
             _ => self.attempt_models(&mut job, &mut attempts).await,

@@ -10,7 +10,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::credential::{Account, Block, Condition, Record, Scope, Stand};
+use super::standing::{Activity, Standing};
+use crate::credential::{Account, Condition, Record};
 use crate::oauth::{Changes, claims, rfc3339};
 use crate::route::Listed;
 use crate::store::{self, Expected, Store, StoreError, Version};
@@ -82,6 +83,18 @@ pub struct Listing {
     /// What is left of its quotas, as far as answers told it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quotas: Vec<crate::credential::Window>,
+    /// Share of the requests under weighted selection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<i64>,
+    /// Whether the upstream is asked over websockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub websockets: Option<bool>,
+    /// Further rounds that it asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_retry: Option<i64>,
+    /// How it went so far.
+    #[serde(flatten)]
+    pub activity: Activity,
 }
 
 /// What a ChatGPT account's identity token says.
@@ -122,6 +135,7 @@ impl Engine {
     pub async fn roster(&self, now: u64) -> Vec<Listing> {
         let directory = self.auth_store().and_then(|store| store.directory());
         let mut list = Vec::new();
+        let standings = self.standings();
         for account in self.accounts().values() {
             let path = directory.as_ref().map(|directory| directory.join(account.id().as_str()));
             let metadata = match &path {
@@ -132,7 +146,7 @@ impl Engine {
                 .as_ref()
                 .and_then(|metadata| metadata.modified().ok())
                 .and_then(|time| rfc3339(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()));
-            let mut listing = self.listing(account, now);
+            let mut listing = self.listing(account, standings.get(account.id()), now);
             listing.size = metadata.map_or(0, |metadata| metadata.len());
             listing.modtime.clone_from(&written);
             listing.updated_at = written;
@@ -143,11 +157,13 @@ impl Engine {
         list
     }
 
-    fn listing(&self, account: &Account, now: u64) -> Listing {
+    pub(super) fn listing(&self, account: &Account, standing: Option<&Standing>, now: u64) -> Listing {
         let record = account.record();
         let id = account.id().as_str().to_owned();
         let name = id.clone();
-        let block = self.account_block(account);
+        let block = standing.and_then(Standing::block);
+        let alone = std::slice::from_ref(account.id());
+        let members = standing.map_or(alone, |standing| standing.members.as_slice());
         let condition = account.condition();
         let (status, status_message) = match &*condition {
             _ if record.is_disabled() => ("disabled", "disabled via management API".to_owned()),
@@ -183,39 +199,14 @@ impl Engine {
             priority: record.number(&["priority"]),
             note: record.text("note").map(str::to_owned),
             id_token: plan(&record),
-            quotas: self.quotas(account.id(), now),
+            quotas: members.iter().flat_map(|id| self.quotas(id, now)).collect(),
+            weight: record.number(&["weight"]),
+            websockets: record.flag(&["websockets"]),
+            request_retry: record.number(&["request_retry", "request-retry"]),
+            activity: self.activity(members, now),
             id,
             name,
         }
-    }
-
-    /// What keeps an account from serving anything: a rest of the whole account, or of each of its models.
-    fn account_block(&self, account: &Account) -> Option<Block> {
-        let snapshot = self.snapshot();
-        let now = Instant::now();
-        let mut earliest: Option<Block> = None;
-        for listed in snapshot.routes.listed() {
-            let offers = snapshot.routes.offers(&listed.id);
-            for offer in offers.into_iter().flat_map(crate::route::Offers::members) {
-                let is_its =
-                    offer.credential.account.as_ref().is_some_and(|known| known.id() == account.id());
-                if !is_its {
-                    continue;
-                }
-                match offer.seat.stand(now) {
-                    Stand::Resting(block) | Stand::OnTrial(block) if block.scope != Scope::Model => {
-                        return Some(block);
-                    }
-                    Stand::Resting(block) | Stand::OnTrial(block) => {
-                        if earliest.is_none_or(|known| block.until < known.until) {
-                            earliest = Some(block);
-                        }
-                    }
-                    Stand::Free | Stand::Busy => return None,
-                }
-            }
-        }
-        earliest
     }
 
     /// What an auth file offers, by file name or id.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use cliproxy_wire::fault::{Fault, Kind};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Engine, Job};
-use crate::credential::{Block, CredentialId, Lease, Pool, Why};
+use crate::credential::{Block, CredentialId, Lease, Pool, Why, Window};
 use crate::failure::Failure;
 use crate::route::affinity::Session;
 use crate::route::{Listed, Offer, Offers, Skip, State, explain, select};
@@ -22,6 +23,31 @@ pub struct Explanation {
     pub chosen: Option<(CredentialId, Arc<str>)>,
     /// The others.
     pub skipped: Vec<(CredentialId, Arc<str>, Skip)>,
+}
+
+/// An explanation for programs, with what is left of everybody's quotas.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// The model in the routing table.
+    pub model: String,
+    /// Who is chosen.
+    pub chosen: Option<Candidate>,
+    /// The others.
+    pub skipped: Vec<Candidate>,
+}
+
+/// One who offers a model.
+#[derive(Clone, Debug, Serialize)]
+pub struct Candidate {
+    /// The credential's id.
+    pub credential: String,
+    /// The model's name there.
+    pub upstream_model: String,
+    /// Why it is not chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What is left of its quotas.
+    pub quotas: Vec<Window>,
 }
 
 /// How one offer stands for a request that has `tried` some already.
@@ -105,6 +131,27 @@ impl Engine {
             skipped: named(offers, &skipped).collect(),
             model: resolved.model,
         })
+    }
+}
+
+impl Engine {
+    /// An explanation for programs. `now` is in Unix seconds.
+    pub fn explained(&self, explanation: &Explanation, now: u64) -> Explained {
+        let candidate = |id: &CredentialId, upstream: &Arc<str>, reason: Option<String>| Candidate {
+            credential: id.as_str().to_owned(),
+            upstream_model: upstream.as_ref().to_owned(),
+            reason,
+            quotas: self.quotas(id, now),
+        };
+        Explained {
+            model: explanation.model.as_ref().to_owned(),
+            chosen: explanation.chosen.as_ref().map(|(id, upstream)| candidate(id, upstream, None)),
+            skipped: explanation
+                .skipped
+                .iter()
+                .map(|(id, upstream, skip)| candidate(id, upstream, Some(skip.text())))
+                .collect(),
+        }
     }
 }
 

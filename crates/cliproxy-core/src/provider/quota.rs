@@ -57,5 +57,6 @@ pub(super) fn of_refusal(told: &Told<'_>) -> Option<Window> {
 pub(super) fn counted(told: &Told<'_>, window: &'static str, names: [&str; 3]) -> Option<Window> {
     let [limit, remaining, reset] = names;
     let (limit, remaining) = (told.number(limit).filter(|limit| *limit > 0.0)?, told.number(remaining)?);
-    Some(Window { resets_at: told.time(reset), ..Window::new(window, 1.0 - remaining / limit, told.now) })
+    let used = 1.0 - remaining / limit;
+    Some(Window { limit: Some(limit), resets_at: told.time(reset), ..Window::new(window, used, told.now) })
 }

@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Levels and budgets of reasoning.
     pub reasoning: reasoning::Table,
+    /// Keys of entries that are switched off, which serve nothing.
+    pub disabled: Vec<Arc<Credential>>,
     /// Error rules of single entries, by credential.
     pub error_rules: HashMap<CredentialId, Vec<ErrorRule>>,
 }
@@ -66,6 +68,7 @@ impl Snapshot {
             catalog: HashMap::new(),
             seen: HashMap::new(),
             error_rules: HashMap::new(),
+            disabled: Vec::new(),
         };
         for entry in &settings.keys.gemini {
             assembly.key(Kind::Gemini, entry, Profile::gemini());
@@ -82,7 +85,7 @@ impl Snapshot {
         for entry in &settings.keys.vertex {
             assembly.key(Kind::Vertex, entry, Profile::vertex());
         }
-        for entry in settings.keys.compatible.iter().filter(|entry| !entry.is_disabled) {
+        for entry in &settings.keys.compatible {
             assembly.compatible(entry);
         }
         for account in accounts.values() {
@@ -99,7 +102,7 @@ impl Snapshot {
                 .collect();
             assembly.builder.add(&credential, models, false);
         }
-        let Assembly { builder, error_rules, .. } = assembly;
+        let Assembly { builder, error_rules, disabled, .. } = assembly;
         Self {
             access: Access::new(&settings.access.client_keys),
             routes: builder.finish(),
@@ -120,6 +123,7 @@ impl Snapshot {
             },
             reasoning: settings.translation.thinking.table(),
             error_rules,
+            disabled,
             settings,
         }
     }
@@ -135,6 +139,7 @@ struct Assembly<'s> {
     catalog: HashMap<&'static str, Arc<[Offered]>>,
     seen: HashMap<CredentialId, u32>,
     error_rules: HashMap<CredentialId, Vec<ErrorRule>>,
+    disabled: Vec<Arc<Credential>>,
 }
 
 impl Assembly<'_> {
@@ -171,6 +176,10 @@ impl Assembly<'_> {
                 common: &entry.common,
                 profile: profile.clone(),
             });
+            if entry.is_disabled {
+                self.disabled.push(credential);
+                continue;
+            }
             let models = entry.common.models.iter().map(|model| configured(model, &entry.name)).collect();
             self.add(&credential, models, &entry.common);
         }

@@ -94,6 +94,14 @@ impl Journal {
         }
     }
 
+    /// Whether there is something to carry over.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub(super) fn has_rows(&self) -> io::Result<bool> {
+        Ok(self.carried.try_exists()? || self.current.try_exists()?)
+    }
+
     /// Appends a row.
     ///
     /// # Errors

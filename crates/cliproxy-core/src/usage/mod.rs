@@ -1,22 +1,31 @@
 //! What a request cost and how it went: one record per request, handed to the sinks when the answer ends or is dropped.
 //!
 //! The record is made here because only the engine sees attempts, credential and bytes; keeping it is the sinks'
-//! business: the log, and the [ledger](Ledger) that survives restarts.
+//! business: the log, the [ledger](Ledger) that survives restarts, the [queue](Queue) that panels empty, and whoever
+//! [watches](Live).
 
+pub mod csv;
 mod journal;
 mod ledger;
+mod live;
 mod panel;
 mod price;
+mod queue;
 mod row;
+mod series;
+mod sink;
 mod sum;
 
 pub use ledger::{Bounds, Ledger, LedgerError};
+pub use live::{Frame, Live, Watcher};
 pub use panel::Statistics;
 pub use price::{Price, Prices};
+pub use queue::{Queue, Queued};
 pub use row::Row;
+pub use series::{Cursor, Line, Series, Steps};
+pub use sink::{Happening, LogSink, Sink};
 pub use sum::{By, Span, Totals};
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,34 +93,4 @@ pub struct Record {
     pub prices: Option<Arc<str>>,
     /// The configuration wants requests to be kept.
     pub is_kept: bool,
-}
-
-/// Takes records. Called when an answer ends, on the task that polls it: it must not block.
-pub trait Sink: Send + Sync + fmt::Debug {
-    /// Takes one.
-    fn record(&self, record: &Record);
-}
-
-/// Writes records to the log and keeps nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LogSink;
-
-impl Sink for LogSink {
-    fn record(&self, record: &Record) {
-        tracing::info!(
-            request_id = %record.request_id,
-            format = record.format.name(),
-            model = %record.requested_model,
-            upstream_model = record.upstream_model.as_deref(),
-            provider = record.provider.as_deref(),
-            credential = record.credential.as_ref().map(CredentialId::as_str),
-            lane = record.lane,
-            attempts = record.attempts,
-            outcome = ?record.outcome,
-            input_tokens = record.usage.input,
-            output_tokens = record.usage.output,
-            total_ms = u64::try_from(record.total.as_millis()).unwrap_or(u64::MAX),
-            "request served"
-        );
-    }
 }

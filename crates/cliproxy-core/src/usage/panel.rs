@@ -136,17 +136,19 @@ impl Ledger {
 
     /// Requests and tokens by name of the client key and model.
     fn by_client_and_model(&self) -> Result<Vec<(String, String, u64, u64)>, LedgerError> {
-        let database = self.database();
-        let mut statement = database.prepare_cached(
-            "SELECT coalesce(client, ?1), coalesce(upstream_model, requested_model), count(*),
-               coalesce(sum(input + output), 0)
-             FROM request GROUP BY 1, 2",
-        )?;
-        let rows = statement.query_map(params![NOBODY], |row| {
-            let number = |at: usize| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
-            Ok((row.get(0)?, row.get(1)?, number(2)?, number(3)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.with(|database| {
+            let mut statement = database.prepare_cached(
+                "SELECT coalesce(client, ?1), coalesce(upstream_model, requested_model), count(*),
+                   coalesce(sum(input + output), 0)
+                 FROM request GROUP BY 1, 2",
+            )?;
+            let rows = statement.query_map(params![NOBODY], |row| {
+                let number =
+                    |at: usize| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
+                Ok((row.get(0)?, row.get(1)?, number(2)?, number(3)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 }
 
@@ -156,13 +158,18 @@ fn detail(row: &Row) -> Detail {
         timestamp: rfc3339(row.at).unwrap_or_default(),
         auth_index: if source.is_empty() { String::new() } else { crate::engine::auth_index(&source) },
         source,
-        tokens: Tokens {
-            input_tokens: row.input,
-            output_tokens: row.output,
-            reasoning_tokens: row.reasoning,
-            cached_tokens: row.cache_read,
-            total_tokens: row.input + row.output,
-        },
+        tokens: tokens(row),
         failed: row.is_failed(),
+    }
+}
+
+/// The counts of a row as panels read them.
+pub(super) fn tokens(row: &Row) -> Tokens {
+    Tokens {
+        input_tokens: row.input,
+        output_tokens: row.output,
+        reasoning_tokens: row.reasoning,
+        cached_tokens: row.cache_read,
+        total_tokens: row.input + row.output,
     }
 }

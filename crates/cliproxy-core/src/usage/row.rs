@@ -92,6 +92,11 @@ impl Row {
         }
     }
 
+    /// Where a list goes on behind it.
+    pub fn cursor(&self) -> super::Cursor {
+        super::Cursor { at: self.at, key: self.key.clone() }
+    }
+
     /// Whether it failed.
     pub fn is_failed(&self) -> bool {
         self.outcome == Outcome::Failed.word()

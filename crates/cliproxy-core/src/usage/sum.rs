@@ -1,6 +1,6 @@
 //! Questions to the ledger: totals of a span, by what they are asked for, and the rows themselves.
 
-use rusqlite::{OptionalExtension as _, Statement, params};
+use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::ledger::stored;
@@ -23,6 +23,8 @@ impl Span {
 /// What totals are asked by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
+    /// Everything together.
+    Nothing,
     /// The model at the upstream; the requested one where none was reached.
     Model,
     /// The account or key.
@@ -31,6 +33,12 @@ pub enum By {
     Provider,
     /// The client key.
     Client,
+    /// The client's format.
+    Format,
+    /// How requests ended.
+    Outcome,
+    /// How answers were carried.
+    Lane,
     /// The day, in the machine's time zone, as `YYYY-MM-DD`.
     Day,
     /// The hour of the day, in the machine's time zone, from `00` to `23`.
@@ -38,12 +46,16 @@ pub enum By {
 }
 
 impl By {
-    fn expression(self) -> &'static str {
+    pub(super) fn expression(self) -> &'static str {
         match self {
+            Self::Nothing => "''",
             Self::Model => "coalesce(upstream_model, requested_model)",
             Self::Credential => "coalesce(credential, '')",
             Self::Provider => "coalesce(provider, '')",
             Self::Client => "coalesce(client, '')",
+            Self::Format => "format",
+            Self::Outcome => "outcome",
+            Self::Lane => "lane",
             Self::Day => "strftime('%Y-%m-%d', at, 'unixepoch', 'localtime')",
             Self::Hour => "strftime('%H', at, 'unixepoch', 'localtime')",
         }
@@ -77,13 +89,14 @@ pub struct Totals {
     pub unpriced: u64,
 }
 
-const SUMS: &str = "count(*), coalesce(sum(outcome = 'complete'), 0), coalesce(sum(outcome = 'failed'), 0),
+pub(super) const SUMS: &str =
+    "count(*), coalesce(sum(outcome = 'complete'), 0), coalesce(sum(outcome = 'failed'), 0),
   coalesce(sum(outcome = 'cancelled'), 0), coalesce(sum(input), 0), coalesce(sum(output), 0),
   coalesce(sum(reasoning), 0), coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0),
   coalesce(sum(cost), 0.0), coalesce(sum(cost IS NULL), 0)";
 
 impl Totals {
-    fn read(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Self> {
         let number =
             |at: usize| row.get::<_, i64>(first + at).map(|number| u64::try_from(number).unwrap_or(0));
         Ok(Self {
@@ -109,13 +122,14 @@ impl Ledger {
     /// When the database cannot be read.
     pub fn totals(&self, span: Span) -> Result<Totals, LedgerError> {
         self.carry()?;
-        let database = self.database();
-        let mut statement =
-            database.prepare_cached(&format!("SELECT {SUMS} FROM request WHERE at >= ?1 AND at < ?2"))?;
-        let totals = statement
-            .query_row(params![stored(span.from), stored(span.until)], |row| Totals::read(row, 0))
-            .optional()?;
-        Ok(totals.unwrap_or_default())
+        self.with(|database| {
+            let mut statement =
+                database.prepare_cached(&format!("SELECT {SUMS} FROM request WHERE at >= ?1 AND at < ?2"))?;
+            let totals = statement
+                .query_row(params![stored(span.from), stored(span.until)], |row| Totals::read(row, 0))
+                .optional()?;
+            Ok(totals.unwrap_or_default())
+        })
     }
 
     /// The totals of a span by name, in the order of the names. Blocks.
@@ -124,15 +138,16 @@ impl Ledger {
     /// When the database cannot be read.
     pub fn totals_by(&self, by: By, span: Span) -> Result<Vec<(String, Totals)>, LedgerError> {
         self.carry()?;
-        let database = self.database();
-        let mut statement = database.prepare_cached(&format!(
-            "SELECT {} AS name, {SUMS} FROM request WHERE at >= ?1 AND at < ?2 GROUP BY name ORDER BY name",
-            by.expression()
-        ))?;
-        let rows = statement.query_map(params![stored(span.from), stored(span.until)], |row| {
-            Ok((row.get(0)?, Totals::read(row, 1)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.with(|database| {
+            let mut statement = database.prepare_cached(&format!(
+                "SELECT {} AS name, {SUMS} FROM request WHERE at >= ?1 AND at < ?2 GROUP BY name ORDER BY name",
+                by.expression()
+            ))?;
+            let rows = statement.query_map(params![stored(span.from), stored(span.until)], |row| {
+                Ok((row.get(0)?, Totals::read(row, 1)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// The rows of a span, oldest first, at most so many, without the first `skip`. Blocks.
@@ -141,50 +156,46 @@ impl Ledger {
     /// When the database cannot be read.
     pub fn rows(&self, span: Span, skip: u64, most: u64) -> Result<Vec<Row>, LedgerError> {
         self.carry()?;
-        let database = self.database();
-        let mut statement = database.prepare_cached(
-            "SELECT key, request_id, at, client, format, requested_model, upstream_model, provider, credential, lane,
-               attempts, outcome, input, output, reasoning, cache_read, cache_write, is_estimated, first_byte, total,
-               cost, prices
-             FROM request WHERE at >= ?1 AND at < ?2 ORDER BY at, key LIMIT ?3 OFFSET ?4",
-        )?;
-        read_rows(&mut statement, span, skip, most)
+        self.with(|database| {
+            let mut statement = database.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM request WHERE at >= ?1 AND at < ?2 ORDER BY at, key LIMIT ?3 OFFSET ?4"
+            ))?;
+            let bounds = params![stored(span.from), stored(span.until), stored(most), stored(skip)];
+            let rows = statement.query_map(bounds, row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 }
 
-fn read_rows(
-    statement: &mut Statement<'_>,
-    span: Span,
-    skip: u64,
-    most: u64,
-) -> Result<Vec<Row>, LedgerError> {
-    let bounds = params![stored(span.from), stored(span.until), stored(most), stored(skip)];
-    let rows = statement.query_map(bounds, |row| {
-        let number = |at: usize| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
-        Ok(Row {
-            key: row.get(0)?,
-            request_id: row.get(1)?,
-            at: number(2)?,
-            client: row.get(3)?,
-            format: row.get(4)?,
-            requested_model: row.get(5)?,
-            upstream_model: row.get(6)?,
-            provider: row.get(7)?,
-            credential: row.get(8)?,
-            lane: row.get(9)?,
-            attempts: row.get(10)?,
-            outcome: row.get(11)?,
-            input: number(12)?,
-            output: number(13)?,
-            reasoning: number(14)?,
-            cache_read: number(15)?,
-            cache_write: number(16)?,
-            is_estimated: row.get(17)?,
-            first_byte: row.get::<_, Option<i64>>(18)?.and_then(|number| u64::try_from(number).ok()),
-            total: number(19)?,
-            cost: row.get(20)?,
-            prices: row.get(21)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+/// What [`row`] reads, in its order.
+pub(super) const COLUMNS: &str = "key, request_id, at, client, format, requested_model, upstream_model, provider,
+  credential, lane, attempts, outcome, input, output, reasoning, cache_read, cache_write, is_estimated, first_byte,
+  total, cost, prices";
+
+pub(super) fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let number = |at: usize| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
+    Ok(Row {
+        key: row.get(0)?,
+        request_id: row.get(1)?,
+        at: number(2)?,
+        client: row.get(3)?,
+        format: row.get(4)?,
+        requested_model: row.get(5)?,
+        upstream_model: row.get(6)?,
+        provider: row.get(7)?,
+        credential: row.get(8)?,
+        lane: row.get(9)?,
+        attempts: row.get(10)?,
+        outcome: row.get(11)?,
+        input: number(12)?,
+        output: number(13)?,
+        reasoning: number(14)?,
+        cache_read: number(15)?,
+        cache_write: number(16)?,
+        is_estimated: row.get(17)?,
+        first_byte: row.get::<_, Option<i64>>(18)?.and_then(|number| u64::try_from(number).ok()),
+        total: number(19)?,
+        cost: row.get(20)?,
+        prices: row.get(21)?,
+    })
 }

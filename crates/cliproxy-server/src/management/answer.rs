@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::response::Response;
 use cliproxy_core::access::gate::Denied;
+use cliproxy_core::config::diagnostic::Diagnostic;
 use cliproxy_core::config::document::NotEditable;
 use cliproxy_core::config::keeper::Unkept;
 use http::header::CONTENT_TYPE;
@@ -80,9 +81,13 @@ impl From<Denied> for Refusal {
 impl From<Unkept> for Refusal {
     fn from(unkept: Unkept) -> Self {
         match unkept {
-            Unkept::Invalid(problems) => {
-                Self::coded(StatusCode::UNPROCESSABLE_ENTITY, "invalid_config", problems.to_string())
-            }
+            Unkept::Invalid(problems) => Self::with(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                json!({
+                    "error": "invalid_config", "message": problems.to_string(),
+                    "problems": shown(&problems.list), "warnings": shown(&problems.warnings),
+                }),
+            ),
             Unkept::Stale => Self::coded(StatusCode::CONFLICT, "conflict", unkept.to_string()),
             other => Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("failed to save config: {other}")),
         }
@@ -93,6 +98,22 @@ impl From<NotEditable> for Refusal {
     fn from(error: NotEditable) -> Self {
         Unkept::from(error).into()
     }
+}
+
+/// Problems or warnings of a configuration, for editors that mark them.
+pub(super) fn shown(list: &[Diagnostic]) -> Vec<Value> {
+    let one = |diagnostic: &Diagnostic| {
+        let mut one = json!({"path": diagnostic.path, "message": diagnostic.message});
+        if let (Some(position), Value::Object(one)) = (diagnostic.position, &mut one) {
+            one.insert("line".to_owned(), position.line.into());
+            one.insert("column".to_owned(), position.column.into());
+        }
+        if let (Some(suggestion), Value::Object(one)) = (&diagnostic.suggestion, &mut one) {
+            one.insert("suggestion".to_owned(), suggestion.as_str().into());
+        }
+        one
+    };
+    list.iter().map(one).collect()
 }
 
 /// 200 with JSON.

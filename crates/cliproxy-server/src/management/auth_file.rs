@@ -3,7 +3,10 @@
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use cliproxy_core::config::entries::{EVERYTHING, EntryList, LISTS, switched};
+use cliproxy_core::credential::Credential;
 use cliproxy_core::oauth::Changes;
+use cliproxy_core::secret::Secret;
 use cliproxy_core::store::StoreError;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
@@ -248,10 +251,53 @@ async fn switch(ask: Ask) -> Outcome {
         None | Some(Value::Null) => return Err(Refusal::bad("disabled is required")),
         Some(_) => return Err(Refusal::bad("invalid request body")),
     };
+    let index =
+        body.get("auth_index").or_else(|| body.get("name")).and_then(Value::as_str).unwrap_or_default();
+    if let Some(key) = ask.app.engine.key_of_index(index.trim()) {
+        return switch_key(&ask, &key, disabled).await;
+    }
     let name = named(&ask, &body).await?;
     let changes = Changes::default().set("disabled", disabled);
     ask.app.engine.change_auth_file(&name, &changes).await.map_err(refusal)?;
     Ok(ok(&json!({"status": "ok", "disabled": disabled})))
+}
+
+/// Switches the entry of a key in the configuration.
+async fn switch_key(ask: &Ask, key: &Credential, disabled: bool) -> Outcome {
+    let text = |entry: &Value, name: &str| {
+        entry.get(name).and_then(Value::as_str).unwrap_or_default().trim().trim_end_matches('/').to_owned()
+    };
+    let is_its = |list: &EntryList, entry: &Value| {
+        let address = text(entry, "base-url");
+        match list.name {
+            "name" => text(entry, "name").to_lowercase() == *key.provider,
+            name => {
+                let is_same = |known: &Secret| known.matches(text(entry, name).as_bytes());
+                key.key.as_ref().is_some_and(is_same) && (address.is_empty() || address == *key.base_url)
+            }
+        }
+    };
+    ask.console
+        .keeper
+        .edit(ask.expected(), |document| {
+            for list in &LISTS {
+                let entries =
+                    document.get(&[list.key]).and_then(Value::as_array).cloned().unwrap_or_default();
+                let found = entries.iter().position(|entry| is_its(list, entry));
+                let Some((at, entry)) = found.and_then(|at| Some((at, entries.get(at)?))) else { continue };
+                let mut changed = entries.clone();
+                if let (Some(place), Some(entry)) = (changed.get_mut(at), switched(list, entry, disabled)) {
+                    *place = entry;
+                }
+                document.set(&[list.key], Some(Value::Array(changed)))?;
+                return Ok(());
+            }
+            Err(Refusal::missing("auth file not found"))
+        })
+        .await?;
+    Ok(ok(&json!({
+        "status": "ok", "disabled": disabled, "via": "config", "excluded_pattern": EVERYTHING,
+    })))
 }
 
 async fn change(ask: Ask) -> Outcome {

@@ -8,7 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
-use super::answer::{Outcome, Refusal, ok};
+use super::answer::{Outcome, Refusal, ok, shown};
 use super::{Ask, Endpoint, endpoint};
 
 /// Largest text that is taken.
@@ -25,6 +25,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             replace,
         )
         .takes(LARGEST),
+        endpoint(Method::POST, "/config/check", "Says what is wrong with a text, and writes nothing", check)
+            .takes(LARGEST),
+        endpoint(Method::GET, "/config/versions", "The versions before the present one", versions),
+        endpoint(Method::GET, "/config/versions/{number}", "The text of a version", version),
+        endpoint(
+            Method::POST,
+            "/config/versions/{number}/restore",
+            "Replaces the configuration file by a version before",
+            restore,
+        ),
     ]
 }
 
@@ -43,15 +53,62 @@ async fn text(ask: Ask) -> Outcome {
             return Err(Refusal::coded(StatusCode::INTERNAL_SERVER_ERROR, "read_failed", error.to_string()));
         }
     };
+    let mut response = yaml(text);
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+        headers.insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+fn yaml(text: String) -> Response {
     let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
-        headers.insert(ETAG, tag);
+    response
+}
+
+async fn check(ask: Ask) -> Outcome {
+    let text = std::str::from_utf8(&ask.body).map_err(|_not_text| {
+        Refusal::coded(StatusCode::BAD_REQUEST, "invalid_yaml", "the text is not UTF-8")
+    })?;
+    match ask.console.keeper.check(text) {
+        Ok((loaded, needs_restart)) => Ok(ok(&json!({
+            "ok": true, "warnings": shown(&loaded.warnings), "needs_restart": needs_restart,
+        }))),
+        Err(problems) => Err(Unkept::Invalid(problems).into()),
     }
-    Ok(response)
+}
+
+async fn versions(ask: Ask) -> Outcome {
+    Ok(ok(&json!({"versions": ask.console.keeper.versions().await})))
+}
+
+async fn kept(ask: &Ask) -> Result<String, Refusal> {
+    let number = ask.parameter("number").parse().unwrap_or_default();
+    let text = ask.console.keeper.version(number).await;
+    text.ok_or_else(|| Refusal::missing("version not found"))
+}
+
+async fn version(ask: Ask) -> Outcome {
+    Ok(yaml(kept(&ask).await?))
+}
+
+async fn restore(ask: Ask) -> Outcome {
+    let text = kept(&ask).await?;
+    written(&ask, &text).await
+}
+
+async fn written(ask: &Ask, text: &str) -> Outcome {
+    match ask.console.keeper.replace(text, ask.expected()).await {
+        Ok(()) => Ok(ok(&json!({"ok": true, "changed": ["config"]}))),
+        Err(error @ (Unkept::Invalid(_) | Unkept::Stale)) => Err(error.into()),
+        Err(error) => {
+            Err(Refusal::coded(StatusCode::INTERNAL_SERVER_ERROR, "write_failed", error.to_string()))
+        }
+    }
 }
 
 async fn replace(ask: Ask) -> Outcome {
@@ -64,12 +121,5 @@ async fn replace(ask: Ask) -> Outcome {
     cliproxy_core::config::document::Document::parse(text).map_err(|_broken| {
         invalid("the text is not a YAML mapping; check the indentation and the quotes".to_owned())
     })?;
-    match ask.console.keeper.replace(text, ask.expected()).await {
-        Ok(()) => {}
-        Err(error @ (Unkept::Invalid(_) | Unkept::Stale)) => return Err(error.into()),
-        Err(error) => {
-            return Err(Refusal::coded(StatusCode::INTERNAL_SERVER_ERROR, "write_failed", error.to_string()));
-        }
-    }
-    Ok(ok(&json!({"ok": true, "changed": ["config"]})))
+    written(&ask, text).await
 }

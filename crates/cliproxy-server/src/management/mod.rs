@@ -10,7 +10,10 @@ mod answer;
 mod auth_file;
 mod call;
 mod config_document;
+mod explain;
+mod history;
 mod list;
+mod live;
 mod log;
 mod login;
 mod model;
@@ -33,11 +36,12 @@ use cliproxy_core::access::gate::Gate;
 use cliproxy_core::config::keeper::Keeper;
 use cliproxy_core::oauth::desk::Desk;
 use cliproxy_core::secret::Secret;
-use cliproxy_core::usage::Ledger;
+use cliproxy_core::usage::{Ledger, Live, Queue};
 use cliproxy_wire::fault::Kind;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
 use crate::{App, encoding};
 use answer::{Outcome, Refusal};
@@ -55,19 +59,31 @@ pub struct Console {
     gate: Gate,
     password: Option<Secret>,
     desk: Desk,
-    ledger: Option<Ledger>,
+    records: Records,
+    ending: CancellationToken,
+}
+
+/// What is known of requests.
+#[derive(Clone, Debug)]
+pub struct Records {
+    /// Those of the past, where there is a place for them.
+    pub ledger: Option<Ledger>,
+    /// Those that panels take away.
+    pub queue: Queue,
+    /// Those on their way.
+    pub live: Live,
 }
 
 impl Console {
-    /// An interface that edits the file of `keeper`. `password` is a further key for this machine only.
-    pub fn new(keeper: Keeper, password: Option<Secret>) -> Self {
-        Self { keeper, gate: Gate::default(), password, desk: Desk::default(), ledger: None }
-    }
-
-    /// With what was used on record.
-    #[must_use]
-    pub fn with_ledger(self, ledger: Option<Ledger>) -> Self {
-        Self { ledger, ..self }
+    /// An interface that edits the file of `keeper`. `password` is a further key for this machine only; answers that
+    /// would go on for ever end with `ending`.
+    pub fn new(
+        keeper: Keeper,
+        password: Option<Secret>,
+        records: Records,
+        ending: CancellationToken,
+    ) -> Self {
+        Self { keeper, gate: Gate::default(), password, desk: Desk::default(), records, ending }
     }
 
     /// The configuration file.
@@ -147,6 +163,9 @@ fn endpoints() -> Vec<Endpoint> {
     list.extend(model::endpoints());
     list.extend(call::endpoints());
     list.extend(usage::endpoints());
+    list.extend(history::endpoints());
+    list.extend(live::endpoints());
+    list.extend(explain::endpoints());
     list.extend(log::endpoints());
     list.extend(plugin::endpoints());
     list.extend(openapi::endpoints());

@@ -35,11 +35,10 @@ pub(super) fn run(
     };
     let is_served = explanation.chosen.is_some();
     let now = clock::now();
-    let quotas = |id: &CredentialId| engine.quotas(id, now);
     if is_json {
-        print(&json(&explanation, &quotas));
+        print(&format!("{:#}\n", serde_json::json!(engine.explained(&explanation, now))));
     } else {
-        print(&table(&explanation, &quotas, now));
+        print(&table(&explanation, &|id: &CredentialId| engine.quotas(id, now), now));
     }
     Ok(if is_served { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -87,25 +86,6 @@ fn quota(window: &Window, now: u64) -> String {
         window.used * 100.0,
         reset.unwrap_or_default()
     )
-}
-
-fn json(explanation: &Explanation, quotas: &Quotas<'_>) -> String {
-    let named = |(id, upstream): &(CredentialId, Arc<str>)| {
-        serde_json::json!({
-            "credential": id.as_str(), "upstream_model": &**upstream, "quotas": quotas(id),
-        })
-    };
-    let skipped = explanation.skipped.iter().map(|(id, upstream, skip)| {
-        serde_json::json!({
-            "credential": id.as_str(), "upstream_model": &**upstream, "reason": skip.text(), "quotas": quotas(id),
-        })
-    });
-    let value = serde_json::json!({
-        "model": &*explanation.model,
-        "chosen": explanation.chosen.as_ref().map(named),
-        "skipped": skipped.collect::<Vec<_>>(),
-    });
-    format!("{value:#}\n")
 }
 
 #[expect(clippy::print_stdout, reason = "the result of the command")]

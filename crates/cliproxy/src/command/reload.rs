@@ -10,9 +10,9 @@ use cliproxy_core::config::watch::{self, Reload};
 use cliproxy_core::config::{Loaded, Settings, Source, env};
 use cliproxy_core::secret::Secret;
 use cliproxy_core::store::FileStore;
-use cliproxy_core::usage::Ledger;
 use cliproxy_server::Readiness;
-use cliproxy_server::management::Console;
+use cliproxy_server::management::{Console, Records};
+use tokio_util::sync::CancellationToken;
 
 use crate::logging;
 
@@ -23,6 +23,7 @@ pub(super) struct Taker {
     pub(super) readiness: Readiness,
     pub(super) level: logging::Level,
     pub(super) started: Settings,
+    pub(super) records: Records,
 }
 
 impl Taker {
@@ -31,13 +32,13 @@ impl Taker {
         &self,
         source: Source,
         password: Option<Secret>,
-        ledger: Option<Ledger>,
+        ending: CancellationToken,
     ) -> Arc<Console> {
         let taker = self.clone();
         let apply = Box::new(move |loaded: Loaded| taker.take(loaded));
         let environment = Box::new(env::with_dotenv(Path::new(".")));
         let keeper = Keeper::new(source, environment, self.started.clone(), apply);
-        Arc::new(Console::new(keeper, password).with_ledger(ledger))
+        Arc::new(Console::new(keeper, password, self.records.clone(), ending))
     }
 
     fn take(&self, loaded: Loaded) {
@@ -50,6 +51,7 @@ impl Taker {
         }
         self.readiness.set(problems);
         self.level.set_debug(loaded.settings.logging.debug);
+        self.records.queue.set_retention(loaded.settings.usage.queue_retention);
         let auth_dir = loaded.settings.auth_dir.clone();
         let has_moved = self.engine.snapshot().settings.auth_dir != auth_dir;
         self.engine.reload(loaded.settings);

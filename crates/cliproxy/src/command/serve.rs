@@ -11,6 +11,8 @@ use cliproxy_core::Engine;
 use cliproxy_core::config::settings::Host;
 use cliproxy_core::config::{Loaded, Settings, Source, env};
 use cliproxy_core::secret::Secret;
+use cliproxy_core::usage::{Live, Queue};
+use cliproxy_server::management::Records;
 use cliproxy_server::{App, Shutdown, Tls, TlsFiles, clock, router, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -69,12 +71,17 @@ async fn start(
     if has_demo {
         builder = builder.with_demo();
     }
-    let ledger = super::usage::ledger(&settings).await;
-    if let Some(ledger) = &ledger {
+    let records = Records {
+        ledger: super::usage::ledger(&settings),
+        queue: Queue::new(settings.usage.queue_retention),
+        live: Live::default(),
+    };
+    if let Some(ledger) = &records.ledger {
         builder = builder.with_sink(Box::new(ledger.clone()));
     }
+    builder = builder.with_sink(Box::new(records.queue.clone())).with_sink(Box::new(records.live.clone()));
     let engine = builder.build();
-    if let Some(ledger) = &ledger {
+    if let Some(ledger) = &records.ledger {
         let (ledger, bounds) = (ledger.clone(), settings.usage.bounds);
         engine.spawn("usage ledger", async move { ledger.keep(bounds, clock::now).await });
     }
@@ -90,13 +97,14 @@ async fn start(
         readiness: app.readiness().clone(),
         level,
         started: settings.clone(),
+        records,
     };
-    let console = taker.console(source.clone(), password, ledger);
+    let shutdown =
+        Shutdown { token: CancellationToken::new(), grace: GRACE, at_once: CancellationToken::new() };
+    let console = taker.console(source.clone(), password, shutdown.token.clone());
     let app = app.with_management(Arc::clone(&console));
     taker.watch(source, loaded, console);
 
-    let shutdown =
-        Shutdown { token: CancellationToken::new(), grace: GRACE, at_once: CancellationToken::new() };
     end_on_signal(&engine, shutdown.clone());
     announce(&engine, address);
     if has_demo {

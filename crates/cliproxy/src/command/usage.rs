@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use cliproxy_core::config::{Settings, Source, env};
 use cliproxy_core::store::{FileStore, Store as _};
-use cliproxy_core::usage::{By, Ledger, Row, Span, Totals};
+use cliproxy_core::usage::{By, Ledger, Span, Totals, csv};
 use cliproxy_server::clock;
 
 /// Rows that are read at a time.
@@ -61,20 +61,9 @@ impl Dimension {
     }
 }
 
-/// The ledger of a running server; without one, requests are served and not kept.
-pub(super) async fn ledger(settings: &Settings) -> Option<Ledger> {
-    let directory = FileStore::new(settings.auth_dir.clone()).workplace()?;
-    match tokio::task::spawn_blocking(move || Ledger::open(&directory)).await {
-        Ok(Ok(ledger)) => Some(ledger),
-        Ok(Err(error)) => {
-            tracing::error!("requests are served and not recorded: {error}");
-            None
-        }
-        Err(error) => {
-            tracing::error!("requests are served and not recorded: {error}");
-            None
-        }
-    }
+/// The ledger of a running server; without a directory for it, requests are served and not kept.
+pub(super) fn ledger(settings: &Settings) -> Option<Ledger> {
+    FileStore::new(settings.auth_dir.clone()).workplace().map(|directory| Ledger::new(&directory))
 }
 
 pub(super) fn run(arguments: &UsageArguments, source: &Source) -> anyhow::Result<ExitCode> {
@@ -87,7 +76,7 @@ pub(super) fn run(arguments: &UsageArguments, source: &Source) -> anyhow::Result
     let from = arguments.days.map_or(0, |days| clock::now().saturating_sub(days.saturating_mul(day)));
     let span = Span { from, ..Span::ALL };
     if arguments.csv {
-        return csv(&ledger, span);
+        return print_csv(&ledger, span);
     }
     let (by, all) = (ledger.totals_by(arguments.by.by(), span)?, ledger.totals(span)?);
     if arguments.json {
@@ -156,58 +145,18 @@ fn table(by: &[(String, Totals)], all: &Totals, settings: &Settings) -> String {
     text
 }
 
-fn csv(ledger: &Ledger, span: Span) -> anyhow::Result<ExitCode> {
-    print(
-        "time,request_id,client,format,requested_model,upstream_model,provider,credential,lane,attempts,outcome,input,cache_read,cache_write,output,reasoning,estimated,first_byte_ms,total_ms,cost\n",
-    );
+fn print_csv(ledger: &Ledger, span: Span) -> anyhow::Result<ExitCode> {
+    print(csv::HEAD);
     let mut skip = 0;
     loop {
         let rows = ledger.rows(span, skip, PAGE)?;
         let count = u64::try_from(rows.len()).unwrap_or_default();
-        print(&rows.iter().map(line).collect::<String>());
+        print(&rows.iter().map(csv::line).collect::<String>());
         skip += count;
         if count < PAGE {
             return Ok(ExitCode::SUCCESS);
         }
     }
-}
-
-fn line(row: &Row) -> String {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
-    let cells = [
-        row.at.to_string(),
-        row.request_id.clone(),
-        text(&row.client),
-        row.format.clone(),
-        row.requested_model.clone(),
-        text(&row.upstream_model),
-        text(&row.provider),
-        text(&row.credential),
-        row.lane.clone(),
-        row.attempts.to_string(),
-        row.outcome.clone(),
-        row.input.to_string(),
-        row.cache_read.to_string(),
-        row.cache_write.to_string(),
-        row.output.to_string(),
-        row.reasoning.to_string(),
-        row.is_estimated.to_string(),
-        number(row.first_byte),
-        row.total.to_string(),
-        row.cost.map(|cost| format!("{cost:.6}")).unwrap_or_default(),
-    ];
-    cells.map(|cell| quoted(&cell)).join(",") + "\n"
-}
-
-/// A cell of comma separated values. One that a spreadsheet would run as a formula is made text.
-fn quoted(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if is_formula || cell.contains(['"', ',', '\n', '\r']) {
-        let guard = if is_formula { "'" } else { "" };
-        return format!("\"{guard}{}\"", cell.replace('"', "\"\""));
-    }
-    cell.to_owned()
 }
 
 #[expect(clippy::print_stdout, reason = "the result of the command")]

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Credential, CredentialId, Quotas};
+use super::{Counted, Credential, CredentialId, Quotas, Tally};
 use crate::failure::{Failure, Origin, Rest, Retry};
 use crate::route::affinity::Affinity;
 use rest::{Cell, Clock, Health};
@@ -165,6 +165,7 @@ type Restored = (Option<Box<str>>, Why, Instant, u32);
 #[derive(Debug, Default)]
 struct Account {
     in_flight: AtomicU32,
+    tally: Tally,
     cell: Cell,
     models: Mutex<BTreeMap<Arc<str>, Arc<Cell>>>,
 }
@@ -217,6 +218,12 @@ impl Pool {
     pub fn in_flight(&self, id: &CredentialId) -> u32 {
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.get(id).map_or(0, |account| account.in_flight.load(Ordering::Relaxed))
+    }
+
+    /// How often asking a credential worked and failed. `now` is in Unix seconds.
+    pub fn counted(&self, id: &CredentialId, now: u64) -> Counted {
+        let account = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        account.map_or_else(|| Tally::default().counted(now), |account| account.tally.counted(now))
     }
 
     /// Forgets everything held against a credential: its file changed, or a person says so.
@@ -383,6 +390,11 @@ impl Lease {
         for (_, cell) in self.seat.cells() {
             cell.clear();
         }
+    }
+
+    /// Counts the attempt, for people who look at their accounts. `now` is in Unix seconds.
+    pub fn count(&self, is_success: bool, now: u64) {
+        self.seat.place.account.tally.count(is_success, now);
     }
 
     /// The attempt failed: what is to blame rests.

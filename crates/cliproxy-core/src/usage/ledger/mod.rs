@@ -3,12 +3,12 @@
 //! [`Ledger::record`] appends to the [journal](super::journal) and returns; [`Ledger::keep`] carries the rows into the
 //! database behind it. A database that is damaged, or was written by a newer program, is set aside under another name
 //! and never deleted. When the storage is full, recording stops, says so, and goes on by itself: traffic is never held
-//! up by it.
+//! up by it. Neither journal nor database is opened before something is recorded or asked.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
@@ -72,9 +72,12 @@ pub struct Bounds {
 pub struct Ledger(Arc<Inner>);
 
 struct Inner {
+    directory: PathBuf,
     path: PathBuf,
-    journal: Journal,
-    database: Mutex<Connection>,
+    journal: OnceLock<Journal>,
+    /// Held while a journal is made, so that there is one.
+    making: Mutex<()>,
+    database: Mutex<Option<Connection>>,
     /// Makes the keys of this process's rows its own.
     run: String,
     count: AtomicU64,
@@ -90,34 +93,73 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger of a directory, which is made when it is missing, and takes over what an earlier process left in
-    /// the journal. Blocks.
+    /// The ledger of a directory. Nothing is opened yet.
+    pub fn new(directory: &Path) -> Self {
+        Self(Arc::new(Inner {
+            directory: directory.to_owned(),
+            path: directory.join(FILE),
+            journal: OnceLock::new(),
+            making: Mutex::default(),
+            database: Mutex::default(),
+            run: uuid::Uuid::new_v4().simple().to_string(),
+            count: AtomicU64::new(0),
+            appended: Notify::new(),
+            is_stopped: AtomicBool::new(false),
+        }))
+    }
+
+    /// The ledger of a directory, which is made when it is missing. Takes over what an earlier process left in its
+    /// journal. Blocks.
     ///
     /// # Errors
     /// When neither the database nor a new one in its place can be opened.
     pub fn open(directory: &Path) -> Result<Self, LedgerError> {
-        atomic::make_directory(directory)?;
-        let path = directory.join(FILE);
-        let database = match connect(&path) {
-            Ok(database) => database,
-            Err(Unusable::SetAside(reason)) => renew(&path, reason)?,
-            Err(Unusable::Fails(error)) => return Err(error),
-        };
-        let run = uuid::Uuid::new_v4().simple().to_string();
-        let ledger = Self(Arc::new(Inner {
-            journal: Journal::new(directory, &run)?,
-            path,
-            database: Mutex::new(database),
-            run,
-            count: AtomicU64::new(0),
-            appended: Notify::new(),
-            is_stopped: AtomicBool::new(false),
-        }));
-        for left in Journal::left(directory)? {
-            ledger.carry_from(&left)?;
+        let ledger = Self::new(directory);
+        ledger.with(|_database| Ok(()))?;
+        ledger.take_over()?;
+        Ok(ledger)
+    }
+
+    /// Takes over what processes that ended left in their journals. Opens nothing where there is nothing. Blocks.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn take_over(&self) -> Result<(), LedgerError> {
+        if !self.0.directory.try_exists()? {
+            return Ok(());
+        }
+        for left in Journal::left(&self.0.directory)? {
+            self.carry_from(&left)?;
             left.end();
         }
-        Ok(ledger)
+        Ok(())
+    }
+
+    /// This process's journal, made when it is first needed.
+    fn journal(&self) -> std::io::Result<&Journal> {
+        if let Some(journal) = self.0.journal.get() {
+            return Ok(journal);
+        }
+        let _turn = self.0.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(journal) = self.0.journal.get() {
+            return Ok(journal);
+        }
+        atomic::make_directory(&self.0.directory)?;
+        let journal = Journal::new(&self.0.directory, &self.0.run)?;
+        Ok(self.0.journal.get_or_init(|| journal))
+    }
+
+    /// Works on the database, opened when it is first needed.
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let mut database = self.0.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = match &mut *database {
+            Some(database) => database,
+            none => none.insert(opened(&self.0.path)?),
+        };
+        work(database)
     }
 
     /// Whether requests are not recorded at the moment, because the storage fails.
@@ -130,27 +172,43 @@ impl Ledger {
     /// # Errors
     /// When the database cannot be written; nothing is lost, and the next call tries again.
     pub fn carry(&self) -> Result<(), LedgerError> {
-        self.carry_from(&self.0.journal)
+        match self.0.journal.get() {
+            Some(journal) => self.carry_from(journal),
+            None => Ok(()),
+        }
     }
 
     fn carry_from(&self, journal: &Journal) -> Result<(), LedgerError> {
-        let mut database = self.database();
-        let result = journal.carry(|rows| insert(&mut database, rows));
-        if let Err(LedgerError::Database(error)) = &result
-            && is_damage(error)
-        {
-            *database = renew(&self.0.path, "is damaged")?;
-            journal.carry(|rows| insert(&mut database, rows))?;
+        if !journal.has_rows()? {
             return Ok(());
         }
-        result.map(|_count| ())
+        self.with(|database| {
+            let result = journal.carry(|rows| insert(database, rows));
+            if let Err(LedgerError::Database(error)) = &result
+                && is_damage(error)
+            {
+                *database = renew(&self.0.path, "is damaged")?;
+                journal.carry(|rows| insert(database, rows))?;
+                return Ok(());
+            }
+            result.map(|_count| ())
+        })
+    }
+
+    /// Whether the database was needed so far.
+    fn is_open(&self) -> bool {
+        self.0.database.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Carries rows over as they come and forgets those that are too old or too many, until it is dropped.
     pub async fn keep(self, bounds: Bounds, now: fn() -> u64) {
+        let ledger = self.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || ledger.take_over()).await {
+            tracing::error!("what an earlier process recorded is not taken over: {error}");
+        }
         let mut cleaned: Option<tokio::time::Instant> = None;
         loop {
-            let cleans = cleaned.is_none_or(|at| at.elapsed() >= CLEANING);
+            let cleans = self.is_open() && cleaned.is_none_or(|at| at.elapsed() >= CLEANING);
             let ledger = self.clone();
             let work = tokio::task::spawn_blocking(move || {
                 ledger.carry()?;
@@ -174,33 +232,7 @@ impl Ledger {
 
     /// Forgets what is older than the bounds allow, and the oldest tenth as long as there is too much. Blocks.
     fn forget(&self, bounds: Bounds, now: u64) -> Result<(), LedgerError> {
-        let database = self.database();
-        if let Some(age) = bounds.age {
-            let oldest = now.saturating_sub(age.as_secs());
-            database.execute("DELETE FROM request WHERE at < ?1", [stored(oldest)])?;
-        }
-        let number = |pragma: &str| database.query_row(pragma, [], |row| row.get::<_, i64>(0));
-        loop {
-            let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
-            let bytes = pages.saturating_mul(number("PRAGMA page_size")?);
-            if u64::try_from(bytes).unwrap_or_default() <= bounds.bytes {
-                break;
-            }
-            let tenth = number("SELECT max(1, count(*) / 10) FROM request")?;
-            let removed = database.execute(
-                "DELETE FROM request WHERE key IN (SELECT key FROM request ORDER BY at LIMIT ?1)",
-                [tenth],
-            )?;
-            if removed == 0 {
-                break;
-            }
-        }
-        database.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")?;
-        Ok(())
-    }
-
-    pub(super) fn database(&self) -> std::sync::MutexGuard<'_, Connection> {
-        self.0.database.lock().unwrap_or_else(PoisonError::into_inner)
+        self.with(|database| forget(database, bounds, now))
     }
 }
 
@@ -211,7 +243,7 @@ impl Sink for Ledger {
         }
         let number = self.0.count.fetch_add(1, Ordering::Relaxed);
         let row = Row::new(format!("{}-{number}", self.0.run), record);
-        match self.0.journal.append(&row) {
+        match self.journal().and_then(|journal| journal.append(&row)) {
             Ok(()) => {
                 if self.0.is_stopped.swap(false, Ordering::Relaxed) {
                     tracing::info!("requests are recorded again");
@@ -241,6 +273,41 @@ impl From<rusqlite::Error> for Unusable {
 
 fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
+fn forget(database: &Connection, bounds: Bounds, now: u64) -> Result<(), LedgerError> {
+    if let Some(age) = bounds.age {
+        let oldest = now.saturating_sub(age.as_secs());
+        database.execute("DELETE FROM request WHERE at < ?1", [stored(oldest)])?;
+    }
+    let number = |pragma: &str| database.query_row(pragma, [], |row| row.get::<_, i64>(0));
+    loop {
+        let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
+        let bytes = pages.saturating_mul(number("PRAGMA page_size")?);
+        if u64::try_from(bytes).unwrap_or_default() <= bounds.bytes {
+            break;
+        }
+        let tenth = number("SELECT max(1, count(*) / 10) FROM request")?;
+        let removed = database.execute(
+            "DELETE FROM request WHERE key IN (SELECT key FROM request ORDER BY at LIMIT ?1)",
+            [tenth],
+        )?;
+        if removed == 0 {
+            break;
+        }
+    }
+    database.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")?;
+    Ok(())
+}
+
+/// The database, or a new one in its place.
+fn opened(path: &Path) -> Result<Connection, LedgerError> {
+    atomic::make_directory(atomic::parent(path))?;
+    match connect(path) {
+        Ok(database) => Ok(database),
+        Err(Unusable::SetAside(reason)) => renew(path, reason),
+        Err(Unusable::Fails(error)) => Err(error),
+    }
 }
 
 /// Sets a database aside that cannot be used and begins a new one in its place.
@@ -298,7 +365,7 @@ fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     Ok(named(number, ""))
 }
 
-fn insert(database: &mut Connection, rows: &[Row]) -> Result<(), LedgerError> {
+pub(super) fn insert(database: &mut Connection, rows: &[Row]) -> Result<(), LedgerError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -350,4 +417,4 @@ pub(super) fn stored(number: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -6,7 +6,7 @@ use cliproxy_wire::model::Usage;
 use super::*;
 use crate::usage::{By, Outcome, Span, Totals};
 
-fn record(model: &str, at: u64) -> Record {
+pub(in crate::usage) fn record(model: &str, at: u64) -> Record {
     Record {
         request_id: "req".into(),
         at,
@@ -30,6 +30,10 @@ fn record(model: &str, at: u64) -> Record {
 
 fn open(directory: &Path) -> Ledger {
     Ledger::open(directory).unwrap()
+}
+
+fn run(ledger: &Ledger, text: &str) {
+    ledger.with(|database| Ok(database.execute_batch(text)?)).unwrap();
 }
 
 /// The journal of the one process that has one.
@@ -93,7 +97,7 @@ fn two_processes_on_one_directory_lose_nothing_of_each_other() {
     drop(open(directory.path()));
     let left = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with("usage-")).collect();
-    assert_eq!(left.len(), 1, "what ended left nothing behind: {left:?}");
+    assert_eq!(left.len(), 0, "what ended left nothing behind: {left:?}");
 }
 
 #[test]
@@ -122,7 +126,7 @@ fn a_damaged_or_newer_database_is_set_aside_and_kept() {
     let ledger = open(directory.path());
     ledger.record(&record("m", 10));
     assert_eq!(ledger.totals(Span::ALL).unwrap().requests, 1);
-    ledger.database().execute_batch("PRAGMA user_version = 99").unwrap();
+    run(&ledger, "PRAGMA user_version = 99");
     drop(ledger);
     assert_eq!(open(directory.path()).totals(Span::ALL).unwrap(), Totals::default());
     let aside = |number: u32| directory.path().join(format!("{FILE}.aside-{number}"));
@@ -138,7 +142,7 @@ fn a_database_that_breaks_while_it_is_used_is_set_aside_and_no_row_is_lost() {
         let ledger = open(directory.path());
         ledger.record(&record("before", 10));
         ledger.carry().unwrap();
-        ledger.database().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        run(&ledger, "PRAGMA wal_checkpoint(TRUNCATE)");
     }
     let mut content = std::fs::read(&path).unwrap();
     let length = content.len();
@@ -182,4 +186,18 @@ fn its_files_are_for_their_owner_only() {
         assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
     }
     assert_eq!(std::fs::metadata(&inner).unwrap().permissions().mode() & 0o077, 0);
+}
+
+#[test]
+fn nothing_is_opened_before_something_is_recorded_or_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let inner = directory.path().join("inner");
+    let ledger = Ledger::new(&inner);
+    ledger.take_over().unwrap();
+    ledger.carry().unwrap();
+    ledger.record(&Record { is_kept: false, ..record("unwanted", 10) });
+    assert!(!ledger.is_open() && !inner.exists());
+    ledger.record(&record("m", 10));
+    assert!(!ledger.is_open(), "the journal is enough until rows are carried over");
+    assert_eq!(ledger.totals(Span::ALL).unwrap().requests, 1);
 }

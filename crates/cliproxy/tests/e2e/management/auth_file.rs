@@ -58,10 +58,16 @@ async fn accounts_are_listed_with_what_panels_need_and_without_tokens() {
         ("runtime_only", json!(false)),
         ("source", json!("file")),
         ("account_type", json!("oauth")),
+        ("success", json!(0)),
+        ("failed", json!(0)),
+        ("in_flight", json!(0)),
         ("size", json!(ACCOUNT.len())),
     ] {
         assert_eq!(claude[member], value, "{member}");
     }
+    let recent = claude["recent_requests"].as_array().unwrap();
+    assert_eq!((recent.len(), &recent[19]["success"]), (20, &json!(0)));
+    assert_eq!(recent[19]["time"].as_str().unwrap().len(), "10:00-10:10".len());
     let index = claude["auth_index"].as_str().unwrap();
     assert!(index.len() == 16 && index.chars().all(|digit| digit.is_ascii_hexdigit()), "{index}");
     assert!(claude["modtime"].as_str().unwrap().ends_with('Z'));
@@ -97,12 +103,12 @@ async fn a_file_is_uploaded_switched_changed_downloaded_and_removed() {
     assert_eq!((answer.status, answer.json()), (200, json!({"status": "ok", "disabled": true})));
     assert_eq!(listed(&panel, "claude-a.json").await["status"], "disabled");
     assert!(file(&panel, "claude-a.json").contains("\"unknown\": 1.50"), "{}", file(&panel, "claude-a.json"));
-    let fields = json!({"name": "claude-a.json", "priority": 5, "note": "mine", "headers": {"X-A": "1"}, "disabled": false});
+    let fields = json!({"name": "claude-a.json", "priority": 5, "weight": 3, "note": "mine", "headers": {"X-A": "1"}, "disabled": false});
     panel.done("PATCH", "/auth-files/fields", fields).await;
     let shown = listed(&panel, "claude-a.json").await;
     assert_eq!(
-        (&shown["priority"], &shown["note"], &shown["status"]),
-        (&json!(5), &json!("mine"), &json!("active"))
+        (&shown["priority"], &shown["weight"], &shown["note"], &shown["status"]),
+        (&json!(5), &json!(3), &json!("mine"), &json!("active"))
     );
     panel.done("PATCH", "/auth-files/fields", json!({"name": "claude-a.json", "note": null})).await;
     assert!(listed(&panel, "claude-a.json").await.get("note").is_none());

@@ -86,3 +86,66 @@ async fn edits_at_once_are_all_kept() {
     assert!(panel.file().starts_with("debug: false # c\n"));
     assert_ne!(keys, Value::Null);
 }
+
+#[tokio::test]
+async fn a_text_is_checked_without_being_written() {
+    let panel = Panel::start(CONFIG);
+    let check = |text: &str| send(panel.request("POST", "/config/check").body(text.to_owned()));
+    let answer = check("commercial-mode: yes\ndebug: yes\nnobody-knows: 1\n").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let answer = answer.json();
+    assert_eq!(
+        (&answer["ok"], &answer["needs_restart"][0]),
+        (&json!(true), &json!("commercial-mode")),
+        "{answer}"
+    );
+    let warnings = answer["warnings"].as_array().unwrap();
+    let place = |warning: &&Value| warning["path"] == "nobody-knows" && warning["line"] == 3;
+    assert!(warnings.iter().any(|warning| place(&warning)), "{answer}");
+    let answer = check("debug: no\nport: many\nrequest-retry: x\n").await;
+    let problems = answer.json();
+    assert_eq!((answer.status, &problems["error"]), (422, &json!("invalid_config")));
+    let places: Vec<_> = problems["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["path"].clone(), one["line"].clone()))
+        .collect();
+    assert_eq!(places, [(json!("port"), json!(2)), (json!("request-retry"), json!(3))]);
+    let put = send(panel.request("PUT", "/config.yaml").body("port: many\n")).await;
+    assert_eq!((put.status, &put.json()["problems"][0]["column"]), (422, &json!(7)));
+    assert_eq!(panel.file(), CONFIG);
+}
+
+#[tokio::test]
+async fn a_version_before_is_shown_and_restored() {
+    let panel = Panel::start(CONFIG);
+    assert_eq!(panel.get("/config/versions").await, json!({"versions": []}));
+    panel.done("PUT", "/request-retry", json!({"value": 7})).await;
+    let versions = panel.get("/config/versions").await;
+    let version = &versions["versions"][0];
+    assert_eq!((&version["number"], &version["size"]), (&json!(1), &json!(CONFIG.len())), "{versions}");
+    assert!(version["modified"].as_u64().unwrap() > 1_700_000_000 && version["version"].is_string());
+    let text = send(panel.request("GET", "/config/versions/1")).await;
+    assert_eq!((text.status, text.body.as_str()), (200, CONFIG));
+    let restore = |number: &str| panel.request("POST", &format!("/config/versions/{number}/restore"));
+    let stale = send(restore("1").header("if-match", "\"other\"")).await;
+    assert_eq!((stale.status, stale.json()["error"].clone()), (409, json!("conflict")));
+    assert_eq!(send(restore("1")).await.json(), json!({"ok": true, "changed": ["config"]}));
+    assert_eq!(panel.file(), CONFIG);
+    // What was restored over is a version too.
+    assert!(send(panel.request("GET", "/config/versions/1")).await.body.contains("request-retry: 7"));
+    for number in ["9", "0", "x", "..%2f1"] {
+        panel
+            .refused("GET", &format!("/config/versions/{number}"), Value::Null, (404, "version not found"))
+            .await;
+        panel
+            .refused(
+                "POST",
+                &format!("/config/versions/{number}/restore"),
+                Value::Null,
+                (404, "version not found"),
+            )
+            .await;
+    }
+}

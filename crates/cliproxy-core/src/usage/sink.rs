@@ -1,0 +1,102 @@
+//! Those who are told of requests: of each one when it ends, and of its stations on the way if they want to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cliproxy_wire::Format;
+use cliproxy_wire::model::Usage;
+
+use super::Record;
+use crate::credential::CredentialId;
+
+/// Takes records. Called on the task that polls an answer: it must not block.
+pub trait Sink: Send + Sync + fmt::Debug {
+    /// Takes one, when an answer ends or is dropped.
+    fn record(&self, record: &Record);
+
+    /// Whether it wants to be told of what happens before. Asked with every piece of every answer.
+    fn is_watching(&self) -> bool {
+        false
+    }
+
+    /// Something happened to a request on its way. Told only while [`is_watching`](Self::is_watching).
+    fn happened(&self, _happening: &Happening<'_>) {}
+}
+
+/// A station of a request on its way.
+#[derive(Clone, Copy, Debug)]
+pub enum Happening<'a> {
+    /// It was read and is for a known model.
+    Started {
+        /// The request's id.
+        request_id: &'a Arc<str>,
+        /// When it came, in Unix seconds.
+        at: u64,
+        /// The client key's name.
+        client: Option<&'a Arc<str>>,
+        /// The client's format.
+        format: Format,
+        /// The model as the client wrote it.
+        model: &'a str,
+        /// The client wants a stream.
+        is_stream: bool,
+    },
+    /// A credential is asked.
+    Attempted {
+        /// The request's id.
+        request_id: &'a Arc<str>,
+        /// The how manieth attempt it is, from 1.
+        number: u32,
+        /// The provider.
+        provider: &'a str,
+        /// The credential.
+        credential: &'a CredentialId,
+        /// The model's name at the upstream.
+        upstream_model: &'a str,
+    },
+    /// The answer's stream has begun.
+    Streaming {
+        /// The request's id.
+        request_id: &'a Arc<str>,
+        /// Until the first byte of content.
+        first_byte: Duration,
+        /// How the answer is carried.
+        lane: &'static str,
+    },
+    /// More of the stream has passed. Told at a pace, not for every piece.
+    Progressed {
+        /// The request's id.
+        request_id: &'a Arc<str>,
+        /// Since the request came.
+        elapsed: Duration,
+        /// Bytes that went to the client.
+        bytes: u64,
+        /// Token counts, as far as they passed.
+        usage: &'a Usage,
+    },
+}
+
+/// Writes records to the log and keeps nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogSink;
+
+impl Sink for LogSink {
+    fn record(&self, record: &Record) {
+        tracing::info!(
+            request_id = %record.request_id,
+            format = record.format.name(),
+            model = %record.requested_model,
+            upstream_model = record.upstream_model.as_deref(),
+            provider = record.provider.as_deref(),
+            credential = record.credential.as_ref().map(CredentialId::as_str),
+            lane = record.lane,
+            attempts = record.attempts,
+            outcome = ?record.outcome,
+            input_tokens = record.usage.input,
+            output_tokens = record.usage.output,
+            total_ms = u64::try_from(record.total.as_millis()).unwrap_or(u64::MAX),
+            "request served"
+        );
+    }
+}
