@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cliproxy_wire::fault::{Fault, Kind};
+use http::HeaderMap;
 
 /// A failure; one pointer wide.
 pub struct Failure(Box<Inner>);
@@ -21,6 +22,7 @@ struct Inner {
     detail: String,
     broke_early: bool,
     attempts: u32,
+    request: Option<(HeaderMap, Bytes)>,
 }
 
 /// Who caused a failure.
@@ -79,7 +81,16 @@ pub struct Relay {
 
 impl Failure {
     fn with(fault: Fault, origin: Origin, retry: Retry, detail: String) -> Self {
-        Self(Box::new(Inner { fault, origin, retry, relay: None, detail, broke_early: false, attempts: 0 }))
+        Self(Box::new(Inner {
+            fault,
+            origin,
+            retry,
+            relay: None,
+            detail,
+            broke_early: false,
+            attempts: 0,
+            request: None,
+        }))
     }
 
     /// The client's request is wrong.
@@ -138,6 +149,18 @@ impl Failure {
     pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
+    }
+
+    /// The same failure, with the request that it is of.
+    #[must_use]
+    pub(crate) fn with_request(mut self, headers: HeaderMap, body: Bytes) -> Self {
+        self.0.request = Some((headers, body));
+        self
+    }
+
+    /// The request that failed: its headers without the client's key, and its body.
+    pub fn request(&self) -> Option<&(HeaderMap, Bytes)> {
+        self.0.request.as_ref()
     }
 
     /// Whether the answer had a head and broke before its first content.

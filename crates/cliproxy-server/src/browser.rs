@@ -16,11 +16,18 @@ use http::header::{
 };
 use http::{HeaderValue, Method, StatusCode};
 
-use crate::App;
 use crate::api::{amp, refuse};
+use crate::{App, logs};
 
 /// Adds cross-origin headers, answers preflights, refuses foreign pages where no key protects.
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    if app.logs.is_to_file() {
+        return Box::pin(logs::follow(request, |request| guarded(app, request, next))).await;
+    }
+    guarded(app, request, next).await
+}
+
+async fn guarded(app: App, request: Request, next: Next) -> Response {
     let origin = request.headers().get(ORIGIN).cloned();
     let is_open = !app.engine.snapshot().access.is_required();
     let is_foreign = is_open && origin.as_ref().is_some_and(is_foreign_site);

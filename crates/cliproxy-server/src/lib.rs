@@ -6,6 +6,7 @@ mod browser;
 pub mod clock;
 mod encoding;
 mod listen;
+pub mod logs;
 pub mod management;
 mod reply;
 mod stream;
@@ -25,6 +26,7 @@ pub struct App {
     pub(crate) secrets: api::amp::Secrets,
     pub(crate) version: &'static str,
     pub(crate) console: Option<Arc<management::Console>>,
+    pub(crate) logs: logs::Logs,
 }
 
 impl App {
@@ -36,6 +38,7 @@ impl App {
             secrets: api::amp::Secrets::default(),
             version: env!("CARGO_PKG_VERSION"),
             console: None,
+            logs: logs::Logs::default(),
         }
     }
 
@@ -43,6 +46,12 @@ impl App {
     #[must_use]
     pub fn with_management(self, console: Arc<management::Console>) -> Self {
         Self { console: Some(console), ..self }
+    }
+
+    /// With log files.
+    #[must_use]
+    pub fn with_logs(self, logs: logs::Logs) -> Self {
+        Self { logs, ..self }
     }
 
     /// Where matters are reported that an operator should know of.

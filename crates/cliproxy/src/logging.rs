@@ -1,13 +1,15 @@
-//! The application log on stdout: one line an event, fields as `key=value`.
+//! The application log: one line an event, fields as `key=value`, on standard output or in a file.
 
 use std::fmt::{self, Debug, Write as _};
+use std::io;
 
+use cliproxy_server::logs::{self, Logs, short_id};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level as Severity, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::reload;
@@ -37,20 +39,52 @@ fn targets(is_debug: bool) -> Targets {
 }
 
 /// Starts logging.
-pub(crate) fn start(is_debug: bool) -> Level {
+pub(crate) fn start(is_debug: bool, logs: &Logs) -> Level {
     use std::io::IsTerminal as _;
     let (filter, handle) = reload::Layer::new(targets(is_debug));
-    let lines =
-        tracing_subscriber::fmt::layer().with_ansi(std::io::stdout().is_terminal()).event_format(Line);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(io::stdout().is_terminal())
+        .event_format(Line { logs: logs.clone() })
+        .with_writer(Output { logs: logs.clone() });
     tracing_subscriber::registry().with(filter).with(lines).init();
     Level(handle)
 }
 
-/// Time, level, message, `key=value`.
+/// Standard output, or the file in its place.
+#[derive(Clone)]
+struct Output {
+    logs: Logs,
+}
+
+impl MakeWriter<'_> for Output {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A file that cannot be written must not cost the log.
+        if self.logs.is_to_file() && self.logs.append(bytes) {
+            return Ok(bytes.len());
+        }
+        io::stdout().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+/// Time, level, message, `key=value`; in a file the request's id stands before the message, as panels read it.
 ///
 /// The usual format of the library dresses every field for a terminal and then leaves the dress off. The line that
 /// ends a request has a dozen fields, and was a sixth of what a small request costs.
-struct Line;
+struct Line {
+    logs: Logs,
+}
 
 impl<S, N> FormatEvent<S, N> for Line
 where
@@ -63,14 +97,58 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        if self.logs.is_to_file() {
+            return in_file(writer, event);
+        }
         SystemTime.format_time(&mut writer)?;
         writer.write_str(level(*event.metadata().level(), writer.has_ansi_escapes()))?;
-        let mut fields = Fields { line: Plain(writer), result: Ok(()) };
+        let mut fields = Fields { line: Plain(writer), result: Ok(()), has_id: false };
         event.record(&mut fields);
         fields.result?;
         fields.line.0.write_char('\n')
     }
 }
+
+/// A line of a file: `[time] [request] [level] [place] message key=value`.
+fn in_file(mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    let metadata = event.metadata();
+    let mut id = RequestId::default();
+    event.record(&mut id);
+    let level = match *metadata.level() {
+        Severity::ERROR => "error",
+        Severity::WARN => "warn ",
+        Severity::INFO => "info ",
+        Severity::DEBUG | Severity::TRACE => "debug",
+    };
+    let file =
+        metadata.file().and_then(|file| file.rsplit(['/', '\\']).next()).unwrap_or_else(|| metadata.target());
+    write!(writer, "[{}] [{}] [{level}] ", logs::stamp(), short_id(&id.0))?;
+    write!(writer, "[{file}:{}]", metadata.line().unwrap_or_default())?;
+    let mut fields = Fields { line: Plain(writer), result: Ok(()), has_id: true };
+    event.record(&mut fields);
+    fields.result?;
+    fields.line.0.write_char('\n')
+}
+
+/// The id of the request that an event is about.
+#[derive(Default)]
+struct RequestId(String);
+
+impl Visit for RequestId {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == REQUEST_ID {
+            self.0 = format!("{value:?}");
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == REQUEST_ID {
+            value.clone_into(&mut self.0);
+        }
+    }
+}
+
+const REQUEST_ID: &str = "request_id";
 
 fn level(severity: Severity, has_colors: bool) -> &'static str {
     match (severity, has_colors) {
@@ -90,11 +168,13 @@ fn level(severity: Severity, has_colors: bool) -> &'static str {
 struct Fields<'w> {
     line: Plain<'w>,
     result: fmt::Result,
+    /// The request's id stands elsewhere already.
+    has_id: bool,
 }
 
 impl Fields<'_> {
     fn field(&mut self, field: &Field, write: impl FnOnce(&mut Plain<'_>) -> fmt::Result) {
-        if self.result.is_ok() {
+        if self.result.is_ok() && !(self.has_id && field.name() == REQUEST_ID) {
             self.result = self.line.name(field.name()).and_then(|()| write(&mut self.line));
         }
     }
@@ -149,7 +229,6 @@ impl fmt::Write for Plain<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -174,7 +253,7 @@ mod tests {
         let writer = memory.clone();
         let lines = tracing_subscriber::fmt::layer()
             .with_ansi(false)
-            .event_format(Line)
+            .event_format(Line { logs: Logs::default() })
             .with_writer(move || writer.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), work);
         let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();

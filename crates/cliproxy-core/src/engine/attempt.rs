@@ -31,7 +31,7 @@ use crate::failure::{Failure, Relay, Rest, Retry};
 use crate::provider::{self, Operation};
 use crate::route::affinity::DEFAULT_TTL;
 use crate::route::{Offer, Offers};
-use crate::upstream::{Egress, ReadError, Reply, UpstreamBody, read_all};
+use crate::upstream::{Asked, Egress, ReadError, Reply, UpstreamBody, read_all};
 use crate::usage::{Happening, Outcome};
 use cliproxy_wire::Format;
 
@@ -302,9 +302,23 @@ impl Engine {
             credential,
         )?;
         let egress = Egress { credential: credential.id.clone(), proxy: credential.proxy.clone() };
-        let mut reply = self.0.clients.send(&egress, outgoing, &job.snapshot.limits).await?;
+        let tape = job.call.tape.as_ref();
+        if let (Some(tape), Some(asked)) = (tape, Asked::of(&credential.id, &outgoing)) {
+            tape.asked(&asked);
+        }
+        let mut reply = match self.0.clients.send(&egress, outgoing, &job.snapshot.limits).await {
+            Ok(reply) => reply,
+            Err(failure) => {
+                tape.inspect(|tape| tape.failed(&failure.fault().message));
+                return Err(failure);
+            }
+        };
         if is_gzip(&reply.headers) {
             reply = unpack(reply, job).await?;
+        }
+        if let Some(tape) = tape {
+            tape.answered(reply.status, &reply.headers);
+            reply.body = reply.body.taped(Arc::clone(tape));
         }
         if reply.status.is_success() {
             if let Some(account) = &credential.account {

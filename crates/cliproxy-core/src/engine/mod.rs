@@ -60,7 +60,7 @@ use crate::provider::Operation;
 use crate::route::affinity::{self, Session};
 use crate::snapshot::{Extras, Snapshot};
 use crate::store::Store;
-use crate::upstream::Clients;
+use crate::upstream::{Clients, Tape};
 use crate::usage::{Happening, LogSink, Outcome, Record, Sink};
 
 /// What a client asks, in its own format.
@@ -86,6 +86,8 @@ pub struct Call {
     pub body: Bytes,
     /// Id of the request: seed of every id in the answer.
     pub request_id: Arc<str>,
+    /// Takes down what goes to upstreams and comes back.
+    pub tape: Option<Arc<dyn Tape>>,
     /// Name of the client key.
     pub client: Option<Arc<str>>,
     /// Unix seconds.
@@ -185,6 +187,24 @@ struct Job {
     /// Decoded at most once, and only when an attempt needs it.
     request: Option<Arc<Request>>,
     started: Instant,
+}
+
+/// What is known of a call once its body was looked at.
+struct Read {
+    snapshot: Arc<Snapshot>,
+    peeked: Peeked,
+    requested: Arc<str>,
+    model: Arc<str>,
+    suffix: Option<cliproxy_wire::model::Mode>,
+    session: Option<Session>,
+}
+
+impl Read {
+    fn into_job(self, call: Call) -> Job {
+        let Self { snapshot, peeked, requested, model, suffix, session } = self;
+        let started = Instant::now();
+        Job { call, snapshot, peeked, requested, model, suffix, session, request: None, started }
+    }
 }
 
 /// What was seen of a body, without holding on to its text.
@@ -353,6 +373,14 @@ impl Engine {
     /// # Errors
     /// A body that is no request, or a model that is not known.
     pub fn open(&self, mut call: Call) -> Result<Opened, Failure> {
+        match self.read(&mut call) {
+            Ok(read) => Ok(Opened(Box::new(read.into_job(call)))),
+            Err(failure) => Err(failure.with_request(call.headers, call.body)),
+        }
+    }
+
+    /// Reads what decides where a call goes.
+    fn read(&self, call: &mut Call) -> Result<Read, Failure> {
         let snapshot = self.snapshot();
         // A byte order mark is borne and not passed on: to most upstreams it is a syntax error.
         if call.body.starts_with(b"\xEF\xBB\xBF") {
@@ -384,17 +412,7 @@ impl Engine {
             model: peek.model,
             model_at: peek.model_at,
         };
-        Ok(Opened(Box::new(Job {
-            call,
-            peeked,
-            requested,
-            model,
-            suffix,
-            session,
-            request: None,
-            started: Instant::now(),
-            snapshot,
-        })))
+        Ok(Read { snapshot, peeked, requested, model, suffix, session })
     }
 
     /// Whether somebody wants to know of requests on their way.
@@ -469,7 +487,7 @@ impl Engine {
                 prices: None,
                 is_kept: false,
             });
-            failure
+            failure.with_request(job.call.headers, job.call.body)
         })
     }
 }

@@ -63,6 +63,16 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Files that are made with these options are for their owner alone.
+pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options
+}
+
 /// Makes the names in a directory durable.
 ///
 /// # Errors

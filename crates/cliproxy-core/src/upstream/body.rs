@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::socket::Socket;
+use super::tape::Tape;
 
 /// The body of an answer.
 pub enum UpstreamBody {
@@ -22,6 +24,8 @@ pub enum UpstreamBody {
     Local(Local),
     /// Already read.
     Whole(Option<Bytes>),
+    /// Taken down as it is read.
+    Taped(Box<(Self, Arc<dyn Tape>)>),
 }
 
 impl fmt::Debug for UpstreamBody {
@@ -31,6 +35,7 @@ impl fmt::Debug for UpstreamBody {
             Self::Socket(_) => "UpstreamBody::Socket",
             Self::Local(_) => "UpstreamBody::Local",
             Self::Whole(_) => "UpstreamBody::Whole",
+            Self::Taped(_) => "UpstreamBody::Taped",
         })
     }
 }
@@ -44,6 +49,16 @@ impl UpstreamBody {
         match self {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
             Self::Local(local) => local.poll_chunk(context),
+            Self::Taped(taped) => {
+                let (body, tape) = &mut **taped;
+                let chunk = std::task::ready!(body.poll_chunk(context));
+                match &chunk {
+                    Some(Ok(bytes)) => tape.piece(bytes),
+                    Some(Err(message)) => tape.failed(message),
+                    None => {}
+                }
+                Poll::Ready(chunk)
+            }
             Self::Socket(socket) => socket.poll_chunk(context),
             Self::Http(incoming) => loop {
                 match Pin::new(&mut *incoming).poll_frame(context) {
@@ -62,6 +77,12 @@ impl UpstreamBody {
 }
 
 impl UpstreamBody {
+    /// The same body, taken down as it is read.
+    #[must_use]
+    pub fn taped(self, tape: Arc<dyn Tape>) -> Self {
+        Self::Taped(Box::new((self, tape)))
+    }
+
     /// The next piece, if it comes within `idle`; `None` at the end.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod connect;
 mod fetch;
 mod guard;
 mod socket;
+mod tape;
 mod way;
 
 pub use body::{Local, LocalEnding, ReadError, UpstreamBody, read_all};
@@ -18,6 +19,7 @@ pub use client::{Clients, Egress, Outgoing, Reply};
 pub use connect::ConnectError;
 pub use fetch::{Fetch, Fetched, Unfetched};
 pub use socket::Talk;
+pub use tape::{Asked, Tape};
 
 use std::time::Duration;
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::Row;
+use crate::store::atomic::private;
 
 /// Longest journal. When the database cannot be written for so long, further rows are given up.
 const LONGEST: u64 = 64 << 20;
@@ -168,14 +169,4 @@ impl Journal {
         std::fs::remove_file(&self.carried)?;
         Ok(rows.len())
     }
-}
-
-/// Files of the owner alone.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options
 }

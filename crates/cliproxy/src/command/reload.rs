@@ -11,6 +11,7 @@ use cliproxy_core::config::{Loaded, Settings, Source, env};
 use cliproxy_core::secret::Secret;
 use cliproxy_core::store::FileStore;
 use cliproxy_server::Readiness;
+use cliproxy_server::logs::Logs;
 use cliproxy_server::management::{Console, Records};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,7 @@ pub(super) struct Taker {
     pub(super) level: logging::Level,
     pub(super) started: Settings,
     pub(super) records: Records,
+    pub(super) logs: Logs,
 }
 
 impl Taker {
@@ -51,6 +53,9 @@ impl Taker {
         }
         self.readiness.set(problems);
         self.level.set_debug(loaded.settings.logging.debug);
+        if let Err(error) = self.logs.apply(&loaded.settings.logging) {
+            tracing::error!("the log goes to standard output, because its file cannot be written: {error}");
+        }
         self.records.queue.set_retention(loaded.settings.usage.queue_retention);
         let auth_dir = loaded.settings.auth_dir.clone();
         let has_moved = self.engine.snapshot().settings.auth_dir != auth_dir;

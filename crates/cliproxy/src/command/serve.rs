@@ -12,6 +12,7 @@ use cliproxy_core::config::settings::Host;
 use cliproxy_core::config::{Loaded, Settings, Source, env};
 use cliproxy_core::secret::Secret;
 use cliproxy_core::usage::{Live, Queue};
+use cliproxy_server::logs::{Logs, Places};
 use cliproxy_server::management::Records;
 use cliproxy_server::{App, Shutdown, Tls, TlsFiles, clock, router, serve};
 use tokio::net::TcpListener;
@@ -28,14 +29,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let source = super::source(arguments);
     let loaded = Settings::load(&source, &env::with_dotenv(Path::new(".")))
         .map_err(|problems| anyhow!("{problems}"))?;
-    let level = logging::start(loaded.settings.logging.debug);
+    let logs = Logs::new(Places::of(&loaded.settings));
+    let file = logs.apply(&loaded.settings.logging);
+    let level = logging::start(loaded.settings.logging.debug, &logs);
+    if let Err(error) = file {
+        tracing::error!("the log goes to standard output, because its file cannot be written: {error}");
+    }
     keep_pages_small();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     let password = arguments.password.clone().filter(|password| !password.is_empty()).map(Secret::from);
-    runtime.block_on(start(arguments.demo, password, source, loaded, level))
+    runtime.block_on(start(arguments.demo, password, source, loaded, (level, logs)))
 }
 
 /// Switches transparent huge pages off for this process. Where a system gives them to everybody, every little of memory
@@ -55,7 +61,7 @@ async fn start(
     password: Option<Secret>,
     source: Source,
     loaded: Loaded,
-    level: logging::Level,
+    (level, logs): (logging::Level, Logs),
 ) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.render(source.path.as_deref()));
@@ -91,13 +97,15 @@ async fn start(
     engine.restore_standing(clock::now()).await;
     engine.keep_accounts(clock::now);
     engine.keep_standing(clock::now);
-    let app = App::new(engine.clone());
+    engine.spawn("size of the logs", logs.clone().keep());
+    let app = App::new(engine.clone()).with_logs(logs.clone());
     let taker = Taker {
         engine: engine.clone(),
         readiness: app.readiness().clone(),
         level,
         started: settings.clone(),
         records,
+        logs,
     };
     let shutdown =
         Shutdown { token: CancellationToken::new(), grace: GRACE, at_once: CancellationToken::new() };

@@ -1,5 +1,7 @@
 //! From an HTTP request to a call of the engine, and from its answer to an HTTP response.
 
+mod recording;
+
 use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +16,7 @@ use cliproxy_core::access::Caller;
 use cliproxy_core::engine::Opened;
 use cliproxy_core::provider::Operation;
 use cliproxy_core::snapshot::Snapshot;
+use cliproxy_core::upstream::Tape;
 use cliproxy_core::{Answer, AnswerBody, Call, Failure};
 use cliproxy_wire::Format;
 use cliproxy_wire::codec::ClientContext;
@@ -25,6 +28,7 @@ use cliproxy_wire::model::{Event, Request};
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use self::recording::Wanted;
 use crate::clock::now;
 use crate::stream::{Egress, Pending};
 use crate::{App, encoding, reply};
@@ -82,6 +86,31 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The request that was refused, as far as it was read.
+    fn request(&self) -> Option<&(http::HeaderMap, Bytes)> {
+        match self {
+            Self::Fault(_) => None,
+            Self::Failure(failure) => failure.request(),
+        }
+    }
+
+    /// Status and body of what the client is told.
+    fn said(&self, format: Format, id: &str) -> (u16, Bytes) {
+        let fault = match self {
+            Self::Fault(fault) => fault,
+            Self::Failure(failure) => {
+                if let Some(relay) = failure.relay() {
+                    return (relay.status, relay.body.clone());
+                }
+                failure.fault()
+            }
+        };
+        let (status, body) = fault::encode(format, fault, id);
+        (status, body.into())
+    }
+}
+
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         Self::Fault(Box::new(fault))
@@ -110,14 +139,39 @@ async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Res
     answer(app, route, parts, body, caller, id).await
 }
 
-/// Answers a call whose body has been read.
+/// Answers a call whose body has been read, and keeps a record of it where that is wanted.
 pub(crate) async fn answer(
+    app: App,
+    route: Route,
+    head: http::request::Parts,
+    body: Bytes,
+    caller: Caller,
+    id: &Arc<str>,
+) -> Result<Response, Refusal> {
+    let most = match recording::wanted(&app) {
+        // Few run with it; the others need not make room for it.
+        Wanted::Everything => {
+            return Box::pin(recording::answer(app, route, head, body, caller, id)).await;
+        }
+        Wanted::Nothing => return answered(app, route, head, body, caller, (id, None)).await,
+        Wanted::Errors(most) => most,
+    };
+    let (logs, format, asked) = (app.logs.clone(), route.format, (head.method.clone(), head.uri.clone()));
+    let result = answered(app, route, head, body, caller, (id, None)).await;
+    if let Err(refusal) = &result {
+        Box::pin(recording::refused(logs, most, asked, refusal, (format, id))).await;
+    }
+    result
+}
+
+/// Answers a call; a tape takes down what goes to upstreams.
+async fn answered(
     app: App,
     route: Route,
     mut head: http::request::Parts,
     body: Bytes,
     caller: Caller,
-    id: &Arc<str>,
+    (id, tape): (&Arc<str>, Option<Arc<dyn Tape>>),
 ) -> Result<Response, Refusal> {
     app.engine.snapshot().access.conceal(&mut head.headers);
     let query = head.uri.query().unwrap_or_default();
@@ -140,6 +194,7 @@ pub(crate) async fn answer(
         headers: head.headers,
         body,
         request_id: Arc::clone(id),
+        tape,
         client: caller.key,
         created: now(),
         now,

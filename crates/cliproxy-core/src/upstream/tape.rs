@@ -1,0 +1,53 @@
+//! Taking down what goes to upstreams and what comes back, for request logs. Nothing is taken down unless a call brings
+//! a tape along.
+
+use std::fmt;
+
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use super::client::Outgoing;
+use super::socket::Talk;
+use crate::credential::CredentialId;
+
+/// Takes down one call. Attempts come one after the other. Called while answers are polled: it must not wait.
+pub trait Tape: Send + Sync + fmt::Debug {
+    /// An upstream is asked.
+    fn asked(&self, asked: &Asked<'_>);
+    /// The head of its answer came.
+    fn answered(&self, status: StatusCode, headers: &HeaderMap);
+    /// A piece of its answer came.
+    fn piece(&self, bytes: &[u8]);
+    /// No answer came, or it broke off.
+    fn failed(&self, message: &str);
+}
+
+/// A request to an upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Who asks.
+    pub credential: &'a CredentialId,
+    /// Method.
+    pub method: &'a Method,
+    /// Address.
+    pub uri: &'a Uri,
+    /// Headers; credentials are marked sensitive.
+    pub headers: &'a HeaderMap,
+    /// Body.
+    pub body: &'a [u8],
+}
+
+impl<'a> Asked<'a> {
+    /// What a provider has prepared; `None` for what is answered inside the process.
+    pub(crate) fn of(credential: &'a CredentialId, outgoing: &'a Outgoing) -> Option<Self> {
+        match outgoing {
+            Outgoing::Http { method, uri, headers, body } => {
+                Some(Self { credential, method, uri, headers, body })
+            }
+            Outgoing::Socket(talk) => {
+                let Talk { uri, headers, opening, .. } = &**talk;
+                Some(Self { credential, method: &Method::GET, uri, headers, body: opening.as_bytes() })
+            }
+            Outgoing::Local { .. } => None,
+        }
+    }
+}
