@@ -342,7 +342,7 @@ fn plain(mut response: Response) -> Response {
 macro_rules! identities {
     ($($request:ident $response:ident $format:ident;)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig::with_cases(96))]
+            #![proptest_config(crate::support::cases(96))]
             $(
                 #[test]
                 fn $request(request in request(Format::$format)) {

@@ -21,6 +21,8 @@ mod golden;
 mod history;
 mod identity;
 mod lane;
+mod law;
+mod meaning;
 mod members;
 mod normalize;
 mod reader;

@@ -11,6 +11,7 @@ use cliproxy_wire::reasoning::Table;
 use cliproxy_wire::schema::Cleaned;
 use cliproxy_wire::sse::{Ending, StreamReader};
 use cliproxy_wire::{Error, claude, normalize};
+use proptest::prelude::ProptestConfig;
 use serde_json::Value;
 
 /// An upstream to encode for. The fields may be changed before [`Upstream::encode`].
@@ -207,4 +208,13 @@ fn differ(path: &str, left: &Value, right: &Value, found: &mut Vec<String>) {
         _ if left == right => {}
         _ => found.push(format!("{path}: {left} | {right}")),
     }
+}
+
+/// How many cases a property is tried with: as many as usual, or what `PROPTEST_CASES` says.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = usual;
+    }
+    config
 }

@@ -1,16 +1,16 @@
 //! Every recorded answer for every client: however the bytes arrive, each client gets the same texts, calls, thinking,
-//! reason to stop and usage, as a body and as a stream.
+//! reason to stop and usage, as a body and as a stream. Every recorded request for every upstream: each hears the same.
 
 use cliproxy_wire::codec::UpstreamContext;
-use cliproxy_wire::format::{self, Format};
+use cliproxy_wire::format::{self, Format, PathWish};
 use cliproxy_wire::model::{Event, Response, Status};
 use cliproxy_wire::profile::Profile;
 use serde_json::Value;
 
-use super::passage::{self, client};
+use super::passage::{self, Aim, client, upstreams};
 use super::recorded::{Exchange, exchanges};
 use crate::said::compare;
-use crate::{reader, support};
+use crate::{meaning, reader, support};
 
 /// The answer as a body for a client, read as that client reads it.
 fn through_body(what: &str, to: Format, response: &Response) -> Value {
@@ -103,4 +103,46 @@ fn every_recorded_claude_answer_says_the_same_to_every_client() {
 #[test]
 fn every_recorded_gemini_answer_says_the_same_to_every_client() {
     every_answer_for_every_client(Format::Gemini, [300, 90]);
+}
+
+fn every_request_for_every_upstream(from: Format, least: usize) {
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for exchange in exchanges(from).iter().filter(|exchange| exchange.is_generation()) {
+        let Some(Ok(request)) = passage::request(exchange) else { continue };
+        for (profile, model) in upstreams() {
+            let encoded =
+                Aim::at(&profile, model).with(&request, |target| format::encode_request(&request, target));
+            // What cannot be said there is refused, which other tests look at.
+            let Ok(encoded) = encoded else { continue };
+            let path = PathWish { model: "m", stream: request.stream };
+            let again = format::decode_request(profile.format, &encoded.body, path).unwrap();
+            for line in meaning::differences(&request, &encoded, &again) {
+                wrong.push(format!("{} for {} {model}: {line}", exchange.id, profile.name));
+            }
+            seen += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
+    assert!(seen == 0 || seen >= least, "{seen} requests written");
+}
+
+#[test]
+fn every_recorded_chat_request_says_the_same_to_every_upstream() {
+    every_request_for_every_upstream(Format::Chat, 7_000);
+}
+
+#[test]
+fn every_recorded_responses_request_says_the_same_to_every_upstream() {
+    every_request_for_every_upstream(Format::Responses, 4_500);
+}
+
+#[test]
+fn every_recorded_claude_request_says_the_same_to_every_upstream() {
+    every_request_for_every_upstream(Format::Claude, 4_000);
+}
+
+#[test]
+fn every_recorded_gemini_request_says_the_same_to_every_upstream() {
+    every_request_for_every_upstream(Format::Gemini, 4_000);
 }

@@ -7,6 +7,6 @@ mod gemini;
 mod lane;
 mod matrix;
 mod normalize;
-mod passage;
+pub(crate) mod passage;
 mod recorded;
 mod responses;

@@ -27,7 +27,7 @@ const REASONS: [&str; 18] = [
 ];
 
 pub(super) fn read(stream: &str) -> Value {
-    assert!(stream.ends_with("\n\n") && !stream.contains("[DONE]"), "{stream}");
+    assert!(stream.ends_with("\n\n") && !stream.contains("\ndata: [DONE]"), "{stream}");
     let mut candidates: BTreeMap<u64, Value> = BTreeMap::new();
     let mut whole = Map::new();
     for frame in stream.split_terminator("\n\n") {

@@ -16,7 +16,7 @@ pub(super) fn read(stream: &str) -> Value {
 
 /// Numbers without gaps, event names as in the data, no mark at the end.
 pub(crate) fn check_framing(stream: &str) {
-    assert!(stream.ends_with("\n\n") && !stream.contains("[DONE]"));
+    assert!(stream.ends_with("\n\n") && !stream.contains("\ndata: [DONE]"));
     // Comments are signs of life.
     let frames = stream.trim_end().split("\n\n").filter(|frame| !frame.starts_with(':'));
     for (number, frame) in frames.enumerate() {
