@@ -15,7 +15,8 @@ use crate::opaque;
 pub struct Peek<'b> {
     /// The body without byte order mark: one well-formed JSON object.
     pub text: &'b str,
-    /// `model`, if it is a string. Gemini bodies usually have none: there the path says it.
+    /// `model`, if it is a string. Gemini bodies usually have none: there the path says it. A Code Assist envelope that
+    /// has none may have one inside.
     pub model: Option<String>,
     /// Where the value of `model` stands in the body as given; `None` when there is none, or more than one.
     pub model_at: Option<Range<usize>>,
@@ -73,7 +74,7 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
         opening: None,
     };
     let (mut has_messages, mut has_input, mut n_models) = (false, false, 0);
-    let mut user = None;
+    let (mut user, mut inner_model) = (None, None);
     let mut reader = Reader::new(text);
     reader.object(|key, value| {
         let start = value.position();
@@ -119,8 +120,10 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
             "request" if format == Format::Gemini && value.kind() == Kind::Object => {
                 peek.is_enveloped = true;
                 value.object(|key, value| {
-                    if key == "session_id" {
-                        peek.session_id = string(value)?;
+                    match key {
+                        "session_id" => peek.session_id = string(value)?,
+                        "model" => inner_model = string(value)?,
+                        _ => {}
                     }
                     Ok(())
                 })?;
@@ -134,6 +137,8 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
     })?;
     reader.finish()?;
     peek.user_id = peek.user_id.or(user);
+    let bare = |model: String| model.strip_prefix("models/").map(str::to_owned).unwrap_or(model);
+    peek.model = peek.model.or_else(|| inner_model.map(bare));
     peek.is_responses_shape = format == Format::Chat && !has_messages && has_input;
     Ok(peek)
 }
@@ -212,7 +217,9 @@ mod tests {
         assert!(!seen(Format::Chat, r#"{"input":"hi","messages":[]}"#).is_responses_shape);
         let enveloped = seen(Format::Gemini, r#"{"model":"m","request":{"session_id":"s","contents":[]}}"#);
         assert!(enveloped.is_enveloped);
-        assert_eq!(enveloped.session_id.as_deref(), Some("s"));
+        assert_eq!((enveloped.session_id.as_deref(), enveloped.model.as_deref()), (Some("s"), Some("m")));
+        let counting = seen(Format::Gemini, r#"{"request":{"model":"models/m","contents":[]}}"#);
+        assert_eq!((counting.model.as_deref(), counting.model_at), (Some("m"), None));
         assert!(seen(Format::Claude, r#"{"x":"R1dTAXs"}"#).has_envelope);
     }
 

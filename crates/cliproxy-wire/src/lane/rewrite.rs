@@ -49,12 +49,12 @@ pub enum Envelope<'a> {
     },
     /// The client sent one and the upstream takes none.
     Unwrap,
-    /// Both sides have one; model and project are replaced.
+    /// Both sides have one; the model is replaced.
     Keep {
         /// The upstream's name of the model.
         model: &'a str,
-        /// The credential's project.
-        project: Option<&'a str>,
+        /// The client's project stays, for want of one of the credential.
+        keeps_project: bool,
     },
 }
 
@@ -82,13 +82,14 @@ pub fn rewrite<'t>(format: Format, text: &'t str, changes: &Rewrite<'_>) -> Resu
             inner_changes.edits.push(Edit::remove(Path::root().key("session_id")));
             body(format, inner, &inner_changes)
         }
-        Envelope::Keep { model, project } => {
-            let inner = body(format, request(text)?, changes)?;
+        Envelope::Keep { model, keeps_project } => {
             let mut edits = vec![Edit::set(Path::root().key("model"), Raw::string(model))];
-            if let Some(project) = project {
-                edits.push(Edit::set(Path::root().key("project"), Raw::string(project)));
+            if !keeps_project {
+                edits.push(Edit::remove(Path::root().key("project")));
             }
-            edits.push(Edit::set(Path::root().key("request"), Raw::new(&*inner)));
+            if let Cow::Owned(inner) = body(format, request(text)?, changes)? {
+                edits.push(Edit::set(Path::root().key("request"), Raw::new(inner)));
+            }
             patch::apply(text, &edits)
         }
     }
@@ -394,16 +395,21 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_that_stays_gets_model_and_project() {
+    fn an_envelope_that_stays_gets_the_model_and_loses_the_project() {
         let text = r#"{"model":"a","project":"p","user_prompt_id":"u","request":{"contents":[ 1.0 ]}}"#;
-        let changes = Rewrite {
-            envelope: Envelope::Keep { model: "b", project: Some("q") },
-            edits: vec![Edit::set(Path::parse("x"), Raw::new("1"))],
+        let changes = |keeps_project, edits| Rewrite {
+            envelope: Envelope::Keep { model: "b", keeps_project },
+            edits,
             ..Rewrite::default()
         };
         assert_eq!(
-            rewritten(Format::Gemini, text, &changes),
-            r#"{"model":"b","project":"q","user_prompt_id":"u","request":{"contents":[ 1.0 ],"x":1}}"#
+            rewritten(Format::Gemini, text, &changes(true, vec![])),
+            r#"{"model":"b","project":"p","user_prompt_id":"u","request":{"contents":[ 1.0 ]}}"#
+        );
+        let edits = vec![Edit::set(Path::parse("x"), Raw::new("1"))];
+        assert_eq!(
+            rewritten(Format::Gemini, text, &changes(false, edits)),
+            r#"{"model":"b","user_prompt_id":"u","request":{"contents":[ 1.0 ],"x":1}}"#
         );
     }
 
