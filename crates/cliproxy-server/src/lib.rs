@@ -8,6 +8,7 @@ mod encoding;
 mod listen;
 pub mod logs;
 pub mod management;
+mod peer;
 mod reply;
 mod stream;
 

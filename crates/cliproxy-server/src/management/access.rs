@@ -1,18 +1,14 @@
 //! Reads from a request's head what decides whether it is let in.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
-use axum::extract::ConnectInfo;
 use cliproxy_core::access::gate::Visitor;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::Console;
 use super::answer::Refusal;
-use crate::App;
-
-/// Headers by which something between says that it speaks for somebody else.
-const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip"];
+use crate::{App, peer};
 
 /// Lets a request in, or says why not. Without any key there is no interface.
 pub(super) async fn check(app: &App, console: &Console, head: &Parts) -> Result<(), Refusal> {
@@ -24,11 +20,8 @@ pub(super) async fn check(app: &App, console: &Console, head: &Parts) -> Result<
     // A router that is mounted into another program may not know who asks; then it is nobody of this machine.
     let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let visitor = Visitor {
-        address: head
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(unknown, |peer| peer.0.ip().to_canonical()),
-        is_forwarded: FORWARDED.iter().any(|name| head.headers.contains_key(*name)),
+        address: peer::address(head).unwrap_or(unknown),
+        is_forwarded: peer::is_forwarded(head),
         key: key(head),
     };
     Ok(console.gate.admit(management, console.password.as_ref(), visitor).await?)

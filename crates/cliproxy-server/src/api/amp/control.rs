@@ -3,10 +3,8 @@
 //! These routes carry the owner's key outwards, so who may use it is decided here: a client with a key of its own, or,
 //! for pages, a browser on this machine that no other site has sent. Everybody else gets the page as a stranger.
 
-use std::net::SocketAddr;
-
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{any, get};
 use cliproxy_core::access::{Caller, Refused};
@@ -16,7 +14,7 @@ use http::header::ORIGIN;
 use super::forward::{self, Sender};
 use crate::api::health::json_response;
 use crate::api::{call, reply};
-use crate::{App, browser, encoding};
+use crate::{App, browser, encoding, peer};
 
 /// Pages, and all below them. No key is asked for, because a browser has none to send.
 const PAGES: [&str; 3] = ["/threads", "/docs", "/settings"];
@@ -101,7 +99,7 @@ fn admit(app: &App, head: &http::request::Parts) -> Result<(Caller, bool), (Stat
     if amp.upstream.is_none() {
         return Err((StatusCode::SERVICE_UNAVAILABLE, "amp upstream proxy not available"));
     }
-    let is_here = is_loopback(head);
+    let is_here = peer::is_loopback(head);
     if amp.restrict_management_to_localhost && !is_here {
         let message = "Access denied: management routes restricted to localhost";
         return Err((StatusCode::FORBIDDEN, message));
@@ -115,10 +113,4 @@ fn admit(app: &App, head: &http::request::Parts) -> Result<(Caller, bool), (Stat
         Err(Refused::Missing) => Err((StatusCode::UNAUTHORIZED, "Missing API key")),
         Err(Refused::Malformed | Refused::Invalid) => Err((StatusCode::UNAUTHORIZED, "Invalid API key")),
     }
-}
-
-/// By the socket alone: a header can say anything.
-fn is_loopback(head: &http::request::Parts) -> bool {
-    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback())
 }
