@@ -14,7 +14,8 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, HOST, ORIGIN, VARY,
 };
-use http::{HeaderValue, Method, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::api::{amp, refuse};
 use crate::{App, logs};
@@ -32,7 +33,10 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
     let is_open = !app.engine.snapshot().access.is_required();
     let is_foreign = is_open && origin.as_ref().is_some_and(is_foreign_site);
     let is_for_this_machine = !app.engine.snapshot().settings.access.allow_unauthenticated_remote;
-    if is_open && is_for_this_machine && host(&request).is_some_and(|host| is_foreign_name(&host)) {
+    if is_open
+        && is_for_this_machine
+        && host(request.uri(), request.headers()).is_some_and(|host| is_foreign_name(&host))
+    {
         return refusal(
             request,
             "without client keys the gateway serves this machine only, by the names localhost and 127.0.0.1; add api-keys to config.yaml to use another name",
@@ -71,9 +75,9 @@ async fn refusal(request: Request, message: &str) -> Response {
 }
 
 /// The name by which the gateway is called, without the port.
-fn host(request: &Request) -> Option<String> {
-    let uri = request.uri().host();
-    let header = || request.headers().get(HOST).map(|host| host.to_str().unwrap_or("?"));
+fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let uri = uri.host();
+    let header = || headers.get(HOST).map(|host| host.to_str().unwrap_or("?"));
     uri.or_else(header).map(|host| without_port(host).to_owned())
 }
 
@@ -105,6 +109,13 @@ fn allow(response: &mut Response, origin: Option<HeaderValue>, is_open: bool) {
             "Location, Retry-After, ETag, X-Request-Id, Request-Id, X-Gateway-Dropped, X-Gateway-Estimated, X-CPA-VERSION, X-CPA-COMMIT, X-CPA-BUILD-DATE, X-CPA-SUPPORT-PLUGIN",
         ),
     );
+}
+
+/// Whether a page of a site that is not on this machine may have sent a request: it says so, or it calls this machine by
+/// a name of its own.
+pub(crate) fn is_foreign_page(head: &Parts) -> bool {
+    head.headers.get(ORIGIN).is_some_and(is_foreign_site)
+        || host(&head.uri, &head.headers).is_some_and(|host| is_foreign_name(&host))
 }
 
 /// A web site that is not on this machine. Extensions and desktop shells have schemes of their own and count as local.

@@ -7,6 +7,7 @@
 
 mod account;
 mod answer;
+mod assist;
 mod attempt;
 mod count;
 mod errand;
@@ -27,6 +28,7 @@ mod verdict;
 
 use account::Vault;
 pub use answer::{Answer, AnswerBody, AnswerStream};
+pub use assist::Assist;
 pub use errand::{Errand, NotRun};
 pub use everybody::Member;
 pub(crate) use roster::auth_index;
@@ -76,6 +78,8 @@ pub struct Call {
     pub shown_model: Option<Arc<str>>,
     /// Gemini: the stream is server-sent events instead of a JSON array.
     pub is_sse: bool,
+    /// Gemini: the client wraps its requests as Code Assist does, and wants answers that are wrapped.
+    pub is_enveloped: bool,
     /// The client's headers.
     pub headers: HeaderMap,
     /// Chat: the body and the answer are those of the deprecated text completions.
@@ -299,6 +303,7 @@ impl Job {
             requested_model: self.shown().as_ref().into(),
             echoes_requested_model: echoes_requested,
             is_sse: self.call.is_sse,
+            is_enveloped: self.call.is_enveloped,
             ..ClientContext::new(request, Arc::clone(&self.call.request_id), self.call.created)
         }
     }
@@ -393,6 +398,9 @@ impl Engine {
         if call.operation == Operation::Compact && peek.is_stream {
             let message = "a conversation is compacted in one piece; leave this member out";
             return Err(Failure::client(cliproxy_wire::Error::invalid("stream", message)));
+        }
+        if call.is_enveloped && !peek.is_enveloped {
+            return Err(Failure::client(cliproxy_wire::Error::missing("request")));
         }
         let named = call.path_model.as_deref().or(peek.model.as_deref()).map(str::trim).unwrap_or_default();
         if named.is_empty() {

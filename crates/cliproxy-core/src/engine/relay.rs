@@ -73,7 +73,8 @@ pub(super) fn request(
     // Gemini says the model in the path.
     let names_another = |model: &&str| **model != *offer.upstream && format != Format::Gemini;
     let model = job.peeked.model.as_deref().filter(names_another).map(|_| &*offer.upstream);
-    let is_enveloped = target.profile.is_enveloped;
+    let envelope = envelope(job, offer, target);
+    let is_enveloped = envelope != Envelope::None;
     let is_changed = plan.is_some() || job.peeked.has_envelope || !edits.is_empty() || stream.is_some();
     let body = match (model, &job.peeked.model_at) {
         _ if is_changed || is_enveloped => {
@@ -90,7 +91,7 @@ pub(super) fn request(
                     plan: plan.as_ref(),
                     accepts,
                     edits,
-                    envelope: envelope(target),
+                    envelope,
                     ..Rewrite::default()
                 },
             )?
@@ -108,7 +109,11 @@ pub(super) fn request(
         model: echoes(job, offer).then(|| job.shown().as_ref().to_owned()),
         // Some look-alikes of Gemini know one kind of stream alone.
         is_sse: (format == Format::Gemini).then_some(job.call.is_sse),
-        envelope: if is_enveloped { AnswerEnvelope::Unwrap } else { AnswerEnvelope::Keep },
+        envelope: match envelope {
+            Envelope::None | Envelope::Keep { .. } => AnswerEnvelope::Keep,
+            Envelope::Wrap { .. } => AnswerEnvelope::Unwrap,
+            Envelope::Unwrap => AnswerEnvelope::Wrap,
+        },
         restores_output: target.profile.omits_output && job.call.operation != Operation::Compact,
         ..Changes::default()
     };
@@ -121,12 +126,15 @@ pub(super) fn request(
     }))
 }
 
-/// What Code Assist wants around the body; the project is the credential's and is added with it.
-fn envelope<'a>(target: &Target<'a>) -> Envelope<'a> {
-    if !target.profile.is_enveloped {
-        return Envelope::None;
+/// What becomes of Code Assist's envelope; the project is the credential's and is added with it.
+fn envelope<'a>(job: &Job, offer: &Offer, target: &Target<'a>) -> Envelope<'a> {
+    let model = served_as(target.model);
+    match (job.call.is_enveloped, target.profile.is_enveloped) {
+        (false, false) => Envelope::None,
+        (false, true) => Envelope::Wrap { model, project: None, user_prompt_id: None },
+        (true, false) => Envelope::Unwrap,
+        (true, true) => Envelope::Keep { model, keeps_project: offer.credential.project.is_none() },
     }
-    Envelope::Wrap { model: served_as(target.model), project: None, user_prompt_id: None }
 }
 
 /// How a body fits its upstream.

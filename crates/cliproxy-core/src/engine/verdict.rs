@@ -89,7 +89,7 @@ fn for_all_models(retry: Retry, windows: &[Window], now: u64) -> Retry {
 }
 
 /// An account that the provider shut out leaves the rotation until a person has done something.
-fn note_attention(credential: &Credential, retry: Retry, fault: &Fault) {
+pub(super) fn note_attention(credential: &Credential, retry: Retry, fault: &Fault) {
     let (Retry::Next(Rest::NeedsAttention(remedy)) | Retry::Leave(Rest::NeedsAttention(remedy))) = retry
     else {
         return;

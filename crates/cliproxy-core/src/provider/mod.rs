@@ -10,7 +10,7 @@ mod claude;
 pub(crate) mod codex;
 pub mod demo;
 mod gemini;
-mod gemini_cli;
+pub(crate) mod gemini_cli;
 mod iflow;
 mod kimi;
 mod openai;

@@ -72,6 +72,7 @@ pub(super) async fn root(State(app): State<App>) -> Response {
                 "POST /v1beta/models/{model}:generateContent",
                 "POST /v1beta/models/{model}:streamGenerateContent",
                 "POST /v1beta/models/{model}:countTokens",
+                "/v1internal:{method}",
                 "GET /v1/debug/cache",
                 "POST /v1/token-test",
                 "POST /v1/test",

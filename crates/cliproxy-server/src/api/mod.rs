@@ -2,6 +2,7 @@
 
 pub(crate) mod amp;
 pub(crate) mod call;
+mod code_assist;
 mod debug;
 mod health;
 mod model;
@@ -45,6 +46,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/debug/token-test", post(debug::token_test))
         .route("/v1/test", post(debug::full_test))
         .route("/v1/debug/test", post(debug::full_test))
+        .merge(code_assist::routes())
         .merge(amp::routes())
         .merge(crate::management::routes())
         .fallback(any(unknown))
@@ -63,7 +65,10 @@ pub(crate) fn format_of(path: &str) -> Format {
             Some((_, rest)) => rest,
             None => path,
         };
-    if path.starts_with("/v1beta") || (path.starts_with("/v1/models/") && path.contains(':')) {
+    if path.starts_with("/v1beta")
+        || path.starts_with("/v1internal")
+        || (path.starts_with("/v1/models/") && path.contains(':'))
+    {
         Format::Gemini
     } else if path == "/v1/messages" || path.starts_with("/v1/messages/") {
         Format::Claude

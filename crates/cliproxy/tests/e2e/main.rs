@@ -44,6 +44,7 @@ mod payload;
 mod picture;
 mod proxy;
 mod quota;
+mod relay;
 mod reload;
 mod renewal;
 mod route;

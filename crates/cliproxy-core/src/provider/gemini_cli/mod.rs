@@ -3,6 +3,7 @@
 //! Requests are those of the Gemini API inside an envelope that names the project which pays for them; the codec writes
 //! it, the project of the credential is added here. What Code Assist's refusals mean is in [`refusal`].
 
+pub(crate) mod assist;
 pub(super) mod envelope;
 pub(crate) mod login;
 pub(crate) mod project;

@@ -43,11 +43,13 @@ pub(crate) struct Route {
     pub(crate) shown: Option<Arc<str>>,
     /// The deprecated text completions.
     pub(crate) is_legacy: bool,
+    /// Requests and answers are inside Code Assist's envelope.
+    pub(crate) is_enveloped: bool,
 }
 
 impl Route {
     pub(crate) fn new(format: Format, operation: Operation) -> Self {
-        Self { format, operation, model: None, shown: None, is_legacy: false }
+        Self { format, operation, model: None, shown: None, is_legacy: false, is_enveloped: false }
     }
 }
 
@@ -124,19 +126,28 @@ impl From<Failure> for Refusal {
 }
 
 async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Result<Response, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (head, body, caller) = received(&app, request, admit).await?;
+    answer(app, route, head, body, caller, id).await
+}
+
+/// Reads a request that `admit` lets in.
+pub(crate) async fn received(
+    app: &App,
+    request: HttpRequest,
+    admit: impl Fn(&Snapshot, &http::request::Parts) -> Result<Caller, Fault>,
+) -> Result<(http::request::Parts, Bytes, Caller), Refusal> {
+    let (head, body) = request.into_parts();
     let snapshot = app.engine.snapshot();
-    let caller = match admit(&snapshot, &parts) {
+    let caller = match admit(&snapshot, &head) {
         Ok(caller) => caller,
         Err(fault) => {
-            encoding::drain(&parts.headers, body).await;
+            encoding::drain(&head.headers, body).await;
             return Err(fault.into());
         }
     };
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
-    let body = encoding::read(&parts.headers, body, limit).await?;
-    drop(snapshot);
-    answer(app, route, parts, body, caller, id).await
+    let body = encoding::read(&head.headers, body, limit).await?;
+    Ok((head, body, caller))
 }
 
 /// Answers a call whose body has been read, and keeps a record of it where that is wanted.
@@ -189,6 +200,7 @@ async fn answered(
         path_model: route.model,
         shown_model: route.shown,
         is_sse: is_sse(query),
+        is_enveloped: route.is_enveloped,
         is_legacy_completion: route.is_legacy,
         query: query.to_owned(),
         headers: head.headers,
@@ -237,7 +249,7 @@ pub(crate) fn admit(snapshot: &Snapshot, head: &http::request::Parts) -> Result<
     Ok(caller)
 }
 
-fn respond(answer: Answer, format: Format, id: &str) -> Response {
+pub(crate) fn respond(answer: Answer, format: Format, id: &str) -> Response {
     let body = match answer.body {
         AnswerBody::Whole(bytes) => Body::from(bytes),
         AnswerBody::Stream(stream) => Body::new(Egress::streaming(stream)),
@@ -309,7 +321,7 @@ fn is_sse(query: &str) -> bool {
 
 /// A body that says it is something other than JSON is refused by name; one that says nothing, or a form type that
 /// command line tools send by default, is read as JSON.
-fn check_media(headers: &http::HeaderMap) -> Result<(), Fault> {
+pub(crate) fn check_media(headers: &http::HeaderMap) -> Result<(), Fault> {
     let Some(kind) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(()) };
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_fine = kind.is_empty()
