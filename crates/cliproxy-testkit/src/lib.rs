@@ -9,6 +9,7 @@
 use std::io::Write as _;
 
 mod authority;
+pub mod browser;
 mod gateway;
 pub mod identity;
 pub mod issuer;

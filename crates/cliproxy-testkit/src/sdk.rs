@@ -173,7 +173,7 @@ fn environment(
 }
 
 /// The target folder, seen from the test program at `target/<profile>/deps/<name>`.
-fn target() -> Result<PathBuf, String> {
+pub(crate) fn target() -> Result<PathBuf, String> {
     let program = std::env::current_exe().map_err(|error| format!("no path of the test program: {error}"))?;
     program.ancestors().nth(3).map(Path::to_path_buf).ok_or_else(|| "no target folder".to_owned())
 }

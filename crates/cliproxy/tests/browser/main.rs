@@ -1,0 +1,8 @@
+//! What people see in a real browser, with the real binary behind it. One module per page.
+
+mod origin;
+
+/// The binary under test.
+fn binary() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_BIN_EXE_cli-proxy-api"))
+}
