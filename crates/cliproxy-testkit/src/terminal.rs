@@ -145,6 +145,11 @@ impl Terminal {
         self.stdin = None;
     }
 
+    /// Ends it at once (`SIGKILL`).
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("it can be ended");
+    }
+
     /// Waits for the end, and gives the exit code and everything that was printed.
     pub async fn end(mut self) -> (i32, String) {
         while self.read().await {}

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::Record;
 use super::record::NotARecord;
+use crate::oauth::{earlier, rfc3339};
 use crate::provider::Kind;
-use crate::store::{FileStore, Store as _, StoreError, atomic};
+use crate::store::{FileStore, Store as _, StoreError, atomic, blocking};
 
 /// What is in an auth directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,9 @@ pub struct Survey {
     pub accounts: BTreeMap<String, (usize, usize)>,
     /// Files that no account comes of, by id, and why.
     pub unusable: Vec<(String, String)>,
+    /// Logins that were cut off after their token had come: the provider's name for people, and when they began in Unix
+    /// seconds. The next start or login finishes them.
+    pub logins: Vec<(String, u64)>,
     /// The directory and the files that other users of the machine can reach.
     pub open: Vec<PathBuf>,
 }
@@ -30,6 +34,8 @@ pub struct Survey {
 pub async fn survey(directory: &Path) -> Result<Survey, StoreError> {
     let mut survey = Survey { directory: directory.to_owned(), ..Survey::default() };
     let store = FileStore::new(directory).untouched();
+    let workplace = store.own();
+    survey.logins = blocking(move || earlier::waiting(&workplace)).await.unwrap_or_default();
     if atomic::is_open(directory) {
         survey.open.push(directory.to_owned());
     }
@@ -80,6 +86,13 @@ impl fmt::Display for Survey {
         }
         for (id, why) in &self.unusable {
             writeln!(f, "# not usable: {id}: {why}")?;
+        }
+        for (title, begun) in &self.logins {
+            let begun = rfc3339(*begun).unwrap_or_default();
+            writeln!(
+                f,
+                "# a {title} login of {begun} was cut off after its token had come; a start of the server or another login finishes it"
+            )?;
         }
         for path in &self.open {
             writeln!(f, "# open to other users: {}; a start of the server closes it", path.display())?;

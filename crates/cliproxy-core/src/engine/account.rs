@@ -16,7 +16,7 @@ use crate::credential::refresh::{self, Refresher, Task, Wanted};
 use crate::credential::{Account, Credential, CredentialId};
 use crate::failure::{Failure, Rest, Retry};
 use crate::lender::LendingStore;
-use crate::oauth::{Line, Refusal, RefusalKind};
+use crate::oauth::{Line, Refusal, RefusalKind, earlier};
 use crate::provider;
 use crate::snapshot::account_proxy;
 use crate::store::{Store, StoreError, is_json};
@@ -26,6 +26,8 @@ use crate::upstream::Egress;
 const SCAN: Duration = Duration::from_secs(5);
 /// Quiet time after a change before the files are read: writers need a moment.
 const QUIET: Duration = Duration::from_millis(100);
+/// How often logins that were cut off are looked for. The pause after one that cannot be finished yet is the same.
+const LOGINS: Duration = Duration::from_mins(5);
 /// How often the files are looked at when the system reports nothing.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -100,6 +102,35 @@ impl Engine {
             engine.finish_earlier(now).await;
             engine.renew_ahead(now).await;
         });
+        let engine = self.clone();
+        self.spawn("logins that were cut off", async move {
+            loop {
+                engine.finish_logins(now).await;
+                tokio::time::sleep(LOGINS).await;
+            }
+        });
+    }
+
+    /// Finishes logins that a process began which has ended. What has begun goes to its end.
+    async fn finish_logins(&self, now: fn() -> u64) {
+        let engine = self.clone();
+        let finishing = self.0.tasks.spawn(async move {
+            let Some(store) = engine.auth_store() else { return };
+            let settings = engine.snapshot().settings.clone();
+            let finished = earlier::finish(&settings, engine.clients(), &*store, now).await;
+            for login in &finished {
+                if login.is_saved() {
+                    tracing::info!("{login}");
+                } else {
+                    tracing::warn!("{login}");
+                }
+            }
+            if finished.iter().any(earlier::Finished::is_saved) {
+                // Files that cannot be listed are looked at again by whoever follows them.
+                drop(engine.load_accounts().await);
+            }
+        });
+        drop(finishing.await);
     }
 
     async fn follow_files(&self) {

@@ -191,6 +191,10 @@ impl Desk {
     }
 }
 
+fn no_directory() -> String {
+    "there is no auth directory".to_owned()
+}
+
 fn set(logins: &Mutex<HashMap<String, Kept>>, state: &str, standing: Standing) {
     if let Some(kept) = logins.lock().unwrap_or_else(PoisonError::into_inner).get_mut(state) {
         kept.standing = standing;
@@ -238,14 +242,17 @@ impl Engine {
     /// Why not, in words for people.
     pub async fn log_in(&self, session: Session, talk: &mut Talk) -> Result<(Grant, Saved), String> {
         let settings = self.snapshot().settings.clone();
-        let grant = session.run(&settings, self.clients(), talk).await.map_err(|error| match error {
+        let store = self.auth_store().ok_or_else(no_directory)?;
+        let done = Box::pin(session.run(&settings, self.clients(), &*store, talk)).await;
+        let done = done.map_err(|error| match error {
             LoginError::PortBusy(port) => {
                 format!("port {port}, where the browser comes back to, is in use by another program")
             }
+            LoginError::Storage(why) => why,
             LoginError::Refused(refusal) => format!("{}; {}", refusal.message, refusal.remedy),
         })?;
-        let saved = self.save_grant(&grant).await?;
-        Ok((grant, saved))
+        self.load_accounts().await.map_err(|error| error.to_string())?;
+        Ok(done)
     }
 
     /// Saves what a login or an import yielded, and takes it over.
@@ -253,7 +260,7 @@ impl Engine {
     /// # Errors
     /// Why not, in words for people.
     pub async fn save_grant(&self, grant: &Grant) -> Result<Saved, String> {
-        let store = self.auth_store().ok_or_else(|| "there is no auth directory".to_owned())?;
+        let store = self.auth_store().ok_or_else(no_directory)?;
         let saved = save(&*store, grant).await.map_err(|error| error.to_string())?;
         self.load_accounts().await.map_err(|error| error.to_string())?;
         Ok(saved)

@@ -123,7 +123,8 @@ impl DeviceFlow {
             }
             At::Polling(poll) => match input {
                 Input::Shown => Ok(Step::Wait(poll.wait()?)),
-                Input::Elapsed => Ok(Step::Send(poll.request())),
+                // A code that is confirmed is spent by the poll.
+                Input::Elapsed => Ok(Step::Redeem(poll.request())),
                 // A network that comes back finds the code still waiting.
                 Input::Lost(_) => Ok(Step::Wait(poll.wait()?)),
                 input => {
@@ -235,7 +236,7 @@ mod tests {
         let mut flow = flow();
         shown(&mut flow, CODE);
         assert_eq!(pause(flow.step(Input::Shown)), 6);
-        let Step::Send(request) = flow.step(Input::Elapsed) else { panic!() };
+        let Step::Redeem(request) = flow.step(Input::Elapsed) else { panic!() };
         assert!(request.body.ends_with(b"&device_code=d&client_id=id"));
         assert_eq!(pause(flow.step(answer(400, r#"{"error":"authorization_pending"}"#))), 6);
         flow.step(Input::Elapsed);

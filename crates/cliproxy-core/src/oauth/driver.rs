@@ -1,4 +1,6 @@
 //! Performs conversations: the only place where logins touch sockets, time and people.
+//!
+//! What an earlier process was told already is told again instead of being asked for ([`Trail`]).
 
 use std::time::Duration;
 
@@ -12,7 +14,9 @@ use super::State;
 use super::callback::{Arrival, Callback, Listener, Unacceptable};
 use super::flow::{Answer, Flow, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
 use super::talk::{Event, Talk, Tunnel};
+use super::trail::Trail;
 use crate::config::Settings;
+use crate::secret::Secret;
 use crate::upstream::{Clients, Egress, Limits, Outgoing, read_all};
 
 /// Longest wait for an identity provider.
@@ -98,7 +102,7 @@ pub(crate) struct Door {
     pub(crate) tunnel: Option<Tunnel>,
 }
 
-/// Performs a conversation to its end.
+/// Performs a conversation to its end, and keeps what it is told on `trail`. `now` is the clock in Unix seconds.
 ///
 /// # Errors
 /// The conversation's own refusal, or nobody came back or answered in time.
@@ -107,11 +111,13 @@ pub(crate) async fn perform<T>(
     line: &Line<'_>,
     door: Door,
     talk: &mut Talk,
+    trail: &mut Trail,
+    now: fn() -> u64,
 ) -> Result<T, Refusal> {
     let (report, arrivals) = mpsc::channel(8);
     let stop = CancellationToken::new();
     let (state, tunnel) = (door.state.clone(), door.tunnel);
-    let mut conversation = Performance { line, state, tunnel, arrivals, talk, n_ignored: 0 };
+    let mut conversation = Performance { line, state, tunnel, arrivals, talk, trail, now, n_ignored: 0 };
     let talking = async {
         let result = conversation.run(flow).await;
         stop.cancel();
@@ -133,6 +139,8 @@ struct Performance<'a> {
     tunnel: Option<Tunnel>,
     arrivals: mpsc::Receiver<Arrival>,
     talk: &'a mut Talk,
+    trail: &'a mut Trail,
+    now: fn() -> u64,
     n_ignored: u32,
 }
 
@@ -143,14 +151,18 @@ impl Performance<'_> {
             input = match flow.step(input) {
                 Step::Done(output) => return Ok(output),
                 Step::Refused(refusal) => return Err(refusal),
-                Step::Send(request) => self.send_repeatedly(request).await,
-                Step::Redeem(request) => into_input(self.line.send(request).await),
+                Step::Send(request) => self.send(request).await,
+                Step::Redeem(request) => self.redeem(request).await,
+                Step::Wait(_) if self.trail.is_told_again() => Input::Elapsed,
                 Step::Wait(pause) => {
                     self.wait(pause).await;
                     Input::Elapsed
                 }
                 Step::Ask(question) => Input::Said(self.ask(question).await?),
+                // The code is spent already.
+                Step::Visit(_) if self.trail.is_told_again() => Input::Returned(Secret::new("")),
                 Step::Visit(url) => Input::Returned(self.visit(url).await?),
+                Step::Show(_) if self.trail.is_told_again() => Input::Shown,
                 Step::Show(notice) => {
                     self.talk.say(match notice {
                         Notice::Code { url, code } => Event::Code { url, code },
@@ -160,6 +172,32 @@ impl Performance<'_> {
                 }
             };
         }
+    }
+
+    async fn send(&mut self, request: Request) -> Input {
+        if let Some(answer) = self.trail.answered_before() {
+            return Input::Answer(answer);
+        }
+        self.trail.asking();
+        let input = self.send_repeatedly(request).await;
+        if let Input::Answer(answer) = &input {
+            self.trail.told(answer, (self.now)());
+        }
+        input
+    }
+
+    /// Spends what works once; what comes for it is kept before anybody uses it.
+    async fn redeem(&mut self, request: Request) -> Input {
+        if let Some(answer) = self.trail.answered_before() {
+            return Input::Answer(answer);
+        }
+        let input = into_input(self.line.send(request).await);
+        if let Input::Answer(answer) = &input
+            && answer.status.is_success()
+        {
+            self.trail.received(answer, (self.now)()).await;
+        }
+        input
     }
 
     async fn send_repeatedly(&mut self, request: Request) -> Input {
@@ -186,18 +224,23 @@ impl Performance<'_> {
     }
 
     async fn ask(&mut self, question: Question) -> Result<String, Refusal> {
+        if let Some(said) = self.trail.said_before() {
+            return Ok(said);
+        }
         let default = question.default.clone();
         self.talk.say(Event::Asked(question));
         let answer = tokio::time::timeout(PATIENCE, self.talk.answer()).await.ok().flatten();
         let answer = answer.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
-        answer.or(default).ok_or_else(|| Refusal {
+        let answer = answer.or(default).ok_or_else(|| Refusal {
             kind: RefusalKind::Passing(None),
             message: "the question was not answered".to_owned(),
             remedy: "log in again and answer it".to_owned(),
-        })
+        })?;
+        self.trail.said(&answer).await;
+        Ok(answer)
     }
 
-    async fn visit(&mut self, url: String) -> Result<crate::secret::Secret, Refusal> {
+    async fn visit(&mut self, url: String) -> Result<Secret, Refusal> {
         self.talk.say(Event::Visit { url, tunnel: self.tunnel });
         let end = Instant::now() + PATIENCE;
         let prompt_at = Instant::now() + PASTE_AFTER;

@@ -49,7 +49,7 @@ pub enum Input {
 pub enum Step<T> {
     /// Send a request that may be repeated.
     Send(Request),
-    /// Send a request that spends an authorization code or a refresh token.
+    /// Send a request that spends an authorization code, a device code or a refresh token. Its answer is kept.
     Redeem(Request),
     /// Let time pass.
     Wait(Duration),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::flow::Changes;
 use super::login::Grant;
+use super::trail::Trail;
 use crate::credential::Record;
 use crate::lender;
 use crate::store::{Document, Expected, Store, StoreError, patched};
@@ -32,16 +33,25 @@ pub struct Saved {
 /// # Errors
 /// The store fails, or has no name left.
 pub async fn save(store: &dyn Store, grant: &Grant) -> Result<Saved, StoreError> {
+    save_on(store, grant, &mut Trail::default()).await
+}
+
+/// Saves a grant, and says on the login's trail where.
+pub(super) async fn save_on(
+    store: &dyn Store,
+    grant: &Grant,
+    trail: &mut Trail,
+) -> Result<Saved, StoreError> {
     let mut attempts = 0;
     loop {
-        match save_once(store, grant).await {
+        match save_once(store, grant, trail).await {
             Err(StoreError::Conflict(_)) if attempts < ATTEMPTS => attempts += 1,
             result => return result,
         }
     }
 }
 
-async fn save_once(store: &dyn Store, grant: &Grant) -> Result<Saved, StoreError> {
+async fn save_once(store: &dyn Store, grant: &Grant, trail: &mut Trail) -> Result<Saved, StoreError> {
     let unreadable = |id: &str| StoreError::Unreadable(id.to_owned());
     let existing = match provider(&grant.changes) {
         Some(provider) => find_account(store, &provider, &grant.account, &grant.file).await?,
@@ -59,6 +69,7 @@ async fn save_once(store: &dyn Store, grant: &Grant) -> Result<Saved, StoreError
     let changes = grant.changes.clone().remove(lender::MEMBER);
     let content = patched(&before, &changes).ok_or_else(|| unreadable(&id))?;
     let is_disabled = Record::parse(&content).is_ok_and(|record| record.is_disabled());
+    trail.saving(&id).await;
     store.put(&id, content, expected).await?;
     Ok(Saved { id, is_known: expected != Expected::Absent, is_disabled })
 }
@@ -84,9 +95,13 @@ pub(crate) async fn find_account(
     Ok(found)
 }
 
-fn provider(changes: &Changes) -> Option<String> {
-    let content = patched(&Bytes::from_static(b"{}"), changes)?;
-    Some(Record::parse(&content).ok()?.provider().to_owned())
+pub(super) fn provider(changes: &Changes) -> Option<String> {
+    Some(record(changes)?.provider().to_owned())
+}
+
+/// The auth file that changes alone would make.
+pub(super) fn record(changes: &Changes) -> Option<Record> {
+    Record::parse(&patched(&Bytes::from_static(b"{}"), changes)?).ok()
 }
 
 /// Whether a file is this account: the most telling member is the same, and no other one differs.

@@ -1,13 +1,18 @@
-//! One login from its beginning to an auth file's content: what the command line, the management interface and an
-//! embedding program call.
+//! One login from its beginning to the saved account: what the command line, the management interface and an embedding
+//! program call.
 
 use super::callback::{BindError, Listener};
-use super::driver::{Door, Line, perform};
+use super::driver::{Door, Line};
 use super::flow::{Refusal, RefusalKind};
+use super::journal::{Entry, Intent, Journal};
 use super::login::{Grant, Login, Options, Redirect, Setup};
+use super::save::{Saved, save_on};
 use super::talk::{Event, Talk, Tunnel};
+use super::trail::Trail;
+use super::{driver, earlier};
 use crate::config::Settings;
 use crate::credential::CredentialId;
+use crate::store::{Store, blocking};
 use crate::upstream::{Clients, Egress};
 
 /// A login to perform.
@@ -30,12 +35,14 @@ pub struct Session {
 pub enum LoginError {
     /// Another program has the port that the browser comes back to.
     PortBusy(u16),
+    /// The account cannot be saved, and why. What came back is kept, if something did.
+    Storage(String),
     /// Anything else.
     Refused(Refusal),
 }
 
 impl Session {
-    /// Logs in.
+    /// Logs in and saves the account. Logins that were cut off earlier are finished before.
     ///
     /// # Errors
     /// Why not.
@@ -43,8 +50,12 @@ impl Session {
         self,
         settings: &Settings,
         clients: &Clients,
+        store: &dyn Store,
         talk: &mut Talk,
-    ) -> Result<Grant, LoginError> {
+    ) -> Result<(Grant, Saved), LoginError> {
+        for finished in earlier::finish(settings, clients, store, self.now).await {
+            talk.say(Event::Progress(finished.to_string()));
+        }
         let mut identity = settings.oauth.identity(self.login.provider, (self.login.identity)());
         if self.login.needs_secret && identity.client_secret.is_none() {
             return Err(LoginError::Refused(no_secret(self.login)));
@@ -55,20 +66,53 @@ impl Session {
         if let (true, Some(listener)) = (is_any, &listener) {
             identity.redirect_url = with_port(&identity.redirect_url, listener.port()).into();
         }
+        let setup = Setup::new(identity, self.now, self.options.clone()).map_err(LoginError::Refused)?;
+        let mut trail = Trail::new(self.entry(store, &setup).await?);
         if let Some(notice) = self.login.notice {
             talk.say(Event::Notice(notice));
         }
-        let setup = Setup::new(identity, self.now, self.options).map_err(LoginError::Refused)?;
         let browser = port_of(&setup.identity.redirect_url);
         let tunnel = listener.as_ref().map(|listener| Tunnel { browser, here: listener.port() });
         let door = Door { state: setup.state.clone(), listener, tunnel };
-        let egress = Egress {
-            credential: CredentialId::new(format!("login:{}", self.login.provider)),
-            proxy: settings.proxy.clone(),
-        };
-        let line = Line::new(settings, clients, egress);
+        let line = line_of(self.login, settings, clients);
         let mut conversation = (self.login.begin)(setup);
-        perform(&mut *conversation, &line, door, talk).await.map_err(LoginError::Refused)
+        let yielded = driver::perform(&mut *conversation, &line, door, talk, &mut trail, self.now).await;
+        match yielded {
+            Ok(grant) => {
+                let saved = save_on(store, &grant, &mut trail).await;
+                // What came back stays in the journal until it is where it belongs.
+                let saved = saved.map_err(|error| {
+                    LoginError::Storage(format!("the login succeeded, but cannot be saved: {error}"))
+                })?;
+                trail.end().await;
+                Ok((grant, saved))
+            }
+            Err(Refusal { kind: kind @ RefusalKind::Passing(_), message, .. }) if trail.has_received() => {
+                let remedy =
+                    "the token that came is kept; the next login or the gateway finishes this one".to_owned();
+                Err(LoginError::Refused(Refusal { kind, message, remedy }))
+            }
+            Err(refusal) => {
+                trail.end().await;
+                Err(LoginError::Refused(refusal))
+            }
+        }
+    }
+
+    /// An entry in the login journal; `None` where nothing outlives the process.
+    async fn entry(&self, store: &dyn Store, setup: &Setup) -> Result<Option<Entry>, LoginError> {
+        let Some(workplace) = store.workplace() else { return Ok(None) };
+        let intent = Intent {
+            login: self.login.name.to_owned(),
+            begun: (self.now)(),
+            device_id: setup.device_id.clone(),
+            project: self.options.project.clone(),
+        };
+        let begun = blocking(move || Journal::new(&workplace).begin(&intent)).await;
+        let begun = begun.unwrap_or_else(|| Err(std::io::Error::other("the program is ending")));
+        begun.map(Some).map_err(|error| {
+            LoginError::Storage(format!("the account could not be saved in the auth directory: {error}"))
+        })
     }
 
     /// Listens where the browser comes back to; `None` when it comes back to nowhere, or not to this machine.
@@ -93,6 +137,15 @@ impl Session {
             })),
         }
     }
+}
+
+/// The way to the identity provider of a login.
+pub(super) fn line_of<'a>(login: &Login, settings: &Settings, clients: &'a Clients) -> Line<'a> {
+    let egress = Egress {
+        credential: CredentialId::new(format!("login:{}", login.provider)),
+        proxy: settings.proxy.clone(),
+    };
+    Line::new(settings, clients, egress)
 }
 
 fn port_of(redirect: &str) -> u16 {

@@ -153,6 +153,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 }
 
+/// Runs work that blocks; `None` when the runtime is ending.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
 /// How often a writer that was overtaken reads again.
 const ATTEMPTS: usize = 16;
 

@@ -19,6 +19,11 @@ impl Browser {
         (address, status, answer.text().await.expect("a text"))
     }
 
+    /// Visits a page that may break off.
+    pub async fn try_visit(&self, url: &str) {
+        drop(self.0.get(url).send().await);
+    }
+
     /// Visits a page and stops at the address to which it would go on: what is left in the address bar of a browser
     /// on another machine.
     pub async fn stop_at_redirect(&self, url: &str) -> String {

@@ -59,6 +59,7 @@ pub(crate) struct Ledger {
     pub(crate) account: String,
     pub(crate) lifetime: u64,
     pub(crate) slows_down: bool,
+    pub(crate) last_issued: Option<String>,
     counter: u32,
 }
 
@@ -75,6 +76,7 @@ impl Default for Ledger {
             account: "account-1".to_owned(),
             lifetime: 3600,
             slows_down: false,
+            last_issued: None,
             counter: 0,
         }
     }
@@ -134,7 +136,12 @@ impl Ledger {
         self.accesses.insert(access.clone(), provider.to_owned());
         let spent = Refresh { provider: provider.to_owned(), is_spent: false, redeemed: Redeemed::default() };
         self.refreshes.insert(refresh.clone(), spent);
+        self.last_issued = Some(refresh.clone());
         Tokens { access, refresh }
+    }
+
+    pub(crate) fn expire(&mut self) {
+        self.accesses.clear();
     }
 
     /// An access token without a refresh token.

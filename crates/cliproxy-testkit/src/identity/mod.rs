@@ -62,7 +62,10 @@ pub(crate) struct Plan {
     pub(crate) google: Google,
     pub(crate) consent: Consent,
     faults: Vec<(String, Fault)>,
+    hook: Option<Hook>,
 }
+
+type Hook = Arc<dyn Fn(&Received) + Send + Sync>;
 
 impl Plan {
     /// The fault that is due at this path.
@@ -162,6 +165,21 @@ impl IdentityProvider {
         self.plan().ledger.slows_down = true;
     }
 
+    /// Calls `hook` with every request before it is answered.
+    pub fn on_request(&self, hook: impl Fn(&Received) + Send + Sync + 'static) {
+        self.plan().hook = Some(Arc::new(hook));
+    }
+
+    /// The refresh token that was given out last, if any was.
+    pub fn last_issued(&self) -> Option<String> {
+        self.plan().ledger.last_issued.clone()
+    }
+
+    /// Access tokens that were given out so far are not accepted any more.
+    pub fn expire(&self) {
+        self.plan().ledger.expire();
+    }
+
     /// Tokens as if somebody had logged in, for an auth file to begin with.
     pub fn issue(&self, provider: &str) -> Tokens {
         self.plan().ledger.issue(provider)
@@ -207,6 +225,10 @@ impl IdentityProvider {
 }
 
 fn answer(received: &Received, plan: &Mutex<Plan>) -> Script {
+    let hook = plan.lock().unwrap_or_else(PoisonError::into_inner).hook.clone();
+    if let Some(hook) = hook {
+        hook(received);
+    }
     let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
     let path = received.path.split('?').next().unwrap_or_default().to_owned();
     match plan.fault(&path) {

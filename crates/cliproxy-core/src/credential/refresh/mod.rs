@@ -27,7 +27,7 @@ use super::{Account, Condition, Record};
 use crate::oauth::{Changes, Identity, Line, Refusal, RefusalKind};
 use crate::provider::Provider;
 use crate::secret::Secret;
-use crate::store::{self, Store, StoreError, lock};
+use crate::store::{self, Store, StoreError, blocking, lock};
 use conversation::Conversation;
 use journal::{Entry, Journal};
 
@@ -325,11 +325,6 @@ fn nothing_left(record: &Record) -> Refusal {
         message: "the token has ended and there is nothing to renew it with".to_owned(),
         remedy: login_remedy(record),
     }
-}
-
-/// Runs work that blocks; `None` when the runtime is ending.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
 }
 
 /// Whether there is a token that is worth a try.

@@ -153,7 +153,7 @@ impl DeviceFlow {
                 Ok(Step::Show(notice))
             }
             At::Polling(poll) => match input {
-                Input::Elapsed => Ok(Step::Send(poll.request())),
+                Input::Elapsed => Ok(Step::Redeem(poll.request())),
                 Input::Shown | Input::Lost(_) => Ok(Step::Wait(poll.wait()?)),
                 input => {
                     let answer = input.answer(WHO)?;

@@ -79,6 +79,7 @@ fn ended(provider: &str, ending: &Ending) -> Value {
 fn kind(error: &LoginError) -> &'static str {
     match error {
         LoginError::PortBusy(_) => "port_busy",
+        LoginError::Storage(_) => "storage",
         LoginError::Refused(refusal) => match refusal.kind {
             RefusalKind::Dead => "refused",
             RefusalKind::Forbidden => "forbidden",

@@ -72,12 +72,14 @@ fn log_in(login: &'static Login, arguments: &LoginArguments, source: &Source) ->
     } else {
         Box::new(terminal::Terminal::new(login, !arguments.no_browser))
     };
-    let ending = runtime()?.block_on(async {
-        match perform(session, &settings, &mut *audience).await {
-            Ok(grant) => saved(&settings, grant).await,
-            Err(error) => Ok(Ending::Failed(error)),
+    let store = FileStore::new(&*settings.auth_dir);
+    let ending = match runtime()?.block_on(perform(session, &settings, &store, &mut *audience)) {
+        Ok((grant, saved)) => {
+            let path = store.path(&saved.id)?;
+            Ending::Saved { grant, saved, path }
         }
-    })?;
+        Err(error) => Ending::Failed(error),
+    };
     audience.end(&ending);
     Ok(exit_code(login, &ending, arguments.json))
 }
@@ -85,8 +87,9 @@ fn log_in(login: &'static Login, arguments: &LoginArguments, source: &Source) ->
 async fn perform(
     session: Session,
     settings: &Settings,
+    store: &FileStore,
     audience: &mut dyn Audience,
-) -> Result<Grant, LoginError> {
+) -> Result<(Grant, Saved), LoginError> {
     let (mut talk, Person { mut events, lines }) = Talk::new();
     // Reading from a terminal cannot be given up, so it happens on a thread that nobody waits for.
     std::thread::spawn(move || {
@@ -99,7 +102,7 @@ async fn perform(
     });
     let clients = Clients::default();
     let logging_in = async {
-        let result = session.run(settings, &clients, &mut talk).await;
+        let result = Box::pin(session.run(settings, &clients, store, &mut talk)).await;
         drop(talk);
         result
     };
@@ -113,7 +116,7 @@ async fn perform(
 
 async fn saved(settings: &Settings, grant: Grant) -> anyhow::Result<Ending> {
     let store = FileStore::new(&*settings.auth_dir);
-    let saved = save(&store, &grant).await.context("the login succeeded, but cannot be saved")?;
+    let saved = save(&store, &grant).await.context("the account cannot be saved")?;
     let path = store.path(&saved.id)?;
     Ok(Ending::Saved { grant, saved, path })
 }
@@ -152,6 +155,7 @@ fn exit_code(login: &Login, ending: &Ending, is_json: bool) -> ExitCode {
         {
             ExitCode::from(PORT_BUSY)
         }
+        Ending::Failed(LoginError::Storage(_)) => ExitCode::FAILURE,
         Ending::Failed(_) if !is_json => ExitCode::SUCCESS,
         Ending::Failed(LoginError::Refused(Refusal { kind: RefusalKind::Passing(_), .. })) => {
             ExitCode::from(4)

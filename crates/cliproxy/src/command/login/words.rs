@@ -6,6 +6,10 @@ use cliproxy_core::oauth::session::LoginError;
 pub(super) fn words(error: &LoginError) -> (String, String) {
     match error {
         LoginError::Refused(refusal) => (refusal.message.clone(), refusal.remedy.clone()),
+        LoginError::Storage(why) => (
+            why.clone(),
+            "make the auth directory writable, or choose another one with `auth-dir`".to_owned(),
+        ),
         LoginError::PortBusy(port) => (
             format!("port {port}, where the browser comes back to, is in use by another program"),
             "end that program, or listen elsewhere with --oauth-callback-port".to_owned(),

@@ -1,4 +1,5 @@
-//! The gateway is killed at every step of renewing a token whose refresh token works once, again and again.
+//! The gateway is killed at every step of renewing a token whose refresh token works once, and a login at every step
+//! of redeeming its code, again and again.
 //!
 //! A round expires the access token, lets the gateway renew it, and ends the process somewhere on the way: at a point
 //! that the identity provider reaches, at the n-th change of the auth directory, or at any time. What is on disk then
@@ -8,6 +9,7 @@
 //! `CRASH_ROUNDS` says how many rounds each test runs, `CRASH_SEED` repeats a run.
 
 mod kill;
+mod login;
 mod scene;
 
 use std::time::Duration;

@@ -203,7 +203,7 @@ impl Scene {
 }
 
 /// The file below a directory that holds a text, as it is or inside a value in base64.
-fn find(directory: &Path, text: &str) -> Option<PathBuf> {
+pub(super) fn find(directory: &Path, text: &str) -> Option<PathBuf> {
     let standard = base64::engine::general_purpose::STANDARD;
     for entry in std::fs::read_dir(directory).ok()?.flatten() {
         let path = entry.path();

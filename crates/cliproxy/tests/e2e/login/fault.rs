@@ -132,16 +132,16 @@ async fn a_missing_secret_names_the_key_to_set() {
     }
 }
 
-#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_that_cannot_be_written_is_told() {
-    let (_provider, home) = arranged().await;
+async fn a_directory_that_cannot_be_written_is_told_before_anybody_goes_to_the_browser() {
+    let (provider, home) = arranged().await;
     // A file where the directory should be.
     home.write("auth", "");
-    let mut terminal = run(&home, &["--claude-login", "--no-browser"]);
-    Browser::default().visit(&terminal.url().await).await;
-    let (code, _) = terminal.end().await;
-    assert_eq!(code, 1);
+    let (code, text) = run(&home, &["--claude-login", "--no-browser"]).end().await;
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("Claude authentication failed: the account could not be saved"), "{text}");
+    assert!(text.contains("make the auth directory writable") && !text.contains("Visit"), "{text}");
+    assert!(provider.received().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

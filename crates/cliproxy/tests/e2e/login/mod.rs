@@ -2,6 +2,7 @@
 
 mod browser;
 mod cookie;
+mod cut;
 mod device;
 mod fault;
 mod google;
