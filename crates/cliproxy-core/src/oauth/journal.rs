@@ -7,7 +7,7 @@
 //! of their own (`crate::credential`); who finishes what is left is the business of [`super::earlier`].
 
 use std::collections::VecDeque;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -112,7 +112,7 @@ impl Journal {
     pub(crate) fn begin(&self, intent: &Intent) -> io::Result<Entry> {
         atomic::make_directory(&self.folder)?;
         let path = self.folder.join(format!("{}.entry", uuid::Uuid::new_v4().simple()));
-        let file = atomic::private().create_new(true).read(true).write(true).open(&path)?;
+        let file = atomic::private(OpenOptions::new().create_new(true).read(true).write(true)).open(&path)?;
         let mut entry = Entry { path, file, end: 0 };
         let written = entry.begin(intent).and_then(|()| atomic::sync_directory(&self.folder));
         match written {
@@ -190,7 +190,7 @@ impl Entry {
 impl Left {
     /// Takes an entry over; `None` when somebody is at it, or nothing came back.
     fn open(path: &Path) -> Option<Self> {
-        let file = fs::OpenOptions::new().read(true).write(true).open(path).ok()?;
+        let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return None;
         }

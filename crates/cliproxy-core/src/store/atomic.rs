@@ -32,18 +32,6 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// How to open a file that, when it is made, only its owner may read.
-pub fn private() -> OpenOptions {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "there is no mode to set"))]
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options
-}
-
 fn is_mount_point(error: &io::Error) -> bool {
     // EBUSY: a single file mounted into a container.
     error.kind() == io::ErrorKind::ResourceBusy

@@ -1,6 +1,6 @@
 //! Locks that other processes on the same machine respect, and that end with the process that holds them.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,7 +46,9 @@ pub fn try_take(workplace: &Path, name: &str) -> Result<Option<File>, StoreError
     let place = place(workplace, name);
     let failed = |source| failure("lock", &place, source);
     atomic::make_directory(atomic::parent(&place)).map_err(failed)?;
-    let file = atomic::private().create(true).truncate(false).write(true).open(&place).map_err(failed)?;
+    let mut options = OpenOptions::new();
+    let options = atomic::private(options.create(true).truncate(false).write(true));
+    let file = options.open(&place).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

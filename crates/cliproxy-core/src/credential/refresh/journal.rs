@@ -5,7 +5,7 @@
 //! what came back is on disk, and the next start finishes what this one began. Room for the answer is taken together
 //! with the entry: a disk that fills up meanwhile does not cost a token.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -82,7 +82,8 @@ impl Journal {
     pub(crate) fn begin(&self, intent: &Intent) -> io::Result<Entry> {
         atomic::make_directory(&self.folder)?;
         let path = self.place(&intent.account);
-        let mut file = atomic::private().create(true).truncate(true).write(true).open(&path)?;
+        let mut file =
+            atomic::private(OpenOptions::new().create(true).truncate(true).write(true)).open(&path)?;
         let mut line = serde_json::to_vec(intent).map_err(io::Error::other)?;
         line.push(b'\n');
         let answer_at = u64::try_from(line.len()).map_err(io::Error::other)?;

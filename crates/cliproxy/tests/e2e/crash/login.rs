@@ -38,7 +38,6 @@ struct Tally {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "what a long run is for")]
 async fn a_token_that_a_login_received_survives_a_kill() {
     let mut random = Random::new();
     let mut tally = Tally::default();

@@ -74,7 +74,7 @@ async fn an_access_token_that_ended_meanwhile_is_exchanged() {
         gateway.line("that was cut off is finished").await;
         let (name, saved) = only_file(&home);
         assert_eq!(name, file);
-        let access = saved.pointer("/token/access_token").unwrap_or(&saved["access_token"]);
+        let access = saved.pointer("/token/access_token").unwrap_or_else(|| &saved["access_token"]);
         assert!(provider.accepts(access.as_str().unwrap()), "{saved:#}");
     }
 }
