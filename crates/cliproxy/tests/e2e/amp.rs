@@ -104,7 +104,7 @@ async fn a_model_that_nobody_here_has_goes_to_the_control_plane_with_its_key_and
     let upstream = Upstream::start(support::answering("claude")).await;
     let control = control().await;
     let members = "  upstream-api-key: amp-key-0001\n";
-    let config = support::config("claude", &upstream) + &section(&control, members);
+    let config = support::config("claude", &upstream) + section(&control, members).as_str();
     let config = format!("host: 127.0.0.1\n{KEYS}{config}");
     let gateway = support::start(&config, &[]);
     for (count, format) in FORMATS.into_iter().enumerate() {

@@ -131,7 +131,7 @@ async fn both_spellings_of_gemini_reach_every_upstream() {
                     let mut pieces = text.split(mark);
                     let head = pieces.next().unwrap_or_default().to_owned();
                     pieces.fold(head, |head, piece| {
-                        head + mark + piece.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric())
+                        head + *mark + piece.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric())
                     })
                 })
             };

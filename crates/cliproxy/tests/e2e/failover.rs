@@ -174,7 +174,7 @@ async fn a_key_that_cannot_be_asked_so_leaves_the_request_to_others() {
             &claude.url(),
             &format!("priority: 1, {}", support::UP),
         )],
-    ) + &support::config("gemini", &gemini);
+    ) + support::config("gemini", &gemini).as_str();
     let gateway = support::start(&config, &[]);
     let body = json!({"model": "up", "messages": [{"role": "user", "content": [
         {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]}]});

@@ -42,7 +42,7 @@ async fn the_handshake_of_a_proxy_counts_as_connecting() {
         // An http proxy forwards plain http without a handshake, so the way leads to an https address.
         let target = if scheme == "http" { "https://127.0.0.1:1".to_owned() } else { upstream.url() };
         let proxy = format!("proxy-url: {scheme}://{}\n", peer.address());
-        let config = proxy + &support::config_at("chat", &target);
+        let config = proxy + support::config_at("chat", &target).as_str();
         times_out(&limited("connect: 1, tls: 30, first-byte: 30, idle: 30", &config), "connection").await;
     }
 }

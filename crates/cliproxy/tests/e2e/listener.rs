@@ -114,7 +114,7 @@ async fn http2_without_tls_carries_many_streams_on_one_connection() {
     gate.open();
     for ((answer, first), format) in streams.into_iter().zip(FORMATS.iter().cycle()) {
         assert_eq!(answer.version(), Version::HTTP_2);
-        let text = first + &support::within(answer.text()).await.unwrap();
+        let text = first + support::within(answer.text()).await.unwrap().as_str();
         assert!(support::is_complete(format, &text), "{format}: {text}");
         assert_eq!(support::text_of(format, true, &text), TEXT, "{format}");
     }
@@ -151,7 +151,7 @@ async fn connections_that_bring_no_request_are_closed_and_streams_that_last_are_
     join_all(waiting).await;
 
     gate.open();
-    let text = first + &support::within(lasting.text()).await.unwrap();
+    let text = first + support::within(lasting.text()).await.unwrap().as_str();
     assert!(support::is_complete("claude", &text), "{text}");
 }
 
@@ -175,7 +175,7 @@ async fn an_end_in_order_lets_answers_finish_and_takes_no_new_ones() {
             refuses(&gateway).await;
             gate.open();
             for ((answer, first), format) in streams.into_iter().zip(FORMATS) {
-                let text = first + &support::within(answer.text()).await.unwrap();
+                let text = first + support::within(answer.text()).await.unwrap().as_str();
                 assert!(support::is_complete(format, &text), "{format}: {text}");
                 assert_eq!(support::text_of(format, true, &text), TEXT, "{format}");
             }

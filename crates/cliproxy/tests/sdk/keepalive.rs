@@ -32,7 +32,7 @@ async fn python_signs_of_life() {
             .pause(PAUSE)
             .send(chunk(&json!({"role": "assistant", "content": "one "}), &Value::Null))
             .pause(PAUSE)
-            .send(chunk(&json!({"content": "two"}), &Value::Null) + &end)
+            .send(chunk(&json!({"content": "two"}), &Value::Null) + end.as_str())
     })
     .await;
     let config = format!(
