@@ -44,10 +44,19 @@ const CODES_HEAD: &str = "
 /// What the gateway says on its own account.
 const CODES: &[(&str, &str)] = &[
     ("auth_unavailable", "no credential for the model is usable; the message says why each is not"),
+    (
+        "credential_not_allowed",
+        "the client key may use none of the credentials that offer the model; see `api-key-limits`",
+    ),
     ("empty_answer", "the upstream's answer holds nothing, and so did those of the others; ask again"),
     ("invalid_image_url", "an image's address may not be read or holds no image; send the image itself"),
+    (
+        "key_limit_exceeded",
+        "the client key has used a limit of `api-key-limits`; come back after `retry-after`",
+    ),
     ("method_not_allowed", "the route exists, but not with this method; `GET /` lists the routes"),
     ("model_cooldown", "every credential for the model rests after a refusal; come back after `retry-after`"),
+    ("model_not_allowed", "the client key may not use the model; `GET /v1/models` lists what it may"),
     ("model_not_found", "nobody offers the model; `GET /v1/models` lists what is offered"),
     ("not_found", "no such route; `GET /` lists the routes"),
     ("not_supported", "the upstream has no such operation; ask for another model"),

@@ -247,6 +247,7 @@ mod tests {
 
     fn management(key: Option<ManagementKey>, allow_remote: bool) -> Management {
         Management {
+            trusted_proxies: Vec::new(),
             key,
             password: None,
             allow_remote,

@@ -1,24 +1,29 @@
 //! Who may call: client keys, compared in constant time. Who may manage is decided by [`gate`].
 
+pub mod allowance;
 pub mod gate;
+pub mod meter;
 
 use std::sync::Arc;
 
 use http::HeaderMap;
 
+use self::allowance::Allowance;
 use crate::secret::Secret;
 
 /// The client keys of a configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    keys: Vec<(Secret, Arc<str>)>,
+    keys: Vec<(Secret, Caller)>,
 }
 
 /// Who calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
     /// A name for logs and statistics that does not give the key away; `None` when no keys are configured.
     pub key: Option<Arc<str>>,
+    /// What it may do, where that is limited.
+    pub allowance: Option<Arc<Allowance>>,
 }
 
 /// Why a caller is refused.
@@ -33,6 +38,9 @@ pub enum Refused {
     /// A key came that is not known.
     #[error("invalid API key")]
     Invalid,
+    /// The key's time is over.
+    #[error("this API key has expired")]
+    Expired,
 }
 
 impl Refused {
@@ -42,15 +50,44 @@ impl Refused {
             Self::Missing => "missing_authorization",
             Self::Malformed => "invalid_authorization_format",
             Self::Invalid => "invalid_api_key",
+            Self::Expired => "key_expired",
         }
     }
 }
 
 impl Access {
     /// The access that `keys` give; without any, everybody may call.
-    pub fn new(keys: &[Secret]) -> Self {
-        let keys = keys.iter().map(|key| (key.clone(), name(key))).collect();
-        Self { keys }
+    pub fn new(keys: &[Secret], allowances: &[Arc<Allowance>]) -> Self {
+        let caller = |key: &Secret| {
+            let name = name(key);
+            let allowance = allowances.iter().find(|allowance| allowance.client == name).cloned();
+            (key.clone(), Caller { key: Some(name), allowance })
+        };
+        Self { keys: keys.iter().map(caller).collect() }
+    }
+
+    /// The keys, by their last characters, with what is known of them.
+    pub fn callers(&self) -> impl Iterator<Item = (String, &Caller)> {
+        self.keys.iter().map(|(key, caller)| (key.masked(), caller))
+    }
+
+    /// Whether what a client uses counts for a limit.
+    pub fn is_metered(&self, client: Option<&Arc<str>>) -> bool {
+        let is_it = |caller: &Caller| {
+            caller.key.as_ref() == client
+                && caller.allowance.as_ref().is_some_and(|allowance| !allowance.limits.is_empty())
+        };
+        client.is_some() && self.keys.iter().any(|(_, caller)| is_it(caller))
+    }
+
+    /// Finds out who calls and whether they may still. `now` is in Unix seconds.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn admit(&self, headers: &HeaderMap, query: Option<&str>, now: u64) -> Result<Caller, Refused> {
+        let caller = self.check(headers, query)?;
+        let has_expired = caller.allowance.as_ref().is_some_and(|allowance| allowance.has_expired(now));
+        if has_expired { Err(Refused::Expired) } else { Ok(caller) }
     }
 
     /// Whether keys are required.
@@ -65,7 +102,7 @@ impl Access {
     /// See [`Refused`].
     pub fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Refused> {
         if self.keys.is_empty() {
-            return Ok(Caller { key: None });
+            return Ok(Caller::default());
         }
         let (mut was_presented, mut has_no_scheme) = (false, false);
         let header = |name: &str| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
@@ -123,9 +160,9 @@ impl Access {
     fn find(&self, presented: &[u8]) -> Option<Caller> {
         // All keys are compared, so that the time does not tell which one came close.
         let mut found = None;
-        for (key, name) in &self.keys {
+        for (key, caller) in &self.keys {
             if key.matches(presented) && !key.is_empty() {
-                found = Some(Caller { key: Some(Arc::clone(name)) });
+                found = Some(caller.clone());
             }
         }
         found
@@ -163,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_key_is_found_in_every_place() {
-        let access = Access::new(&[Secret::new("other-key-0000"), Secret::new("client-key-1234")]);
+        let access = Access::new(&[Secret::new("other-key-0000"), Secret::new("client-key-1234")], &[]);
         for headers in [
             headers("authorization", "Bearer client-key-1234"),
             headers("authorization", "bearer  client-key-1234"),
@@ -179,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_wrong_key_and_a_missing_key_are_told_apart() {
-        let access = Access::new(&[Secret::new("client-key-1234")]);
+        let access = Access::new(&[Secret::new("client-key-1234")], &[]);
         assert_eq!(access.check(&HeaderMap::new(), None), Err(Refused::Missing));
         assert_eq!(access.check(&headers("x-api-key", "client-key-123"), None), Err(Refused::Invalid));
         assert_eq!(access.check(&headers("authorization", "Bearer wrong"), None), Err(Refused::Invalid));
@@ -189,14 +226,14 @@ mod tests {
     #[test]
     fn without_keys_everybody_may_call_and_an_empty_key_opens_nothing() {
         assert!(Access::default().check(&HeaderMap::new(), None).is_ok());
-        let access = Access::new(&[Secret::new("")]);
+        let access = Access::new(&[Secret::new("")], &[]);
         assert!(access.check(&HeaderMap::new(), Some("key=")).is_err());
         assert!(access.check(&headers("authorization", "Bearer "), None).is_err());
     }
 
     #[test]
     fn keys_are_taken_out_of_a_query_and_nothing_else_is() {
-        let access = Access::new(&[Secret::new("client-key-1234")]);
+        let access = Access::new(&[Secret::new("client-key-1234")], &[]);
         for (query, expected) in [
             ("a=%2f&key=client-key-1234&b", "a=%2f&b"),
             ("auth_token=client%2Dkey-1234", ""),
@@ -209,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_name_of_a_caller_is_not_its_key() {
-        let access = Access::new(&[Secret::new("client-key-1234")]);
+        let access = Access::new(&[Secret::new("client-key-1234")], &[]);
         let caller = access.check(&headers("x-api-key", "client-key-1234"), None).unwrap();
         assert!(!caller.key.unwrap().contains("client"));
     }

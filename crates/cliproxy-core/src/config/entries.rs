@@ -46,6 +46,9 @@ pub const LISTS: [EntryList; 7] = [
     },
 ];
 
+/// What single client keys may do; changed like the others, and replaced as a whole.
+pub const LIMITS: EntryList = list("api-key-limits", &["api-key"], &["api-key"], true);
+
 /// Members that every panel knows: where one leaves them out, it means that they are to go.
 const KNOWN: [&str; 9] = [
     "api-key",

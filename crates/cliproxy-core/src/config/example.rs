@@ -99,6 +99,8 @@ fn known() -> Vec<String> {
         ("", file::Config::keys()),
         ("tls.", file::Tls::keys()),
         ("remote-management.", file::RemoteManagement::keys()),
+        ("api-key-limits.", file::KeyLimit::keys()),
+        ("api-key-limits.limits.", file::Limit::keys()),
         ("pprof.", file::Pprof::keys()),
         ("quota-exceeded.", file::QuotaExceeded::keys()),
         ("routing.", file::Routing::keys()),

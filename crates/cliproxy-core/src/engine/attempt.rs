@@ -21,7 +21,7 @@ use super::memory::Recorder;
 use super::pipe::{Decode, Gather, Pipe, Translate};
 use super::relay::{self};
 use super::round::Rounds;
-use super::select::{blocks, choose, is_busy, nobody};
+use super::select::{blocks, choose, is_busy, nobody, not_allowed};
 use super::switch;
 use super::verdict::Refusal;
 use super::{Engine, Job};
@@ -87,6 +87,9 @@ impl Engine {
         let named = snapshot.settings.routing.fallback.get(&*job.model);
         for name in previews.iter().chain(named.into_iter().flatten()) {
             let Some(resolved) = snapshot.routes.resolve(name) else { continue };
+            if job.call.allowance.as_ref().is_some_and(|allowance| !allowance.allows_model(&resolved.model)) {
+                continue;
+            }
             tracing::info!(
                 request_id = %job.call.request_id,
                 model = %job.model,
@@ -114,7 +117,8 @@ impl Engine {
         let Some(offers) = snapshot.routes.offers(&job.model) else {
             return Err(Failure::client(super::unknown_model(&job.requested, &snapshot)));
         };
-        let (mut tried, mut left_out) = (Vec::new(), Vec::new());
+        let mut left_out = not_allowed(job, offers)?;
+        let mut tried = left_out.clone();
         let mut last: Option<Failure> = None;
         let mut rounds = Rounds::new(&snapshot, offers);
         let most = snapshot.settings.retry.credentials_per_round.map_or(u32::MAX, std::num::NonZeroU32::get);
@@ -132,7 +136,7 @@ impl Engine {
                 let rests = blocks(offers).enumerate().filter(|(index, _)| !left_out.contains(index));
                 let rests = rests.map(|(_, block)| block);
                 let Some(wait) = rounds.next(last.as_ref(), rests, Instant::now()) else {
-                    return Err(last.unwrap_or_else(|| nobody(job, offers)));
+                    return Err(last.unwrap_or_else(|| nobody(job, offers, &left_out)));
                 };
                 tracing::debug!(request_id = %job.call.request_id, ?wait, "waiting before another round");
                 tokio::time::sleep(wait).await;

@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::answer::{Answer, AnswerBody};
 use super::attempt::{Outbound, Way};
-use super::select::choose;
+use super::select::{choose, not_allowed};
 use super::{Engine, Job};
 use crate::failure::{Failure, Retry};
 use crate::provider::Operation;
@@ -30,7 +30,10 @@ impl Engine {
         let request = job.request()?;
         let snapshot = Arc::clone(&job.snapshot);
         let offers = snapshot.routes.offers(&job.model);
-        let chosen = offers.and_then(|offers| choose(&self.0.pool, job, offers, &[]));
+        let chosen = match offers {
+            Some(offers) => choose(&self.0.pool, job, offers, &not_allowed(job, offers)?),
+            None => None,
+        };
         if let Some((_, offer, _lease)) = &chosen {
             *attempts = 1;
             match tokio::time::timeout(LIMIT, self.count_upstream(job, offer)).await {

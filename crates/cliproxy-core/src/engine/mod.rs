@@ -55,6 +55,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::memory::Memories;
+use crate::access::allowance::Allowance;
+use crate::access::meter::Meter;
 use crate::config::Settings;
 use crate::credential::{CredentialId, Pool, Window};
 use crate::failure::Failure;
@@ -94,6 +96,8 @@ pub struct Call {
     pub tape: Option<Arc<dyn Tape>>,
     /// Name of the client key.
     pub client: Option<Arc<str>>,
+    /// What the client key may do, where that is limited.
+    pub allowance: Option<Arc<Allowance>>,
     /// Unix seconds.
     pub created: u64,
     /// The clock, in Unix seconds.
@@ -113,6 +117,8 @@ struct Inner {
     memories: Memories,
     extras: Extras,
     sinks: Vec<Box<dyn Sink>>,
+    /// What client keys have used of their limits.
+    meter: Meter,
     vault: ArcSwapOption<Vault>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -171,6 +177,7 @@ impl Builder {
             memories: Memories::default(),
             extras: self.extras,
             sinks: self.sinks,
+            meter: Meter::default(),
             vault: ArcSwapOption::new(self.store.map(|store| Arc::new(Vault::new(store)))),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
@@ -384,6 +391,31 @@ impl Engine {
         }
     }
 
+    /// Lets a call in as far as its client key may do what it asks. Counting tokens costs nothing.
+    fn permit(&self, allowance: &Allowance, call: &Call, model: &str) -> Result<(), Failure> {
+        if !allowance.allows_model(model) {
+            let shown: String = model.chars().take(120).collect();
+            let message =
+                format!("this API key may not use the model `{shown}`; GET /v1/models lists what it may");
+            return Err(Failure::gateway(
+                Fault::new(Kind::Permission, message).with_code("model_not_allowed"),
+            ));
+        }
+        if call.operation == Operation::CountTokens {
+            return Ok(());
+        }
+        self.0.meter.admit(allowance, (call.now)()).map_err(|exceeded| {
+            let mut fault = Fault::new(Kind::RateLimit, exceeded.to_string()).with_code("key_limit_exceeded");
+            fault.retry_after = Some(std::time::Duration::from_secs(exceeded.wait));
+            Failure::gateway(fault)
+        })
+    }
+
+    /// What client keys have used of their limits.
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
     /// Reads what decides where a call goes.
     fn read(&self, call: &mut Call) -> Result<Read, Failure> {
         let snapshot = self.snapshot();
@@ -410,6 +442,9 @@ impl Engine {
         let Some(resolved) = snapshot.routes.resolve(&requested) else {
             return Err(Failure::client(unknown_model(&requested, &snapshot)));
         };
+        if let Some(allowance) = &call.allowance {
+            self.permit(allowance, call, &resolved.model)?;
+        }
         let (model, suffix) = (resolved.model, resolved.suffix);
         let is_sticky =
             snapshot.settings.routing.session_affinity.is_some() || resolved.offers.keeps_conversations();
@@ -443,11 +478,13 @@ impl Engine {
     fn record(&self, mut record: Record) {
         let snapshot = self.snapshot();
         let usage = &snapshot.settings.usage;
-        record.is_kept = usage.is_collected;
+        // Limits are counted from the ledger after a restart, so what they are on is kept in any case.
+        record.is_kept = usage.is_collected || snapshot.access.is_metered(record.client.as_ref());
         if let Some(model) = &record.upstream_model {
             record.cost = usage.prices.cost(model, &record.usage);
             record.prices = usage.prices.fingerprint().cloned();
         }
+        self.0.meter.record(&record);
         for sink in &self.0.sinks {
             sink.record(&record);
         }

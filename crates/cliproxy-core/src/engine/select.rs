@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Engine, Job};
+use crate::access::allowance::Allowance;
 use crate::credential::{Block, CredentialId, Lease, Pool, Why, Window};
 use crate::failure::Failure;
 use crate::route::affinity::Session;
@@ -101,15 +102,25 @@ pub(super) fn choose<'o>(
 }
 
 impl Engine {
-    /// The models that clients may be offered now: those that every credential was refused for, for another reason than
+    /// The models that clients may be offered now, as far as their key may use them: those that every credential was refused for, for another reason than
     /// quota, are left out until a rest ends.
-    pub fn offered(&self, snapshot: &Snapshot) -> Vec<Listed> {
+    pub fn offered(&self, snapshot: &Snapshot, allowance: Option<&Allowance>) -> Vec<Listed> {
         let is_refused =
             |block: Option<Block>| block.is_some_and(|block| !block.why.is_soft() && block.why != Why::Quota);
+        let may_serve = |offers: &Offers| {
+            let mut members = offers.members().iter();
+            members
+                .any(|offer| allowance.is_none_or(|allowance| allowance.allows_credential(&offer.credential)))
+        };
+        let is_allowed = |model: &&Listed| {
+            allowance.is_none_or(|allowance| {
+                allowance.allows_model(&model.id) && snapshot.routes.offers(&model.id).is_some_and(may_serve)
+            })
+        };
         let is_offered = |model: &&Listed| {
             snapshot.routes.offers(&model.id).is_some_and(|offers| !blocks(offers).all(is_refused))
         };
-        snapshot.routes.listed().iter().filter(is_offered).cloned().collect()
+        snapshot.routes.listed().iter().filter(is_allowed).filter(is_offered).cloned().collect()
     }
 
     /// Says which credential a request for `model` would use now, and why not each other one. Decides by the same
@@ -165,6 +176,26 @@ fn named<'o>(
     })
 }
 
+/// The offers of credentials that may not serve the client's key.
+pub(super) fn not_allowed(job: &Job, offers: &Offers) -> Result<Vec<usize>, Failure> {
+    let Some(allowance) = job.call.allowance.as_ref().filter(|allowance| !allowance.credentials.is_empty())
+    else {
+        return Ok(Vec::new());
+    };
+    let members = offers.members().iter().enumerate();
+    let left_out: Vec<usize> = members
+        .filter(|(_, offer)| !allowance.allows_credential(&offer.credential))
+        .map(|(index, _)| index)
+        .collect();
+    if left_out.len() == offers.members().len() {
+        let message =
+            format!("this API key may use none of the credentials that offer the model {}", job.model);
+        let fault = Fault::new(Kind::Permission, message).with_code("credential_not_allowed");
+        return Err(Failure::gateway(fault));
+    }
+    Ok(left_out)
+}
+
 /// Whether somebody would be free if it did not serve as many requests as it may.
 pub(super) fn is_busy(offers: &Offers, tried: &[usize]) -> bool {
     let now = Instant::now();
@@ -178,10 +209,11 @@ pub(super) fn blocks(offers: &Offers) -> impl Iterator<Item = Option<Block>> {
 }
 
 /// The failure when nobody can be chosen and nobody was tried.
-pub(super) fn nobody(job: &Job, offers: &Offers) -> Failure {
+pub(super) fn nobody(job: &Job, offers: &Offers, left_out: &[usize]) -> Failure {
     let now = Instant::now();
     let (_, skipped) =
-        explain(offers.ranks(), job.snapshot.strategy, 0, None, |index| state(offers, index, &[], now));
+        explain(offers.ranks(), job.snapshot.strategy, 0, None, |index| state(offers, index, left_out, now));
+    let skipped: Vec<_> = skipped.into_iter().filter(|(_, skip)| *skip != Skip::Tried).collect();
     let rests = skipped.iter().filter_map(|(_, skip)| match skip {
         Skip::Resting(block) | Skip::OnTrial(block) => Some(block.until),
         _ => None,

@@ -104,7 +104,7 @@ impl Snapshot {
         }
         let Assembly { builder, error_rules, disabled, .. } = assembly;
         Self {
-            access: Access::new(&settings.access.client_keys),
+            access: Access::new(&settings.access.client_keys, &settings.access.allowances),
             routes: builder.finish(),
             strategy: match settings.routing.strategy {
                 settings::Strategy::RoundRobin => Strategy::RoundRobin,

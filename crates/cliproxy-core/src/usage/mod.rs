@@ -6,7 +6,7 @@
 
 pub mod csv;
 mod journal;
-mod ledger;
+pub(crate) mod ledger;
 mod live;
 mod panel;
 mod price;

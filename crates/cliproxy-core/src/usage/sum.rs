@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::ledger::stored;
 use super::{Ledger, LedgerError, Row};
+use crate::access::meter::Used;
 
 /// A span of time in Unix seconds, its end excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +130,26 @@ impl Ledger {
                 .query_row(params![stored(span.from), stored(span.until)], |row| Totals::read(row, 0))
                 .optional()?;
             Ok(totals.unwrap_or_default())
+        })
+    }
+
+    /// What a client key has used since a time, in Unix seconds. Blocks.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn used(&self, client: &str, from: u64) -> Result<Used, LedgerError> {
+        self.carry()?;
+        self.with(|database| {
+            let mut statement = database.prepare_cached(
+                "SELECT count(*), coalesce(sum(input + output), 0), coalesce(sum(cost), 0.0)
+                 FROM request WHERE at >= ?1 AND client = ?2",
+            )?;
+            let used = statement.query_row(params![stored(from), client], |row| {
+                let number =
+                    |at: usize| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
+                Ok(Used { requests: number(0)?, tokens: number(1)?, cost: row.get(2)? })
+            })?;
+            Ok(used)
         })
     }
 

@@ -14,7 +14,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use cliproxy_core::access::Caller;
+use cliproxy_core::access::{Caller, Refused};
 use cliproxy_core::engine::Assist;
 use cliproxy_core::provider::Operation;
 use cliproxy_core::snapshot::Snapshot;
@@ -127,13 +127,15 @@ async fn received(app: &App, request: Request) -> Result<(Parts, Bytes, Caller),
 /// Programs of this machine, and whoever shows a client key. No page of another site is a program of this machine.
 fn admit(snapshot: &Snapshot, head: &Parts) -> Result<Caller, Fault> {
     call::check_media(&head.headers)?;
-    if snapshot.access.is_required()
-        && let Ok(caller) = snapshot.access.check(&head.headers, head.uri.query())
-    {
-        return Ok(caller);
+    if snapshot.access.is_required() {
+        match snapshot.access.admit(&head.headers, head.uri.query(), now()) {
+            Ok(caller) => return Ok(caller),
+            Err(Refused::Expired) => return Err(call::refused(Refused::Expired)),
+            Err(_) => {}
+        }
     }
     if peer::is_loopback(head) && !peer::is_forwarded(head) && !browser::is_foreign_page(head) {
-        return Ok(Caller { key: None });
+        return Ok(Caller::default());
     }
     let message = "these routes serve programs on the gateway's own machine, by 127.0.0.1, [::1] or localhost; from elsewhere send a client key as `x-goog-api-key` or `?key=`";
     Err(Fault::new(Kind::Permission, message))

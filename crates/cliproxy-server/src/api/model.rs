@@ -6,6 +6,7 @@
 use axum::body::Body;
 use axum::extract::{OriginalUri, Path, Request, State};
 use axum::response::Response;
+use cliproxy_core::access::Caller;
 use cliproxy_core::route::Listed;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
@@ -13,8 +14,9 @@ use cliproxy_wire::json::{self, Object};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use super::call::{agent, request_id};
+use super::call::{agent, refused, request_id};
 use super::health::json_response;
+use crate::clock::now;
 use crate::{App, reply};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,16 +76,21 @@ pub(super) async fn one_gemini(
 }
 
 pub(super) fn denied(app: &App, shape: Shape, request: &Request) -> Option<Response> {
-    let refused = app.engine.snapshot().access.check(request.headers(), request.uri().query()).err()?;
-    let fault = Fault::new(Kind::Authentication, refused.to_string()).with_code(refused.code());
-    Some(reply::fault(shape.format(), &fault, &request_id(), false))
+    caller(app, shape, request).err().map(|denied| *denied)
+}
+
+fn caller(app: &App, shape: Shape, request: &Request) -> Result<Caller, Box<Response>> {
+    let snapshot = app.engine.snapshot();
+    let admitted = snapshot.access.admit(request.headers(), request.uri().query(), now());
+    admitted.map_err(|why| Box::new(reply::fault(shape.format(), &refused(why), &request_id(), false)))
 }
 
 pub(super) fn listing(app: &App, shape: Shape, request: &Request) -> Response {
-    if let Some(denied) = denied(app, shape, request) {
-        return denied;
-    }
-    let listed = app.engine.offered(&app.engine.snapshot());
+    let caller = match caller(app, shape, request) {
+        Ok(caller) => caller,
+        Err(denied) => return *denied,
+    };
+    let listed = app.engine.offered(&app.engine.snapshot(), caller.allowance.as_deref());
     json_response(StatusCode::OK, |root| match shape {
         Shape::OpenAi => {
             root.str("object", "list");
@@ -121,15 +128,18 @@ pub(super) fn listing(app: &App, shape: Shape, request: &Request) -> Response {
 }
 
 pub(super) fn single(app: &App, shape: Shape, name: &str, request: &Request) -> Response {
-    if let Some(denied) = denied(app, shape, request) {
-        return denied;
-    }
+    let caller = match caller(app, shape, request) {
+        Ok(caller) => caller,
+        Err(denied) => return *denied,
+    };
     let snapshot = app.engine.snapshot();
     let wanted = name.strip_prefix("models/").unwrap_or(name);
     let found = snapshot.routes.resolve(wanted);
     let model =
         found.and_then(|found| snapshot.routes.listed().iter().find(|listed| listed.id == found.model));
-    let Some(model) = model else {
+    let is_allowed =
+        |model: &&Listed| caller.allowance.as_ref().is_none_or(|allowance| allowance.allows_model(&model.id));
+    let Some(model) = model.filter(is_allowed) else {
         let shown: String = wanted.chars().take(120).collect();
         let fault = Fault::new(
             Kind::NotFound,

@@ -11,7 +11,7 @@ use super::answer::{Outcome, Refusal, done, ok};
 use super::{Ask, Endpoint, endpoint};
 
 /// Largest list that is taken.
-const LARGEST: usize = 4 << 20;
+pub(super) const LARGEST: usize = 4 << 20;
 
 const CLIENT_KEYS: &str = "api-keys";
 
@@ -70,7 +70,7 @@ const PATHS: [&str; 7] = [
     "/openai-compatibility",
 ];
 
-fn items(document: &Document, key: &str) -> Vec<Value> {
+pub(super) fn items(document: &Document, key: &str) -> Vec<Value> {
     document.get(&[key]).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
@@ -160,7 +160,7 @@ async fn delete_client_key(ask: Ask) -> Outcome {
     .await
 }
 
-async fn patch_entry(ask: &Ask, list: &'static EntryList) -> Outcome {
+pub(super) async fn patch_entry(ask: &Ask, list: &'static EntryList) -> Outcome {
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
     struct Patch {
@@ -187,7 +187,7 @@ async fn patch_entry(ask: &Ask, list: &'static EntryList) -> Outcome {
     .await
 }
 
-async fn delete_entry(ask: &Ask, list: &'static EntryList) -> Outcome {
+pub(super) async fn delete_entry(ask: &Ask, list: &'static EntryList) -> Outcome {
     let named = ask.query(list.name).map(|name| Which::Named {
         name: name.to_owned(),
         base_url: ask.query("base-url").map(str::to_owned),

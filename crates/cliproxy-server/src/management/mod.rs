@@ -12,6 +12,7 @@ mod call;
 mod config_document;
 mod explain;
 mod history;
+mod key_limit;
 mod list;
 mod live;
 mod log;
@@ -156,6 +157,7 @@ fn endpoints() -> Vec<Endpoint> {
     list.extend(config_document::endpoints());
     list.extend(scalar::endpoints());
     list.extend(list::endpoints());
+    list.extend(key_limit::endpoints());
     list.extend(rule::endpoints());
     list.extend(ampcode::endpoints());
     list.extend(auth_file::endpoints());

@@ -60,6 +60,10 @@ impl Taker {
         let auth_dir = loaded.settings.auth_dir.clone();
         let has_moved = self.engine.snapshot().settings.auth_dir != auth_dir;
         self.engine.reload(loaded.settings);
+        let (engine, ledger) = (self.engine.clone(), self.records.ledger.clone());
+        self.engine.spawn("limits of client keys", async move {
+            super::usage::take_over_limits(&engine, ledger).await;
+        });
         if has_moved {
             let moving = self.engine.clone();
             self.engine.spawn("moved auth directory", async move {

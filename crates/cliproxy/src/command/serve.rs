@@ -98,6 +98,7 @@ async fn start(
     engine.keep_accounts(clock::now);
     engine.keep_standing(clock::now);
     engine.spawn("size of the logs", logs.clone().keep());
+    super::usage::take_over_limits(&engine, records.ledger.clone()).await;
     let app = App::new(engine.clone()).with_logs(logs.clone());
     let taker = Taker {
         engine: engine.clone(),

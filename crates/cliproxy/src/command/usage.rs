@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
+use cliproxy_core::Engine;
 use cliproxy_core::config::{Settings, Source, env};
 use cliproxy_core::store::{FileStore, Store as _};
-use cliproxy_core::usage::{By, Ledger, Span, Totals, csv};
+use cliproxy_core::usage::{By, Ledger, LedgerError, Span, Totals, csv};
 use cliproxy_server::clock;
 
 /// Rows that are read at a time.
@@ -64,6 +65,23 @@ impl Dimension {
 /// The ledger of a running server; without a directory for it, requests are served and not kept.
 pub(super) fn ledger(settings: &Settings) -> Option<Ledger> {
     FileStore::new(settings.auth_dir.clone()).workplace().map(|directory| Ledger::new(&directory))
+}
+
+/// Takes over what client keys have used of their limits before. Nothing is read where there are none.
+pub(super) async fn take_over_limits(engine: &Engine, ledger: Option<Ledger>) {
+    let Some(ledger) = ledger else { return };
+    let engine = engine.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let allowances = &engine.snapshot().settings.access.allowances;
+        let now = clock::now();
+        engine
+            .meter()
+            .load(allowances.iter().map(AsRef::as_ref), now, |client, from| ledger.used(client, from))
+    });
+    let read = reading.await.map_err(std::io::Error::other).map_err(LedgerError::from);
+    if let Err(error) = read.and_then(|read| read) {
+        tracing::error!("what client keys have used of their limits is not known from before: {error}");
+    }
 }
 
 pub(super) fn run(arguments: &UsageArguments, source: &Source) -> anyhow::Result<ExitCode> {

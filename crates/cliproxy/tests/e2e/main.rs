@@ -10,6 +10,7 @@
 
 mod access;
 mod account;
+mod allowance;
 mod amp;
 mod body;
 mod browser;

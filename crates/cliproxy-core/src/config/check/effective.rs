@@ -62,6 +62,8 @@ fn access(outline: &mut Outline, settings: &Settings) {
             Some(ManagementKey::Plain(key)) => key.masked(),
         };
         outline.text("secret-key", &key);
+        let proxies: Vec<String> = management.trusted_proxies.iter().map(ToString::to_string).collect();
+        outline.texts("trusted-proxies", proxies.iter().map(String::as_str));
         outline.plain("disable-control-panel", management.disable_control_panel);
         outline.optional("panel-github-repository", management.panel_repository.as_deref());
         outline.plain("disable-auto-update-panel", management.disable_auto_update_panel);

@@ -1,6 +1,6 @@
 //! The management interface's section.
 
-use super::decode::section;
+use super::decode::{List, section};
 use crate::secret::Secret;
 
 section! {
@@ -10,6 +10,8 @@ section! {
         allow_remote: bool,
         /// The management key, plain or as a bcrypt hash.
         secret_key: Secret,
+        /// Addresses and networks of reverse proxies whose word on the client's address counts.
+        trusted_proxies: List<String>,
         /// No control panel page.
         disable_control_panel: bool,
         /// Where the panel is fetched from.

@@ -7,6 +7,7 @@
 pub(crate) mod decode;
 pub(crate) mod tree;
 
+mod allowance;
 mod amp;
 mod credential;
 mod extension;
@@ -23,6 +24,7 @@ mod server;
 mod upstream;
 mod usage;
 
+pub use allowance::{KeyLimit, Limit};
 pub use amp::{Ampcode, ModelMapping, UpstreamKey};
 pub use credential::{CompatibleEntry, CompatibleKey, CompatibleModel, ErrorRule, KeyEntry, Model, Thinking};
 pub use decode::{Free, List, Map, Placed};
@@ -61,6 +63,8 @@ section! {
         auth_dir: String,
         /// Client keys.
         api_keys: List<Secret>,
+        /// What single client keys may do.
+        api_key_limits: List<KeyLimit>,
         /// Older home of the client keys.
         auth: Auth,
         /// Debug log level.

@@ -5,8 +5,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::value::{is_on, is_placeholder, text};
+use crate::access::allowance::Allowance;
 use crate::config::Overrides;
 use crate::config::diagnostic::Report;
 use crate::config::file;
@@ -78,6 +80,8 @@ pub struct Tls {
 pub struct Access {
     /// Client keys; empty means that no key is asked for.
     pub client_keys: Vec<Secret>,
+    /// What single client keys may do.
+    pub allowances: Vec<Arc<Allowance>>,
     /// Serve other machines even without client keys.
     pub allow_unauthenticated_remote: bool,
     /// Client keys also on the relay socket.
@@ -104,6 +108,7 @@ pub(super) fn access(config: &file::Config, overrides: &Overrides, report: &mut 
         }
     }
     Access {
+        allowances: super::allowance::allowances(config, &client_keys, report),
         client_keys,
         allow_unauthenticated_remote: overrides.allow_unauthenticated_remote
             || is_on(config.allow_unauthenticated_remote.as_ref()),

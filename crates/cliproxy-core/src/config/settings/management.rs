@@ -1,6 +1,9 @@
 //! Access to the management interface and the control panel.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+
+use ipnet::IpNet;
 
 use super::value::{is_on, is_placeholder, text};
 use crate::config::diagnostic::Report;
@@ -17,6 +20,8 @@ pub struct Management {
     pub password: Option<Secret>,
     /// Clients on other machines are allowed.
     pub allow_remote: bool,
+    /// Reverse proxies whose word on the client's address counts.
+    pub trusted_proxies: Vec<IpNet>,
     /// No control panel page.
     pub disable_control_panel: bool,
     /// Where another panel than the built-in one is fetched from.
@@ -65,6 +70,7 @@ pub(super) fn management(config: &file::Config, env: &dyn Env, report: &mut Repo
         key,
         allow_remote: password.is_some() || is_on(section.and_then(|section| section.allow_remote.as_ref())),
         password,
+        trusted_proxies: trusted_proxies(section, report),
         disable_control_panel: is_on(section.and_then(|section| section.disable_control_panel.as_ref())),
         panel_repository: text(repository).map(str::to_owned),
         panel_path: env.get(env::MANAGEMENT_STATIC_PATH).map(PathBuf::from),
@@ -72,4 +78,24 @@ pub(super) fn management(config: &file::Config, env: &dyn Env, report: &mut Repo
             section.and_then(|section| section.disable_auto_update_panel.as_ref()),
         ),
     }
+}
+
+/// Addresses, and networks as `10.0.0.0/8`.
+fn trusted_proxies(section: Option<&file::RemoteManagement>, report: &mut Report) -> Vec<IpNet> {
+    let list = section.and_then(|section| section.trusted_proxies.as_ref());
+    let mut networks = Vec::new();
+    for member in list.into_iter().flat_map(|list| &list.value) {
+        let written = member.value.trim();
+        let network =
+            written.parse::<IpNet>().or_else(|_no_network| written.parse::<IpAddr>().map(IpNet::from));
+        match network {
+            Ok(network) => networks.push(network),
+            Err(_neither) => {
+                report
+                    .problem(&member.origin, "not an address and not a network")
+                    .suggest("write for example 127.0.0.1 or 10.0.0.0/8");
+            }
+        }
+    }
+    networks
 }

@@ -4,6 +4,7 @@
 //! file per topic turns the written sections into types and adds its findings to one report, so
 //! that all problems come out together. What changes at run time lives elsewhere.
 
+mod allowance;
 mod amp;
 mod base_url;
 mod credential;

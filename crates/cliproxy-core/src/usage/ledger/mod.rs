@@ -417,4 +417,4 @@ pub(super) fn stored(number: u64) -> i64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

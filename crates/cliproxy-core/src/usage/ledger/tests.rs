@@ -6,7 +6,7 @@ use cliproxy_wire::model::Usage;
 use super::*;
 use crate::usage::{By, Outcome, Span, Totals};
 
-pub(in crate::usage) fn record(model: &str, at: u64) -> Record {
+pub(crate) fn record(model: &str, at: u64) -> Record {
     Record {
         request_id: "req".into(),
         at,

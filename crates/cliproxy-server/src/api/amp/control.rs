@@ -14,6 +14,7 @@ use http::header::ORIGIN;
 use super::forward::{self, Sender};
 use crate::api::health::json_response;
 use crate::api::{call, reply};
+use crate::clock::now;
 use crate::{App, browser, encoding, peer};
 
 /// Pages, and all below them. No key is asked for, because a browser has none to send.
@@ -104,13 +105,14 @@ fn admit(app: &App, head: &http::request::Parts) -> Result<(Caller, bool), (Stat
         let message = "Access denied: management routes restricted to localhost";
         return Err((StatusCode::FORBIDDEN, message));
     }
-    match snapshot.access.check(&head.headers, head.uri.query()) {
+    match snapshot.access.admit(&head.headers, head.uri.query(), now()) {
         Ok(caller) => Ok((caller, true)),
         Err(_) if is_page(head.uri.path()) => {
             let is_sent_by_another = head.headers.get(ORIGIN).is_some_and(browser::is_foreign_site);
-            Ok((Caller { key: None }, is_here && !is_sent_by_another))
+            Ok((Caller::default(), is_here && !is_sent_by_another))
         }
         Err(Refused::Missing) => Err((StatusCode::UNAUTHORIZED, "Missing API key")),
+        Err(Refused::Expired) => Err((StatusCode::FORBIDDEN, "API key has expired")),
         Err(Refused::Malformed | Refused::Invalid) => Err((StatusCode::UNAUTHORIZED, "Invalid API key")),
     }
 }

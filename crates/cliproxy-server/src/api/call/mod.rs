@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::Request as HttpRequest;
 use axum::response::Response;
 use bytes::Bytes;
-use cliproxy_core::access::Caller;
+use cliproxy_core::access::{Caller, Refused};
 use cliproxy_core::engine::Opened;
 use cliproxy_core::provider::Operation;
 use cliproxy_core::snapshot::Snapshot;
@@ -208,6 +208,7 @@ async fn answered(
         request_id: Arc::clone(id),
         tape,
         client: caller.key,
+        allowance: caller.allowance,
         created: now(),
         now,
     };
@@ -240,11 +241,15 @@ fn streaming(body: Bytes) -> Bytes {
     changed.unwrap_or(body)
 }
 
+/// What somebody is told whose key does not let in.
+pub(crate) fn refused(refused: Refused) -> Fault {
+    let kind = if refused == Refused::Expired { Kind::Permission } else { Kind::Authentication };
+    Fault::new(kind, refused.to_string()).with_code(refused.code())
+}
+
 /// Whether a request may be read at all, by what its head says.
 pub(crate) fn admit(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
-    let caller = snapshot.access.check(&head.headers, head.uri.query());
-    let caller = caller
-        .map_err(|refused| Fault::new(Kind::Authentication, refused.to_string()).with_code(refused.code()))?;
+    let caller = snapshot.access.admit(&head.headers, head.uri.query(), now()).map_err(refused)?;
     check_media(&head.headers)?;
     Ok(caller)
 }

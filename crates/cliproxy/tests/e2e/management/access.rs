@@ -66,6 +66,34 @@ async fn whoever_speaks_for_others_is_not_local() {
 }
 
 #[tokio::test]
+async fn a_trusted_proxy_says_who_asks_and_others_only_take_rights_away() {
+    let config = "remote-management:\n  trusted-proxies: [127.0.0.1]\n";
+    let panel = Panel::start(config);
+    let told = |value: &'static str| {
+        let url = panel.gateway.url().to_owned();
+        async move { ask(&url, &[("authorization", KEY), ("x-forwarded-for", value)]).await.status }
+    };
+    assert_eq!(told("127.0.0.1").await, 200);
+    assert_eq!(told("192.0.2.7").await, 403);
+    // What a client writes in front of the proxy's word is not believed.
+    assert_eq!(told("127.0.0.1, 192.0.2.7").await, 403);
+    assert_eq!(told("nonsense").await, 403);
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_guessers_are_kept_out_one_by_one() {
+    let config = "remote-management:\n  trusted-proxies: [127.0.0.0/8]\n";
+    let gateway = launch().config(config).variable("MANAGEMENT_PASSWORD", "env-key-0001").start();
+    let key = ("authorization", "Bearer env-key-0001");
+    for _ in 0..5 {
+        let guess = [("x-forwarded-for", "192.0.2.7"), ("authorization", "Bearer guess")];
+        assert_eq!(ask(gateway.url(), &guess).await.status, 401);
+    }
+    assert_eq!(ask(gateway.url(), &[("x-forwarded-for", "192.0.2.7"), key]).await.status, 403);
+    assert_eq!(ask(gateway.url(), &[("x-forwarded-for", "192.0.2.8"), key]).await.status, 200);
+}
+
+#[tokio::test]
 async fn another_machine_needs_leave_and_forged_headers_do_not_help() {
     let Some(address) = own_address() else { return };
     let config = "api-keys: [client-key-0001]\n";

@@ -8,6 +8,7 @@ mod config;
 mod every;
 mod explain;
 mod history;
+mod key_limit;
 mod list;
 mod live;
 mod log;
