@@ -4,6 +4,7 @@
 mod api;
 mod browser;
 pub mod clock;
+mod dashboard;
 mod encoding;
 mod listen;
 pub mod logs;

@@ -18,7 +18,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cliproxy-wire", &[]),
     ("cliproxy-core", &["cliproxy-wire"]),
     ("cliproxy-stores", &["cliproxy-core"]),
-    ("cliproxy-server", &["cliproxy-core", "cliproxy-wire"]),
+    ("cliproxy-dashboard", &[]),
+    ("cliproxy-server", &["cliproxy-core", "cliproxy-dashboard", "cliproxy-wire"]),
     ("cliproxy", &["cliproxy-core", "cliproxy-server", "cliproxy-stores"]),
     ("cliproxy-testkit", &["cliproxy-core", "cliproxy-server", "cliproxy-wire"]),
     ("cliproxy-bench", &["cliproxy-core"]),
@@ -30,6 +31,7 @@ const IMPURE: [&str; 8] = ["tokio", "hyper", "reqwest", "rustls", "jiff", "rand"
 
 const MANIFEST: &str = "Cargo.toml";
 const DENY: &str = "deny.toml";
+const DASHBOARD: &str = "ui/package.json";
 const DEPENDENCIES: &str = "docs/DEPENDENCIES.md";
 
 #[derive(Deserialize)]
@@ -56,6 +58,14 @@ struct Package {
     name: String,
     version: String,
     license: String,
+}
+
+/// What npm installs for the dashboard.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Packages {
+    dependencies: BTreeMap<String, String>,
+    dev_dependencies: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +99,7 @@ pub(super) fn check(tree: &Tree, report: &mut Report) -> anyhow::Result<()> {
         serde_json::from_str(&metadata).context("cannot read what cargo metadata wrote")?;
     edges(&metadata.packages, report);
     documented(tree, &metadata.packages, report);
+    packages_of_the_dashboard(tree, report)?;
     let foreign = foreign(tree)?;
     licenses(&foreign, &deny.licenses, report);
     bans(&foreign, &deny.bans, report);
@@ -148,7 +159,7 @@ fn edges(ours: &[Member], report: &mut Report) {
 /// Every package that we chose has its line in `docs/DEPENDENCIES.md`, and only those.
 fn documented(tree: &Tree, ours: &[Member], report: &mut Report) {
     let text = tree.text(DEPENDENCIES).unwrap_or_default();
-    let rust = text.split("\nPackages of the tests").next().unwrap_or_default();
+    let rust = text.split("\nPackages of ").next().unwrap_or_default();
     let listed: BTreeSet<&str> = rust
         .lines()
         .filter_map(|line| line.strip_prefix("| ")?.split(" |").next())
@@ -168,6 +179,20 @@ fn documented(tree: &Tree, ours: &[Member], report: &mut Report) {
     for name in listed.difference(&chosen) {
         report.refuse(DEPENDENCIES, 0, format!("{name} is not used"));
     }
+}
+
+/// Each package of the dashboard by its name, or by its scope as `@scope/*`.
+fn packages_of_the_dashboard(tree: &Tree, report: &mut Report) -> anyhow::Result<()> {
+    let text = tree.text(DEPENDENCIES).unwrap_or_default();
+    let packages: Packages =
+        serde_json::from_str(tree.text(DASHBOARD).context("ui/package.json is missing")?)?;
+    for name in packages.dependencies.keys().chain(packages.dev_dependencies.keys()) {
+        let scope = name.split_once('/').map(|(scope, _)| format!("{scope}/*"));
+        if !text.contains(name.as_str()) && !scope.is_some_and(|scope| text.contains(&scope)) {
+            report.refuse(DEPENDENCIES, 0, format!("does not say why {name} is here"));
+        }
+    }
+    Ok(())
 }
 
 fn licenses(foreign: &BTreeSet<Package>, rule: &Licenses, report: &mut Report) {

@@ -23,7 +23,7 @@ pub(super) fn json_response(status: StatusCode, build: impl FnOnce(&mut json::Ob
 }
 
 /// The root document: helper scripts poll it until it answers 200.
-pub(super) async fn root(State(app): State<App>) -> Response {
+pub(crate) fn root(app: &App) -> Response {
     let snapshot = app.engine.snapshot();
     let is_required = snapshot.access.is_required();
     let is_object = snapshot.settings.gemini_cli_proxy.has_root_document;

@@ -4,7 +4,7 @@ pub(crate) mod amp;
 pub(crate) mod call;
 mod code_assist;
 mod debug;
-mod health;
+pub(crate) mod health;
 mod model;
 mod socket;
 
@@ -19,12 +19,12 @@ use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
 use http::StatusCode;
 
-use crate::{App, browser, encoding, reply};
+use crate::{App, browser, dashboard, encoding, reply};
 
 /// The gateway's routes, ready to be served or mounted into another program.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route("/", get(health::root))
+        .route("/", get(dashboard::root))
         .route("/health", get(health::health))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -49,6 +49,7 @@ pub fn router(app: App) -> Router {
         .merge(code_assist::routes())
         .merge(amp::routes())
         .merge(crate::management::routes())
+        .merge(dashboard::routes())
         .fallback(any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(app.clone(), browser::guard))
@@ -164,7 +165,8 @@ fn collapse(path: &str) -> String {
     clean.strip_prefix("/v1/v1/").map(|rest| format!("/v1/{rest}")).unwrap_or(clean)
 }
 
-async fn not_found(request: Request) -> Response {
+/// Says that there is no such route.
+pub(crate) async fn not_found(request: Request) -> Response {
     let message = format!("no route {}; GET / lists the routes", shown_path(&request));
     refuse(request, &Fault::new(Kind::NotFound, message).with_code("not_found")).await
 }

@@ -23,6 +23,7 @@ mod conformance;
 mod conversation;
 mod cooldown;
 mod crash;
+mod dashboard;
 mod demo;
 mod directory;
 mod empty;

@@ -14,9 +14,9 @@ section! {
         trusted_proxies: List<String>,
         /// No control panel page.
         disable_control_panel: bool,
-        /// Where the panel is fetched from.
+        /// Whose panel is served instead of the built-in one.
         panel_github_repository: String,
-        /// Fetch the panel only when it is missing.
+        /// Without effect: nothing is fetched.
         disable_auto_update_panel: bool,
     }
 }

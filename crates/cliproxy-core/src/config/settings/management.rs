@@ -24,11 +24,11 @@ pub struct Management {
     pub trusted_proxies: Vec<IpNet>,
     /// No control panel page.
     pub disable_control_panel: bool,
-    /// Where another panel than the built-in one is fetched from.
+    /// Whose panel is served instead of the built-in one, from a file.
     pub panel_repository: Option<String>,
     /// Directory or file of another panel than the built-in one, from the environment.
     pub panel_path: Option<PathBuf>,
-    /// Fetch the panel only when it is missing.
+    /// Without effect: nothing is fetched.
     pub disable_auto_update_panel: bool,
 }
 
