@@ -1,5 +1,7 @@
 //! What people see in a real browser, with the real binary behind it. One module per page.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod dashboard;
 mod origin;
 
 /// The binary under test.
