@@ -1,8 +1,10 @@
 //! Chores of the workspace.
 //!
 //! `docs` writes the generated documents, `tidy` checks the rules of the house that no compiler knows; both only read the
-//! sources and the package graph. `crash` runs the crash test at full length.
+//! sources and the package graph. `crash` runs the crash test at full length, `billing` the one of
+//! the usage ledger.
 
+mod billing;
 mod conformance;
 mod crash;
 mod errors;
@@ -15,13 +17,14 @@ use anyhow::Context as _;
 
 use tree::Tree;
 
-const USAGE: &str = "usage: cargo run -p xtask -- docs | tidy | crash [ROUNDS]";
+const USAGE: &str = "usage: cargo run -p xtask -- docs | tidy | crash [ROUNDS] | billing [REQUESTS]";
 
 fn main() -> anyhow::Result<()> {
     let tree = Tree::read()?;
     match std::env::args().nth(1).as_deref() {
         Some("docs") => write_documents(&tree),
         Some("tidy") => tidy::print(&tree),
+        Some("billing") => billing::run(&tree, std::env::args().nth(2).as_deref()),
         Some("crash") => crash::run(&tree, std::env::args().nth(2).as_deref()),
         _ => anyhow::bail!(USAGE),
     }

@@ -12,6 +12,7 @@ pub mod management;
 mod peer;
 mod reply;
 mod stream;
+pub mod telemetry;
 
 pub use api::router;
 pub use listen::{ListenError, Shutdown, Tls, TlsFiles, serve};
@@ -29,6 +30,7 @@ pub struct App {
     pub(crate) version: &'static str,
     pub(crate) console: Option<Arc<management::Console>>,
     pub(crate) logs: logs::Logs,
+    pub(crate) telemetry: telemetry::Telemetry,
 }
 
 impl App {
@@ -41,6 +43,7 @@ impl App {
             version: env!("CARGO_PKG_VERSION"),
             console: None,
             logs: logs::Logs::default(),
+            telemetry: telemetry::Telemetry::default(),
         }
     }
 
@@ -54,6 +57,12 @@ impl App {
     #[must_use]
     pub fn with_logs(self, logs: logs::Logs) -> Self {
         Self { logs, ..self }
+    }
+
+    /// With numbers and traces for other programs.
+    #[must_use]
+    pub fn with_telemetry(self, telemetry: telemetry::Telemetry) -> Self {
+        Self { telemetry, ..self }
     }
 
     /// Where matters are reported that an operator should know of.

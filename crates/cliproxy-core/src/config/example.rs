@@ -119,6 +119,7 @@ fn known() -> Vec<String> {
         ("oauth-model-alias.codex.", file::ModelAlias::keys()),
         ("payload.", file::Payload::keys()),
         ("payload.default.models.", file::PayloadModel::keys()),
+        ("telemetry.", file::Telemetry::keys()),
         ("ampcode.", file::Ampcode::keys()),
         ("ampcode.upstream-api-keys.", file::UpstreamKey::keys()),
         ("ampcode.model-mappings.", file::ModelMapping::keys()),

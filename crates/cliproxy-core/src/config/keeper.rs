@@ -99,6 +99,14 @@ impl Keeper {
         Ok((text, version))
     }
 
+    /// Whether the file is at this version.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub async fn is_current(&self, expected: &str) -> Result<bool, Unkept> {
+        Ok(check(Some(expected), self.read().await?.as_deref()).is_ok())
+    }
+
     /// The file as a document; an empty one when there is no file.
     ///
     /// # Errors

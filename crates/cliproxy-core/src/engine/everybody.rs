@@ -1,6 +1,7 @@
 //! Everybody who can serve, accounts and keys alike, for people who look at them; and which entry of the configuration a
 //! key is from, for switching it. A key itself is never shown.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -102,6 +103,31 @@ impl Engine {
             quotas: self.quotas(&credential.id, now),
             activity: self.activity(std::slice::from_ref(&credential.id), now),
         }
+    }
+
+    /// How many accounts and keys of each provider stand how: `active`, `resting`, `attention` or `disabled`.
+    pub fn census(&self) -> BTreeMap<(String, &'static str), u64> {
+        let (standings, snapshot) = (self.standings(), self.snapshot());
+        let mut counts: BTreeMap<(String, &'static str), u64> = BTreeMap::new();
+        let mut count = |provider: &str, state| *counts.entry((provider.to_owned(), state)).or_default() += 1;
+        let rests = |id: &CredentialId| standings.get(id).and_then(Standing::block).is_some();
+        for account in self.accounts().values() {
+            let record = account.record();
+            let state = match () {
+                () if record.is_disabled() => "disabled",
+                () if !account.is_well() => "attention",
+                () if rests(account.id()) => "resting",
+                () => "active",
+            };
+            count(record.provider(), state);
+        }
+        for key in snapshot.routes.credentials().iter().filter(|credential| credential.account.is_none()) {
+            count(&key.provider, if rests(&key.id) { "resting" } else { "active" });
+        }
+        for key in &snapshot.disabled {
+            count(&key.provider, "disabled");
+        }
+        counts
     }
 
     /// Every key of the configuration that serves, with how it went. `now` is in Unix seconds.

@@ -517,6 +517,7 @@ impl Engine {
                 request_id: Arc::clone(&job.call.request_id),
                 at: job.call.created,
                 client: job.call.client.clone(),
+                parent: job.call.headers.get("traceparent").cloned(),
                 format: job.call.format,
                 requested_model: Arc::clone(&job.requested),
                 upstream_model: None,

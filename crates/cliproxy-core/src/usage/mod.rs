@@ -5,6 +5,7 @@
 //! [watches](Live).
 
 pub mod csv;
+mod exchange;
 mod journal;
 pub(crate) mod ledger;
 mod live;
@@ -16,6 +17,7 @@ mod series;
 mod sink;
 mod sum;
 
+pub use exchange::{Export, Imported, NotImported};
 pub use ledger::{Bounds, Ledger, LedgerError};
 pub use live::{Frame, Live, Watcher};
 pub use panel::Statistics;
@@ -65,6 +67,8 @@ pub struct Record {
     pub at: u64,
     /// The client key's name, if keys are configured; never the key itself.
     pub client: Option<Arc<str>>,
+    /// What the client says of the trace that this is part of: its header `traceparent`.
+    pub parent: Option<http::HeaderValue>,
     /// The client's format.
     pub format: Format,
     /// The model as the client wrote it.

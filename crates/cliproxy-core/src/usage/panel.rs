@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::params;
 use serde::Serialize;
 
 use super::{By, Ledger, LedgerError, Row, Span};
@@ -15,8 +14,22 @@ use crate::oauth::rfc3339;
 const LISTED: u64 = 24 * 60 * 60;
 /// Single requests at most.
 const MOST: u64 = 20_000;
-/// What stands for requests without a client key.
-const NOBODY: &str = "no client key";
+/// How panels know a client: by the name of its key or, without one, by what it asked. Its format says that.
+pub(super) fn client_name() -> &'static str {
+    "coalesce(client, CASE format WHEN 'claude' THEN 'POST /v1/messages' WHEN 'responses' THEN 'POST /v1/responses'
+       WHEN 'gemini' THEN 'POST /v1beta/models' ELSE 'POST /v1/chat/completions' END)"
+}
+
+/// The same for a row that was read.
+fn client_of(row: &Row) -> String {
+    let asked = match row.format.as_str() {
+        "claude" => "POST /v1/messages",
+        "responses" => "POST /v1/responses",
+        "gemini" => "POST /v1beta/models",
+        _ => "POST /v1/chat/completions",
+    };
+    row.client.clone().unwrap_or_else(|| asked.to_owned())
+}
 
 /// What is on record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -100,6 +113,27 @@ impl Ledger {
     /// # Errors
     /// When the database cannot be read.
     pub fn statistics(&self, now: u64) -> Result<Statistics, LedgerError> {
+        let mut statistics = self.sums()?;
+        for (client, model, requests, tokens) in self.by_client_and_model()? {
+            let client = statistics.apis.entry(client).or_default();
+            client.total_requests += requests;
+            client.total_tokens += tokens;
+            let model = client.models.entry(model).or_default();
+            (model.total_requests, model.total_tokens) = (requests, tokens);
+        }
+        let span = Span { from: now.saturating_sub(LISTED), until: u64::MAX };
+        let skip = self.totals(span)?.requests.saturating_sub(MOST);
+        for row in self.rows(span, skip, MOST)? {
+            let client = client_of(&row);
+            let model = row.upstream_model.clone().unwrap_or_else(|| row.requested_model.clone());
+            let client = statistics.apis.entry(client).or_default();
+            client.models.entry(model).or_default().details.push(detail(&row));
+        }
+        Ok(statistics)
+    }
+
+    /// The sums of all that is on record, by time and not by client.
+    pub(super) fn sums(&self) -> Result<Statistics, LedgerError> {
         let totals = self.totals(Span::ALL)?;
         let mut statistics = Statistics {
             total_requests: totals.requests,
@@ -116,33 +150,19 @@ impl Ledger {
             statistics.requests_by_hour.insert(hour.clone(), totals.requests);
             statistics.tokens_by_hour.insert(hour, totals.input + totals.output);
         }
-        for (client, model, requests, tokens) in self.by_client_and_model()? {
-            let client = statistics.apis.entry(client).or_default();
-            client.total_requests += requests;
-            client.total_tokens += tokens;
-            let model = client.models.entry(model).or_default();
-            (model.total_requests, model.total_tokens) = (requests, tokens);
-        }
-        let span = Span { from: now.saturating_sub(LISTED), until: u64::MAX };
-        let skip = self.totals(span)?.requests.saturating_sub(MOST);
-        for row in self.rows(span, skip, MOST)? {
-            let client = row.client.clone().unwrap_or_else(|| NOBODY.to_owned());
-            let model = row.upstream_model.clone().unwrap_or_else(|| row.requested_model.clone());
-            let client = statistics.apis.entry(client).or_default();
-            client.models.entry(model).or_default().details.push(detail(&row));
-        }
         Ok(statistics)
     }
 
-    /// Requests and tokens by name of the client key and model.
-    fn by_client_and_model(&self) -> Result<Vec<(String, String, u64, u64)>, LedgerError> {
+    /// Requests and tokens by client and model.
+    pub(super) fn by_client_and_model(&self) -> Result<Vec<(String, String, u64, u64)>, LedgerError> {
         self.with(|database| {
-            let mut statement = database.prepare_cached(
-                "SELECT coalesce(client, ?1), coalesce(upstream_model, requested_model), count(*),
+            let mut statement = database.prepare_cached(&format!(
+                "SELECT {}, coalesce(upstream_model, requested_model), count(*),
                    coalesce(sum(input + output), 0)
                  FROM request GROUP BY 1, 2",
-            )?;
-            let rows = statement.query_map(params![NOBODY], |row| {
+                client_name()
+            ))?;
+            let rows = statement.query_map([], |row| {
                 let number =
                     |at: usize| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
                 Ok((row.get(0)?, row.get(1)?, number(2)?, number(3)?))
@@ -152,7 +172,7 @@ impl Ledger {
     }
 }
 
-fn detail(row: &Row) -> Detail {
+pub(super) fn detail(row: &Row) -> Detail {
     let source = row.credential.clone().unwrap_or_default();
     Detail {
         timestamp: rfc3339(row.at).unwrap_or_default(),

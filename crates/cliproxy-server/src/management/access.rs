@@ -12,11 +12,16 @@ use super::Console;
 use super::answer::Refusal;
 use crate::{App, peer};
 
+/// Whether there is an interface: without any key there is none.
+pub(super) fn exists(app: &App, console: &Console) -> bool {
+    app.engine.snapshot().settings.management.is_enabled() || console.password.is_some()
+}
+
 /// Lets a request in, or says why not. Without any key there is no interface.
 pub(super) async fn check(app: &App, console: &Console, head: &Parts) -> Result<(), Refusal> {
     let snapshot = app.engine.snapshot();
     let management = &snapshot.settings.management;
-    if !management.is_enabled() && console.password.is_none() {
+    if !exists(app, console) {
         return Err(Refusal::absent());
     }
     // A router that is mounted into another program may not know who asks; then it is nobody of this machine.

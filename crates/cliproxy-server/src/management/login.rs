@@ -73,7 +73,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .collect();
     list.extend([
         endpoint(Method::GET, "/get-auth-status", "How a login stands, by `state`", standing),
-        endpoint(Method::POST, "/oauth-callback", "Hands in a callback that a person pasted", callback),
+        endpoint(Method::GET, "/oauth-callback", "Hands in a callback; the `state` is the key", callback)
+            .open(),
+        endpoint(Method::POST, "/oauth-callback", "Hands in a callback that a person pasted", callback)
+            .open(),
         endpoint(Method::DELETE, "/oauth-session", "Gives a login up, by `state`", abandon),
         endpoint(Method::POST, "/iflow-auth-url", "Logs in to iFlow with a cookie", with_cookie),
         endpoint(
@@ -137,7 +140,19 @@ struct Pasted {
 
 async fn callback(ask: Ask) -> Outcome {
     let bad = |text| error(StatusCode::BAD_REQUEST, text);
-    let pasted: Pasted = ask.json().map_err(|_malformed| bad("invalid body"))?;
+    let told = |name: &str| ask.query(name).map(str::to_owned);
+    // An address carries the same in its query.
+    let pasted = if ask.body.is_empty() && !ask.query.is_empty() {
+        Pasted {
+            provider: told("provider"),
+            redirect_url: None,
+            code: told("code"),
+            state: told("state"),
+            error: told("error"),
+        }
+    } else {
+        ask.json().map_err(|_malformed| bad("invalid body"))?
+    };
     let provider = match pasted.provider.as_deref().map(str::trim).filter(|word| !word.is_empty()) {
         None => None,
         Some(word) => {

@@ -34,7 +34,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 use bytes::Bytes;
 use cliproxy_core::access::gate::Gate;
-use cliproxy_core::config::keeper::Keeper;
+use cliproxy_core::config::keeper::{Keeper, Unkept};
 use cliproxy_core::oauth::desk::Desk;
 use cliproxy_core::secret::Secret;
 use cliproxy_core::usage::{Ledger, Live, Queue};
@@ -134,6 +134,8 @@ struct Endpoint {
     about: &'static str,
     /// Largest body.
     largest: usize,
+    /// Something else than the management key is the secret.
+    is_open: bool,
     run: Box<dyn Fn(Ask) -> BoxFuture<'static, Outcome> + Send + Sync>,
 }
 
@@ -142,12 +144,23 @@ where
     F: Fn(Ask) -> Work + Send + Sync + 'static,
     Work: Future<Output = Outcome> + Send + 'static,
 {
-    Endpoint { method, path, about, largest: SMALL, run: Box::new(move |ask| Box::pin(run(ask))) }
+    Endpoint {
+        method,
+        path,
+        about,
+        largest: SMALL,
+        is_open: false,
+        run: Box::new(move |ask| Box::pin(run(ask))),
+    }
 }
 
 impl Endpoint {
     fn takes(self, largest: usize) -> Self {
         Self { largest, ..self }
+    }
+
+    fn open(self) -> Self {
+        Self { is_open: true, ..self }
     }
 }
 
@@ -235,6 +248,7 @@ async fn admitted(
 ) -> Outcome {
     let (head, body) = request.into_parts();
     let admission = match app.console.clone() {
+        Some(console) if endpoint.is_open && access::exists(&app, &console) => Ok(console),
         Some(console) => access::check(&app, &console, &head).await.map(|()| console),
         None => Err(Refusal::absent()),
     };
@@ -252,5 +266,13 @@ async fn admitted(
     })?;
     let query = head.uri.query().unwrap_or_default().as_bytes();
     let query = url::form_urlencoded::parse(query).into_owned().collect();
-    (endpoint.run)(Ask { app, console, parameters, query, headers: head.headers, body }).await
+    let ask = Ask { app, console, parameters, query, headers: head.headers, body };
+    // Told before anything else, so that no route forgets it; whoever edits asks again when it is its turn.
+    if endpoint.method != Method::GET
+        && let Some(expected) = ask.expected()
+        && !ask.console.keeper.is_current(expected).await?
+    {
+        return Err(Unkept::Stale.into());
+    }
+    (endpoint.run)(ask).await
 }

@@ -72,6 +72,9 @@ fn operation(endpoint: &Endpoint) -> Value {
         "parameters": parameters,
         "responses": {"200": {"description": "done"}, "default": error},
     });
+    if let (true, Value::Object(members)) = (endpoint.is_open, &mut operation) {
+        members.insert("security".to_owned(), json!([]));
+    }
     let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&endpoint.method);
     if let (true, Value::Object(members)) = (has_body, &mut operation) {
         members.insert(

@@ -7,10 +7,10 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use cliproxy_core::secret::Secret;
-use cliproxy_core::usage::{Cursor, Ledger, Span, Statistics, csv};
+use cliproxy_core::usage::{Cursor, Export, Ledger, NotImported, Span, Statistics, csv};
 use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Outcome, Refusal, ok};
@@ -19,6 +19,8 @@ use crate::clock::now;
 
 /// Rows that are read at a time.
 const PAGE: u64 = 1000;
+/// Largest export that is taken in.
+const LARGEST: usize = 64 << 20;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -29,16 +31,21 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         endpoint(
             Method::GET,
             "/usage/export",
-            "The same, to keep; `format=csv` for every request",
+            "All requests, to keep; `format=csv` for a table",
             |ask: Ask| async move {
                 if ask.query("format") == Some("csv") {
                     return Ok(as_csv(&ask));
                 }
-                let usage = statistics(&ask).await?;
-                let exported_at = cliproxy_core::oauth::rfc3339(now()).unwrap_or_default();
-                Ok(ok(&json!({"version": 1, "exported_at": exported_at, "usage": usage})))
+                export(&ask).await
             },
         ),
+        endpoint(
+            Method::POST,
+            "/usage/import",
+            "Takes in what was exported here or by the existing program",
+            import,
+        )
+        .takes(LARGEST),
         endpoint(
             Method::GET,
             "/api-key-usage",
@@ -52,6 +59,52 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// What is on record; nothing where nothing is collected.
 async fn statistics(ask: &Ask) -> Result<Statistics, Refusal> {
     history::read(ask, |ledger| ledger.statistics(now())).await
+}
+
+/// Everything on record, read as far as the client takes it.
+async fn export(ask: &Ask) -> Outcome {
+    let exported_at = cliproxy_core::oauth::rfc3339(now()).unwrap_or_default();
+    let Some(ledger) = ask.console.records.ledger.clone() else {
+        let usage = statistics(ask).await?;
+        return Ok(ok(&json!({"version": 1, "exported_at": exported_at, "usage": usage})));
+    };
+    let pieces = stream::unfold(Some(Export::new(ledger, exported_at)), |export| async move {
+        let mut export = export?;
+        let reading = tokio::task::spawn_blocking(move || (export.next_piece(), export));
+        match reading.await {
+            Ok((Ok(Some(piece)), export)) => Some((Ok(Bytes::from(piece)), Some(export))),
+            Ok((Ok(None), _)) => None,
+            // The client sees a body that breaks off.
+            Ok((Err(error), _)) => Some((Err(io::Error::other(error)), None)),
+            Err(error) => Some((Err(io::Error::other(error)), None)),
+        }
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    Ok(response)
+}
+
+async fn import(ask: Ask) -> Outcome {
+    let failed = |text: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text);
+    let Some(ledger) = ask.console.records.ledger.clone() else {
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "there is no place for usage records"));
+    };
+    let text = ask.body.clone();
+    let work = move || {
+        let imported = ledger.import(&text)?;
+        Ok((imported, ledger.totals(Span::ALL)?))
+    };
+    let result: Result<_, NotImported> =
+        tokio::task::spawn_blocking(work).await.map_err(|_panic| failed("the import failed".to_owned()))?;
+    match result {
+        Ok((imported, totals)) => Ok(ok(&json!({
+            "added": imported.added, "skipped": imported.skipped,
+            "total_requests": totals.requests, "failed_requests": totals.failed,
+        }))),
+        Err(why @ (NotImported::Malformed | NotImported::Version)) => Err(Refusal::bad(why.to_string())),
+        Err(NotImported::Ledger(error)) => Err(failed(error.to_string())),
+    }
 }
 
 /// How it went with each key, by provider and then by address and key, as panels look for it.

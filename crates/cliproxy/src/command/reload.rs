@@ -13,6 +13,7 @@ use cliproxy_core::store::FileStore;
 use cliproxy_server::Readiness;
 use cliproxy_server::logs::Logs;
 use cliproxy_server::management::{Console, Records};
+use cliproxy_server::telemetry::Telemetry;
 use tokio_util::sync::CancellationToken;
 
 use crate::logging;
@@ -26,6 +27,7 @@ pub(super) struct Taker {
     pub(super) started: Settings,
     pub(super) records: Records,
     pub(super) logs: Logs,
+    pub(super) telemetry: Telemetry,
 }
 
 impl Taker {
@@ -56,6 +58,7 @@ impl Taker {
         if let Err(error) = self.logs.apply(&loaded.settings.logging) {
             tracing::error!("the log goes to standard output, because its file cannot be written: {error}");
         }
+        self.telemetry.apply(&self.engine, &loaded.settings.telemetry);
         self.records.queue.set_retention(loaded.settings.usage.queue_retention);
         let auth_dir = loaded.settings.auth_dir.clone();
         let has_moved = self.engine.snapshot().settings.auth_dir != auth_dir;

@@ -14,6 +14,7 @@ use cliproxy_core::secret::Secret;
 use cliproxy_core::usage::{Live, Queue};
 use cliproxy_server::logs::{Logs, Places};
 use cliproxy_server::management::Records;
+use cliproxy_server::telemetry::Telemetry;
 use cliproxy_server::{App, Shutdown, Tls, TlsFiles, clock, router, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -85,6 +86,8 @@ async fn start(
     if let Some(ledger) = &records.ledger {
         builder = builder.with_sink(Box::new(ledger.clone()));
     }
+    let telemetry = Telemetry::default();
+    builder = builder.with_sink(Box::new(telemetry.clone()));
     builder = builder.with_sink(Box::new(records.queue.clone())).with_sink(Box::new(records.live.clone()));
     let engine = builder.build();
     if let Some(ledger) = &records.ledger {
@@ -99,7 +102,8 @@ async fn start(
     engine.keep_standing(clock::now);
     engine.spawn("size of the logs", logs.clone().keep());
     super::usage::take_over_limits(&engine, records.ledger.clone()).await;
-    let app = App::new(engine.clone()).with_logs(logs.clone());
+    let app = App::new(engine.clone()).with_logs(logs.clone()).with_telemetry(telemetry.clone());
+    telemetry.apply(&engine, &settings.telemetry);
     let taker = Taker {
         engine: engine.clone(),
         readiness: app.readiness().clone(),
@@ -107,6 +111,7 @@ async fn start(
         started: settings.clone(),
         records,
         logs,
+        telemetry: telemetry.clone(),
     };
     let shutdown =
         Shutdown { token: CancellationToken::new(), grace: GRACE, at_once: CancellationToken::new() };
@@ -120,6 +125,7 @@ async fn start(
         super::demo::invite(address, tls.is_some(), settings.access.client_keys.is_empty());
     }
     serve(listener, router(app), tls, shutdown).await;
+    telemetry.finish(&engine).await;
     engine.save_standing_now(clock::now()).await;
     engine.shutdown().await;
     Ok(ExitCode::SUCCESS)

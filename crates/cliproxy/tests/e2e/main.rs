@@ -12,6 +12,7 @@ mod access;
 mod account;
 mod allowance;
 mod amp;
+mod billing;
 mod body;
 mod browser;
 mod chat_accounts;
@@ -53,6 +54,7 @@ mod route;
 mod routing;
 mod socket;
 mod support;
+mod telemetry;
 mod websocket;
 mod xai;
 

@@ -98,6 +98,15 @@ fn logging(outline: &mut Outline, settings: &Settings) {
             }
         });
     });
+    outline.section("telemetry", |outline| {
+        let telemetry = &settings.telemetry;
+        outline.flag("prometheus", telemetry.prometheus);
+        if let Some(otlp) = &telemetry.otlp {
+            let address = otlp.traces.to_string();
+            outline.text("otlp-endpoint", address.strip_suffix("/v1/traces").unwrap_or(&address));
+            outline.text("service-name", &otlp.service_name);
+        }
+    });
     outline.plain("redis-usage-queue-retention-seconds", settings.usage.queue_retention.as_secs());
 }
 

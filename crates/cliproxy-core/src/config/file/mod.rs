@@ -21,6 +21,7 @@ mod plugin;
 mod provider;
 pub(crate) mod scalar;
 mod server;
+mod telemetry;
 mod upstream;
 mod usage;
 
@@ -37,6 +38,7 @@ pub use payload::{Payload, PayloadFilter, PayloadModel, PayloadRule};
 pub use plugin::Plugins;
 pub use provider::{Antigravity, ClaudeCode, Codex, IceServer, LiveMediaRelay, Xai};
 pub use server::{Pprof, QuotaExceeded, Routing, Streaming, Tls};
+pub use telemetry::Telemetry;
 pub use upstream::UpstreamTimeouts;
 pub use usage::{Price, UsageLedger};
 
@@ -85,6 +87,8 @@ section! {
         usage_statistics_enabled: bool,
         /// How much of the usage is kept, and what tokens cost.
         usage_ledger: UsageLedger,
+        /// Numbers and traces for other programs.
+        telemetry: Telemetry,
         /// How long the usage queue keeps records, in seconds.
         redis_usage_queue_retention_seconds: i64,
         /// Outbound proxy of everything that has none of its own.

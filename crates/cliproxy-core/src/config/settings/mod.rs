@@ -21,6 +21,7 @@ mod oauth;
 mod proxy;
 mod routing;
 mod store;
+mod telemetry;
 mod translation;
 mod value;
 
@@ -43,6 +44,7 @@ pub use oauth::{Alias, Oauth};
 pub use proxy::{Proxy, ProxyUrl};
 pub use routing::{Retry, Routing, Strategy};
 pub use store::Store;
+pub use telemetry::{Otlp, Telemetry};
 pub use translation::{LiveMedia, ThinkingTable, Translation};
 
 use super::diagnostic::{Problems, Report};
@@ -86,6 +88,8 @@ pub struct Settings {
     pub logging: Logging,
     /// Usage counting.
     pub usage: Usage,
+    /// Numbers and traces for other programs.
+    pub telemetry: Telemetry,
     /// Choices about translated content.
     pub translation: Translation,
     /// Relay of live media.
@@ -158,6 +162,7 @@ impl Settings {
             max_request_body_bytes: limits::request_body_bytes(config, report),
             logging: logging::logging(config, report),
             usage: logging::usage(config, report),
+            telemetry: telemetry::telemetry(config, report),
             translation: translation::translation(config, report),
             live_media: translation::live_media(config, report),
             keys: credential::keys(config, report),

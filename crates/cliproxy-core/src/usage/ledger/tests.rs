@@ -11,6 +11,7 @@ pub(crate) fn record(model: &str, at: u64) -> Record {
         request_id: "req".into(),
         at,
         client: Some("laptop".into()),
+        parent: None,
         format: Format::Chat,
         requested_model: model.into(),
         upstream_model: Some(model.into()),

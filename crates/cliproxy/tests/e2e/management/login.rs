@@ -4,7 +4,7 @@ use cliproxy_testkit::identity::{Browser, COOKIE, IdentityProvider};
 use serde_json::{Value, json};
 
 use super::{Panel, send};
-use crate::support::get;
+use crate::support::{self, get};
 
 /// A panel whose logins go to a scripted identity provider.
 async fn arranged() -> (IdentityProvider, Panel) {
@@ -93,6 +93,23 @@ async fn a_callback_to_the_gateway_itself_needs_the_state_and_nothing_else() {
     assert_eq!(get(&panel.gateway, &format!("/anthropic/callback?{query}")).await.status, 200);
     assert_eq!(ended(&panel, &state).await, json!({"status": "ok"}));
     assert!(!panel.gateway.log().contains(&state));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_needs_the_state_and_no_other_key() {
+    let (_provider, panel) = arranged().await;
+    let (url, state) = begun(&panel, "/anthropic-auth-url").await;
+    let address = Browser::default().stop_at_redirect(&url).await;
+    let query = address.split_once('?').unwrap().1;
+    let at = "/v0/management/oauth-callback";
+    let stranger = get(&panel.gateway, &format!("{at}?code=c&state=0123")).await;
+    assert_eq!((stranger.status, stranger.json()["error"].clone()), (404, json!("unknown or expired state")));
+    assert_eq!(get(&panel.gateway, &format!("{at}?{query}")).await.json(), json!({"status": "ok"}));
+    assert_eq!(ended(&panel, &state).await, json!({"status": "ok"}));
+    let again = support::ask(&panel.gateway, at, &json!({"redirect_url": address})).await;
+    assert_eq!(again.status, 409, "{}", again.body);
+    let without = support::start("debug: false\n", &[]);
+    assert_eq!(get(&without, &format!("{at}?{query}")).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ async fn the_ledger_is_shown_in_the_shape_of_panels() {
     let usage = &answer["usage"];
     assert_eq!((&answer["failed_requests"], &usage["total_requests"]), (&json!(0), &json!(3)), "{answer}");
     assert_eq!((&usage["success_count"], &usage["failure_count"]), (&json!(3), &json!(0)));
-    let model = &usage["apis"]["no client key"]["models"]["up"];
+    let model = &usage["apis"]["POST /v1/chat/completions"]["models"]["up"];
     let details = model["details"].as_array().unwrap();
     assert_eq!((&model["total_requests"], details.len()), (&json!(3), 3));
     let of_details: u64 =
@@ -34,6 +34,17 @@ async fn the_ledger_is_shown_in_the_shape_of_panels() {
     }
     let export = panel.get("/usage/export").await;
     assert_eq!((&export["version"], &export["usage"]["total_requests"]), (&json!(1), &json!(3)));
+    // What goes out comes in elsewhere, and nothing comes in twice.
+    let skipped = json!({"added": 0, "skipped": 3, "total_requests": 3, "failed_requests": 0});
+    assert_eq!(panel.send("POST", "/usage/import", export.clone()).await.json(), skipped);
+    let other = Panel::start("debug: false\n");
+    let added = json!({"added": 3, "skipped": 0, "total_requests": 3, "failed_requests": 0});
+    assert_eq!(other.send("POST", "/usage/import", export.clone()).await.json(), added);
+    assert_eq!(other.get("/usage").await["usage"]["total_tokens"], usage["total_tokens"]);
+    other
+        .refused("POST", "/usage/import", json!({"version": 7, "usage": {}}), (400, "unsupported version"))
+        .await;
+    other.refused("POST", "/usage/import", json!([]), (400, "invalid json")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,196 @@
+//! Numbers for Prometheus, at `/metrics`.
+//!
+//! Labels are what configuration bounds: formats, providers, models of upstreams. When there are too many models all the
+//! same, further ones are counted together.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use cliproxy_core::usage::Record;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::clock::now;
+use crate::{App, peer};
+
+/// Models that have numbers of their own.
+const MODELS: usize = 500;
+/// What the others are counted as.
+const OTHER: &str = "other";
+/// Bounds of times in seconds; source: the semantic conventions for generative AI.
+const SECONDS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// Everything that is counted.
+pub(super) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    tokens: Family<TokenLabels, Counter>,
+    cost: Family<ModelLabels, Counter<f64, std::sync::atomic::AtomicU64>>,
+    attempts: Counter,
+    duration: Family<ModelLabels, Histogram>,
+    first_token: Family<ModelLabels, Histogram>,
+    models: Mutex<HashSet<Arc<str>>>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    format: &'static str,
+    gen_ai_provider_name: String,
+    gen_ai_request_model: String,
+    outcome: &'static str,
+}
+
+#[expect(clippy::struct_field_names, reason = "the names of the labels")]
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TokenLabels {
+    gen_ai_provider_name: String,
+    gen_ai_request_model: String,
+    gen_ai_token_type: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ModelLabels {
+    gen_ai_provider_name: String,
+    gen_ai_request_model: String,
+}
+
+fn times() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let timed = || Family::<ModelLabels, Histogram>::new_with_constructor(times as fn() -> Histogram);
+        let (requests, tokens, cost) = (Family::default(), Family::default(), Family::default());
+        let (attempts, duration, first_token) = (Counter::default(), timed(), timed());
+        registry.register("cliproxy_requests", "Requests, by how they ended", requests.clone());
+        registry.register("cliproxy_attempts", "Requests to upstreams", attempts.clone());
+        registry.register("gen_ai_client_token_usage", "Tokens that upstreams counted", tokens.clone());
+        registry.register("cliproxy_cost", "Costs by the configured prices", cost.clone());
+        registry.register_with_unit(
+            "gen_ai_server_request_duration",
+            "From a request to the end of its answer",
+            Unit::Seconds,
+            duration.clone(),
+        );
+        registry.register_with_unit(
+            "gen_ai_server_time_to_first_token",
+            "From a request to the first content of its answer",
+            Unit::Seconds,
+            first_token.clone(),
+        );
+        Self { registry, requests, tokens, cost, attempts, duration, first_token, models: Mutex::default() }
+    }
+}
+
+impl Metrics {
+    pub(super) fn record(&self, record: &Record) {
+        let provider = record.provider.as_deref().unwrap_or("none").to_owned();
+        let model = self.bounded(record.upstream_model.as_ref());
+        let usage = &record.usage;
+        self.requests
+            .get_or_create(&RequestLabels {
+                format: record.format.name(),
+                gen_ai_provider_name: provider.clone(),
+                gen_ai_request_model: model.clone(),
+                outcome: record.outcome.word(),
+            })
+            .inc();
+        self.attempts.inc_by(u64::from(record.attempts));
+        for (kind, count) in [
+            ("input", usage.input),
+            ("output", usage.output),
+            ("reasoning", usage.reasoning),
+            ("cache_read", usage.cache_read),
+            ("cache_write", usage.cache_write),
+        ] {
+            let Some(count) = count.filter(|count| *count > 0) else { continue };
+            let labels = TokenLabels {
+                gen_ai_provider_name: provider.clone(),
+                gen_ai_request_model: model.clone(),
+                gen_ai_token_type: kind,
+            };
+            self.tokens.get_or_create(&labels).inc_by(count);
+        }
+        let labels = ModelLabels { gen_ai_provider_name: provider, gen_ai_request_model: model };
+        if let Some(cost) = record.cost {
+            self.cost.get_or_create(&labels).inc_by(cost);
+        }
+        self.duration.get_or_create(&labels).observe(record.total.as_secs_f64());
+        if let Some(first) = record.first_byte {
+            self.first_token.get_or_create(&labels).observe(first.as_secs_f64());
+        }
+    }
+
+    /// The name of a model, as long as there are not too many.
+    fn bounded(&self, model: Option<&Arc<str>>) -> String {
+        let Some(model) = model else { return "none".to_owned() };
+        let mut known = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(model) {
+            return model.as_ref().to_owned();
+        }
+        if known.len() >= MODELS {
+            return OTHER.to_owned();
+        }
+        known.insert(Arc::clone(model));
+        model.as_ref().to_owned()
+    }
+}
+
+/// The numbers, for this machine or with a client key.
+pub(crate) async fn scrape(State(app): State<App>, request: Request) -> Response {
+    let Some(metrics) = app.telemetry.metrics() else { return crate::api::not_found(request).await };
+    let (head, _body) = request.into_parts();
+    let snapshot = app.engine.snapshot();
+    let is_here = peer::is_loopback(&head) && !peer::is_forwarded(&head);
+    let has_key = || {
+        snapshot.access.is_required() && snapshot.access.admit(&head.headers, head.uri.query(), now()).is_ok()
+    };
+    if !is_here && !has_key() {
+        return crate::api::not_found(Request::from_parts(head, Body::empty())).await;
+    }
+    let mut text = String::new();
+    let written = encode(&mut text, &metrics.registry).and_then(|()| {
+        let end = text.strip_suffix("# EOF\n").map(str::len);
+        text.truncate(end.unwrap_or(text.len()));
+        census(&mut text, &app)
+    });
+    let mut response = Response::new(Body::from(if written.is_ok() { text } else { String::new() }));
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// How accounts and keys stand at this moment.
+fn census(text: &mut String, app: &App) -> fmt::Result {
+    let mut registry = Registry::default();
+    for ((provider, state), count) in app.engine.census() {
+        let labels = [("provider".into(), provider.into()), ("state".into(), state.into())];
+        let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+        registry.sub_registry_with_labels(labels.into_iter()).register(
+            "cliproxy_credentials",
+            "Accounts and keys, by how they stand",
+            gauge,
+        );
+    }
+    encode(text, &registry)
+}

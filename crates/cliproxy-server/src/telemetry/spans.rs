@@ -1,0 +1,233 @@
+//! Traces for a collector: a span of every request, sent as OTLP in JSON over HTTP.
+//!
+//! Spans are gathered and sent together, over the gateway's own connections and proxies. What a collector does not take
+//! is given up, and told once; traffic never waits for it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cliproxy_core::Engine;
+use cliproxy_core::config::settings::Otlp;
+use cliproxy_core::upstream::{Outgoing, read_all};
+use cliproxy_core::usage::{Outcome, Record};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+
+/// How long spans are gathered.
+const PACE: Duration = Duration::from_secs(2);
+/// So many are sent at once.
+const BATCH: usize = 512;
+/// So many wait at most.
+const MOST: usize = 4096;
+/// Longest wait for a collector.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest answer of a collector that is read.
+const LONGEST_ANSWER: usize = 64 << 10;
+
+/// Spans on their way to one collector.
+pub(super) struct Spans {
+    collector: Otlp,
+    waiting: Mutex<Vec<Value>>,
+    lost: AtomicU64,
+    gathered: Notify,
+    ended: CancellationToken,
+    /// The collector fails, and that was told.
+    is_failing: AtomicBool,
+}
+
+impl fmt::Debug for Spans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Spans({})", self.collector.traces)
+    }
+}
+
+impl Spans {
+    pub(super) fn new(collector: Otlp) -> Self {
+        Self {
+            collector,
+            waiting: Mutex::default(),
+            lost: AtomicU64::new(0),
+            gathered: Notify::new(),
+            ended: CancellationToken::new(),
+            is_failing: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn collector(&self) -> &Otlp {
+        &self.collector
+    }
+
+    /// No more spans come.
+    pub(super) fn end(&self) {
+        self.ended.cancel();
+    }
+
+    pub(super) fn record(&self, record: &Record) {
+        let span = span(record, clock::since_epoch());
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= MOST {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.push(span);
+        let is_first_or_full = waiting.len() == 1 || waiting.len() == BATCH;
+        drop(waiting);
+        if is_first_or_full {
+            self.gathered.notify_one();
+        }
+    }
+
+    /// Sends spans as they gather, until no more come.
+    pub(super) async fn keep(&self, engine: Engine) {
+        loop {
+            tokio::select! {
+                () = self.gathered.notified() => {}
+                () = self.ended.cancelled() => break,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PACE) => {}
+                () = self.gathered.notified() => {}
+                () = self.ended.cancelled() => break,
+            }
+            self.flush(&engine).await;
+        }
+        self.flush(&engine).await;
+    }
+
+    /// Sends everything that waits.
+    pub(super) async fn flush(&self, engine: &Engine) {
+        loop {
+            let batch: Vec<Value> = {
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = waiting.len().min(BATCH);
+                waiting.drain(..count).collect()
+            };
+            if batch.is_empty() {
+                return;
+            }
+            let result = tokio::time::timeout(PATIENCE, self.send(engine, batch)).await;
+            let failure = match result {
+                Ok(Ok(())) => None,
+                Ok(Err(why)) => Some(why),
+                Err(_elapsed) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
+            };
+            if let Some(why) = failure {
+                if !self.is_failing.swap(true, Ordering::Relaxed) {
+                    tracing::warn!("the collector does not take traces, which are given up: {why}");
+                }
+            } else if self.is_failing.swap(false, Ordering::Relaxed) {
+                tracing::info!("the collector takes traces again");
+            }
+        }
+    }
+
+    async fn send(&self, engine: &Engine, spans: Vec<Value>) -> Result<(), String> {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            tracing::warn!("traces of {lost} requests were given up: the collector is too slow");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(self.collector.headers.iter().cloned());
+        let body = json!({"resourceSpans": [{
+            "resource": {"attributes": [
+                text("service.name", &self.collector.service_name),
+                text("service.version", env!("CARGO_PKG_VERSION")),
+            ]},
+            "scopeSpans": [{"scope": {"name": "cliproxy"}, "spans": spans}],
+        }]});
+        let outgoing = Outgoing::Http {
+            method: Method::POST,
+            uri: self.collector.traces.clone(),
+            headers,
+            body: Bytes::from(body.to_string()),
+        };
+        let reply = engine.forward("telemetry", outgoing).await.map_err(|failure| failure.to_string())?;
+        let status = reply.status;
+        // What is read to its end leaves the connection open for the next ones.
+        drop(read_all(reply.body, Some(PATIENCE), LONGEST_ANSWER).await);
+        if status.is_success() { Ok(()) } else { Err(format!("it answers {status}")) }
+    }
+}
+
+fn text(key: &str, value: &str) -> Value {
+    json!({"key": key, "value": {"stringValue": value}})
+}
+
+fn number(key: &str, value: u64) -> Value {
+    // Source: the JSON encoding of protocol buffers, which writes 64 bits as text.
+    json!({"key": key, "value": {"intValue": value.to_string()}})
+}
+
+/// A request as a span that ends now; `now` is since the epoch.
+fn span(record: &Record, now: Duration) -> Value {
+    let (trace, parent) = context(record);
+    let usage = &record.usage;
+    let model = record.upstream_model.as_deref().unwrap_or(&record.requested_model);
+    let mut attributes = vec![
+        text("gen_ai.operation.name", "chat"),
+        text("gen_ai.request.model", &record.requested_model),
+        text("cliproxy.request.id", &record.request_id),
+        text("cliproxy.format", record.format.name()),
+        text("cliproxy.lane", record.lane),
+        text("cliproxy.outcome", record.outcome.word()),
+        number("cliproxy.attempts", u64::from(record.attempts)),
+    ];
+    let texts = [
+        ("gen_ai.provider.name", record.provider.as_deref()),
+        ("gen_ai.response.model", record.upstream_model.as_deref()),
+        (
+            "cliproxy.credential",
+            record.credential.as_ref().map(cliproxy_core::credential::CredentialId::as_str),
+        ),
+        ("cliproxy.client", record.client.as_deref()),
+        ("error.type", (record.outcome == Outcome::Failed).then_some("failed")),
+    ];
+    attributes.extend(texts.into_iter().filter_map(|(key, value)| Some(text(key, value?))));
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let numbers = [
+        ("gen_ai.usage.input_tokens", usage.input),
+        ("gen_ai.usage.output_tokens", usage.output),
+        ("gen_ai.usage.cache_read.input_tokens", usage.cache_read),
+        ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write),
+        ("cliproxy.first_byte_ms", record.first_byte.map(milliseconds)),
+    ];
+    attributes.extend(numbers.into_iter().filter_map(|(key, value)| Some(number(key, value?))));
+    let status = if record.outcome == Outcome::Failed { 2 } else { 0 };
+    json!({
+        "traceId": trace,
+        "spanId": cliproxy_wire::id::hex("", 16, &["span", &record.request_id]),
+        "parentSpanId": parent,
+        "name": format!("chat {model}"),
+        "kind": 2,
+        "startTimeUnixNano": now.saturating_sub(record.total).as_nanos().to_string(),
+        "endTimeUnixNano": now.as_nanos().to_string(),
+        "attributes": attributes,
+        "status": {"code": status},
+    })
+}
+
+/// The trace and the span above this one, by the client's `traceparent`; a trace of its own without one.
+fn context(record: &Record) -> (String, String) {
+    let told = record.parent.as_ref().and_then(|value| value.to_str().ok());
+    let mut parts = told.into_iter().flat_map(|text| text.trim().split('-')).skip(1);
+    let is_id = |text: &&str, length: usize| {
+        text.len() == length
+            && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && text.bytes().any(|byte| byte != b'0')
+    };
+    let trace = parts.next().filter(|text| is_id(text, 32));
+    let parent = parts.next().filter(|text| is_id(text, 16));
+    match (trace, parent) {
+        (Some(trace), Some(parent)) => (trace.to_ascii_lowercase(), parent.to_ascii_lowercase()),
+        _ => (cliproxy_wire::id::hex("", 32, &["trace", &record.request_id]), String::new()),
+    }
+}
