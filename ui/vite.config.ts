@@ -1,12 +1,12 @@
-// How the dashboard is built: a page and a few hashed files, each also compressed, because the program embeds them as
-// they lie here and a server that compresses on every request would do the same work again and again.
+// How the dashboard is built: a page and a few hashed files, each also compressed as small as can be, because the
+// program embeds them so.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { brotliCompressSync, constants } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
-/** Puts `x.br` and `x.gz` beside every file of the result. */
+/** Puts `x.br` beside every file of the result. */
 function compressed(): Plugin {
   let out = "";
   return {
@@ -17,7 +17,7 @@ function compressed(): Plugin {
     },
     closeBundle() {
       for (const entry of readdirSync(out, { recursive: true, withFileTypes: true })) {
-        if (!entry.isFile() || /\.(br|gz)$/.test(entry.name)) continue;
+        if (!entry.isFile() || entry.name.endsWith(".br")) continue;
         const path = join(entry.parentPath, entry.name);
         const content = readFileSync(path);
         const params = {
@@ -25,7 +25,6 @@ function compressed(): Plugin {
           [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
         };
         writeFileSync(`${path}.br`, brotliCompressSync(content, { params }));
-        writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
       }
     },
   };

@@ -139,10 +139,10 @@ fn listed(folder: &Path) -> Outcome<String> {
         let kind = content_type(&path)?;
         let full = folder.join(&path).display().to_string();
         let tag = tag(&full)?;
-        let (brotli, gzip) = (format!("{full}.br"), format!("{full}.gz"));
+        let brotli = format!("{full}.br");
         writeln!(
             text,
-            "File {{ path: {path:?}, content_type: {kind:?}, tag: {tag:?}, brotli: include_bytes!({brotli:?}), gzip: include_bytes!({gzip:?}) }},"
+            "File {{ path: {path:?}, content_type: {kind:?}, tag: {tag:?}, brotli: include_bytes!({brotli:?}) }},"
         )
         .map_err(|error| error.to_string())?;
     }
@@ -166,7 +166,7 @@ fn walk(root: &Path, folder: &Path, paths: &mut Vec<String>) -> Outcome<()> {
             walk(root, &path, paths)?;
             continue;
         }
-        let is_packed = path.extension().is_some_and(|extension| extension == "br" || extension == "gz");
+        let is_packed = path.extension().is_some_and(|extension| extension == "br");
         if let (false, Ok(relative)) = (is_packed, path.strip_prefix(root)) {
             paths.push(relative.to_string_lossy().replace('\\', "/"));
         }

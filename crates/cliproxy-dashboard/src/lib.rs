@@ -12,8 +12,6 @@ pub struct File {
     pub tag: &'static str,
     /// The content as it is, compressed with Brotli.
     pub brotli: &'static [u8],
-    /// The same, compressed with gzip.
-    pub gzip: &'static [u8],
 }
 
 /// What the build made: the page first. Empty where it could not be built; then there is [`PLAIN`].
@@ -44,7 +42,7 @@ mod tests {
         let size: usize = FILES.iter().map(|file| file.brotli.len()).sum();
         assert!(size < LARGEST, "{size} bytes");
         assert!(page().is_none_or(|page| page.path == "index.html"));
-        assert!(FILES.iter().all(|file| !file.brotli.is_empty() && !file.gzip.is_empty()));
+        assert!(FILES.iter().all(|file| !file.brotli.is_empty()));
         assert!(PLAIN.contains("CLIPROXY_DASHBOARD=build"));
     }
 }

@@ -4,7 +4,7 @@
 //! whoever sits before it. So it is served to everybody who may connect. A panel that its owner supplies takes its place;
 //! what such a file loads is its own matter, and nothing is ever fetched from elsewhere here.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use axum::Router;
@@ -64,7 +64,7 @@ async fn part(State(app): State<App>, Parts(path): Parts<String>, request: Reque
     let is_off = app.engine.snapshot().settings.management.disable_control_panel;
     match cliproxy_dashboard::file(&format!("dashboard/{path}")).filter(|_| !is_off) {
         // Its name changes with its content.
-        Some(file) => answer(file, request.headers(), "public, max-age=31536000, immutable"),
+        Some(file) => answer(file, request.headers(), "public, max-age=31536000, immutable").await,
         None => not_found(request).await,
     }
 }
@@ -96,7 +96,7 @@ async fn served(app: &App, headers: &HeaderMap) -> Response {
         secure(response.headers_mut(), "text/html; charset=utf-8", "no-cache");
         return response;
     };
-    answer(page, headers, "no-cache")
+    answer(page, headers, "no-cache").await
 }
 
 /// The panel that its owner chose instead, by a variable or by the name of its repository. What older programs left in
@@ -134,20 +134,21 @@ fn of_the_owner(content: Bytes) -> Response {
 }
 
 /// A built file, in the best encoding that the client takes.
-fn answer(file: &'static File, asked: &HeaderMap, caching: &'static str) -> Response {
+async fn answer(file: &'static File, asked: &HeaderMap, caching: &'static str) -> Response {
     let tag = format!("\"{}\"", file.tag);
     let known = asked.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let is_known =
         known.is_some_and(|known| known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag));
-    let (body, encoding) = if is_known {
-        (Bytes::new(), None)
-    } else if takes(asked, "br") {
-        (Bytes::from_static(file.brotli), Some("br"))
-    } else if takes(asked, "gzip") {
-        (Bytes::from_static(file.gzip), Some("gzip"))
-    } else {
-        (plain(file), None)
+    let encoding = ["br", "gzip"].into_iter().find(|encoding| !is_known && takes(asked, encoding));
+    let content = match encoding {
+        _ if is_known => Ok(Bytes::new()),
+        Some("br") => Ok(Bytes::from_static(file.brotli)),
+        other => unpacked(file, other.is_some()).await,
     };
+    let body = content.unwrap_or_else(|error| {
+        tracing::error!("the built file {} is damaged: {error}", file.path);
+        Bytes::new()
+    });
     let mut response = Response::new(Body::from(body));
     if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -175,13 +176,20 @@ fn takes(headers: &HeaderMap, encoding: &str) -> bool {
     })
 }
 
-/// For the few clients that take no compression; browsers are not among them.
-fn plain(file: &File) -> Bytes {
-    let mut content = Vec::new();
-    if let Err(error) = flate2::read::GzDecoder::new(file.gzip).read_to_end(&mut content) {
-        tracing::error!("the built file {} is damaged: {error}", file.path);
-    }
-    content.into()
+/// The content for clients that take no Brotli: browsers that come without TLS from another machine take gzip. The
+/// program holds one form of it; they ask once and keep it.
+async fn unpacked(file: &'static File, as_gzip: bool) -> std::io::Result<Bytes> {
+    let working = tokio::task::spawn_blocking(move || {
+        let mut plain = Vec::new();
+        brotli::Decompressor::new(file.brotli, 4096).read_to_end(&mut plain)?;
+        if !as_gzip {
+            return Ok(plain.into());
+        }
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(&plain)?;
+        packed.finish().map(Bytes::from)
+    });
+    working.await.map_err(std::io::Error::other).flatten()
 }
 
 fn secure(headers: &mut HeaderMap, content_type: &'static str, caching: &'static str) {
