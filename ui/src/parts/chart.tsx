@@ -23,8 +23,13 @@ interface ChartProps {
   step: number;
   series: readonly Series[];
   format: (value: number) => string;
+  /** There are no parts of one. */
+  isWhole?: boolean;
   height?: number;
 }
+
+/** Distances between marks of what is counted. */
+const WHOLE = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
 /** A custom property as the canvas wants it. */
 function color(host: Element, name: string): string {
@@ -41,7 +46,7 @@ interface Pointed {
   left: number;
 }
 
-export function Chart({ label, times, step, series, format, height = 240 }: ChartProps) {
+export function Chart({ label, times, step, series, format, isWhole = true, height = 240 }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const [pointed, setPointed] = useState<Pointed | null>(null);
   const look = `${theme.value}${language.value}`;
@@ -71,7 +76,12 @@ export function Chart({ label, times, step, series, format, height = 240 }: Char
       },
       axes: [
         { ...axis, size: 26, grid: { show: false }, values: stamps(times, step) },
-        { ...axis, size: 52, values: (_chart, values) => values.map((value) => format(value)) },
+        {
+          ...axis,
+          size: 52,
+          ...(isWhole ? { incrs: WHOLE } : {}),
+          values: (_chart, values) => values.map((value) => format(value)),
+        },
       ],
       // The tallest sum is drawn first, so that the others lie over it.
       series: [

@@ -155,6 +155,9 @@ function actions(standing: Standing, doing: Doing): Action[] {
       ),
   };
   if (!file) return [forget];
+  // What has no file is there as long as somebody serves it.
+  if (file.runtime_only)
+    return [{ text: t("accounts.models"), icon: "live", run: () => doing.open("models") }, forget];
   return [
     { text: t("accounts.edit"), icon: "edit", run: () => doing.open("edit") },
     { text: t("accounts.models"), icon: "live", run: () => doing.open("models") },

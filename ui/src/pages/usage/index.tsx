@@ -167,6 +167,7 @@ function OverTime({ usage, measure, by }: { usage: UsageOverTime; measure: Measu
         step={usage.step}
         series={series}
         format={(value) => written(value, measure)}
+        isWhole={measure !== "cost"}
       />
       <Legend series={series} />
     </>
