@@ -15,7 +15,7 @@ use cliproxy_core::config::env::Fixed;
 use cliproxy_core::config::{Overrides, Settings, Source};
 use cliproxy_core::credential::{Cooling, Scope};
 use cliproxy_core::failure::Rest;
-use cliproxy_core::route::{State, select};
+use cliproxy_core::route::{Moment, State, select};
 use cliproxy_core::store::{Expected, MemoryStore, Store as _};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -81,7 +81,7 @@ pub(crate) async fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         ),
     ];
     for (resting, target) in
-        [(0, Target::Figure(2.0)), (ACCOUNTS / 10, Target::Figure(2.0)), (ACCOUNTS - 1, Target::None)]
+        [(0, Target::Figure(2.0)), (ACCOUNTS / 10, Target::Figure(2.0)), (ACCOUNTS - 1, Target::Figure(2.0))]
     {
         let what = format!("choice among {ACCOUNTS}, {resting} of them resting, p99");
         rows.push(row(what, "µs", choice(resting).await?, target));
@@ -192,8 +192,15 @@ async fn choice(resting: usize) -> anyhow::Result<f64> {
         let state = |index: usize| {
             found.offers.members().get(index).map_or(State::Free, |offer| State::of(offer.seat.stand(now)))
         };
-        let choice =
-            select(found.offers.ranks(), snapshot.strategy, turn, None, state).context("all rest")?;
+        let choice = select(
+            found.offers.ranks(),
+            snapshot.strategy,
+            turn,
+            None,
+            Some(Moment { now, thaws: 0 }),
+            state,
+        )
+        .context("all rest")?;
         found.offers.turn().store(choice.next_turn, Ordering::Relaxed);
         let lease = found.offers.members().get(choice.index).and_then(|offer| offer.seat.lease());
         times.push(began.elapsed().as_secs_f64() * 1e6);

@@ -87,7 +87,8 @@ mod tests {
     }
 
     fn resting(why: Why, seconds: u64) -> Block {
-        Block { until: Instant::now() + Duration::from_secs(seconds), why, scope: Scope::Model }
+        let until = Instant::now() + Duration::from_secs(seconds);
+        Block { until, trial: until, why, scope: Scope::Model }
     }
 
     #[tokio::test(start_paused = true)]

@@ -77,7 +77,9 @@ pub(super) fn choose<'o>(
     let bound = bound.and_then(|credential| offers.position(&credential));
     loop {
         let turn = offers.turn().load(Ordering::Relaxed);
-        let choice = select(offers.ranks(), strategy, turn, bound, |index| state(offers, index, tried, now))?;
+        let moment = Some(pool.moment(now));
+        let choice =
+            select(offers.ranks(), strategy, turn, bound, moment, |index| state(offers, index, tried, now))?;
         let takes_turn = choice.next_turn != turn;
         let (relaxed, next) = (Ordering::Relaxed, choice.next_turn);
         if takes_turn && offers.turn().compare_exchange(turn, next, relaxed, relaxed).is_err() {
@@ -87,8 +89,9 @@ pub(super) fn choose<'o>(
         // Another request may have taken the last place meanwhile.
         let Some(lease) = offer.seat.lease() else { continue };
         if tracing::enabled!(tracing::Level::DEBUG) {
-            let (_, skipped) =
-                explain(offers.ranks(), strategy, turn, bound, |index| state(offers, index, tried, now));
+            let (_, skipped) = explain(offers.ranks(), strategy, turn, bound, moment, |index| {
+                state(offers, index, tried, now)
+            });
             tracing::debug!(
                 request_id = %job.call.request_id,
                 model = %job.model,
@@ -135,7 +138,9 @@ impl Engine {
             session.and_then(|name| self.0.pool.affinity().bound(Session::named(name), &resolved.model, now));
         let bound = bound.and_then(|credential| offers.position(&credential));
         let (choice, skipped) =
-            explain(offers.ranks(), snapshot.strategy, turn, bound, |index| state(offers, index, &[], now));
+            explain(offers.ranks(), snapshot.strategy, turn, bound, Some(self.0.pool.moment(now)), |index| {
+                state(offers, index, &[], now)
+            });
         let chosen = choice.and_then(|choice| offers.members().get(choice.index));
         Some(Explanation {
             chosen: chosen.map(|offer| (offer.credential.id.clone(), Arc::clone(&offer.upstream))),
@@ -212,7 +217,9 @@ pub(super) fn blocks(offers: &Offers) -> impl Iterator<Item = Option<Block>> {
 pub(super) fn nobody(job: &Job, offers: &Offers, left_out: &[usize]) -> Failure {
     let now = Instant::now();
     let (_, skipped) =
-        explain(offers.ranks(), job.snapshot.strategy, 0, None, |index| state(offers, index, left_out, now));
+        explain(offers.ranks(), job.snapshot.strategy, 0, None, None, |index| {
+            state(offers, index, left_out, now)
+        });
     let skipped: Vec<_> = skipped.into_iter().filter(|(_, skip)| *skip != Skip::Tried).collect();
     let rests = skipped.iter().filter_map(|(_, skip)| match skip {
         Skip::Resting(block) | Skip::OnTrial(block) => Some(block.until),

@@ -7,5 +7,5 @@ pub mod affinity;
 mod select;
 mod table;
 
-pub use select::{Choice, Rank, Skip, State, Strategy, explain, select};
+pub use select::{Choice, Moment, Rank, Skip, State, Strategy, explain, select};
 pub use table::{Builder, Listed, Offer, Offers, Resolved, Table};

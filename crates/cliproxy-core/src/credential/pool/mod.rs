@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::{Counted, Credential, CredentialId, Quotas, Tally};
 use crate::failure::{Failure, Origin, Rest, Retry};
+use crate::route::Moment;
 use crate::route::affinity::Affinity;
 use rest::{Cell, Clock, Health};
 
@@ -34,6 +35,8 @@ const LONGEST_NETWORK: Duration = Duration::from_secs(30);
 pub struct Block {
     /// Until when, by the best estimate.
     pub until: Instant,
+    /// When one request may try whether it is over.
+    pub trial: Instant,
     /// Why.
     pub why: Why,
     /// What rests.
@@ -155,6 +158,8 @@ pub struct Pool {
     restored: Mutex<HashMap<CredentialId, Vec<Restored>>>,
     affinity: Affinity,
     quotas: Quotas,
+    /// How many rests have ended before their time.
+    thaws: Arc<AtomicU64>,
 }
 
 /// A host or a proxy, by name.
@@ -181,6 +186,7 @@ impl Default for Pool {
             restored: Mutex::default(),
             affinity: Affinity::default(),
             quotas: Quotas::default(),
+            thaws: Arc::default(),
         }
     }
 }
@@ -199,6 +205,7 @@ impl Pool {
             proxy: self.cell(Scope::Proxy, &credential.proxy.key()),
             limit: credential.concurrency,
             ended: Arc::clone(&self.ended),
+            thaws: Arc::clone(&self.thaws),
         };
         Seats { pool: self, credential: &credential.id, place: Arc::new(place) }
     }
@@ -234,7 +241,13 @@ impl Pool {
             for cell in account.models.lock().unwrap_or_else(PoisonError::into_inner).values() {
                 cell.clear();
             }
+            self.thaws.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// The moment of a choice.
+    pub fn moment(&self, now: Instant) -> Moment {
+        Moment { now, thaws: self.thaws.load(Ordering::Acquire) }
     }
 
     /// Forgets credentials and counters that are no more.
@@ -309,6 +322,16 @@ struct Place {
     proxy: Arc<Cell>,
     limit: Option<u32>,
     ended: Arc<Notify>,
+    thaws: Arc<AtomicU64>,
+}
+
+impl Place {
+    /// A rest was ended, or shortened, before its time.
+    fn thaw(&self, is_thawed: bool) {
+        if is_thawed {
+            self.thaws.fetch_add(1, Ordering::Release);
+        }
+    }
 }
 
 /// Whether a seat can be taken.
@@ -388,7 +411,7 @@ impl Lease {
     /// last for an hour.
     pub fn succeed(&self) {
         for (_, cell) in self.seat.cells() {
-            cell.clear();
+            self.seat.place.thaw(cell.clear());
         }
     }
 
@@ -401,8 +424,9 @@ impl Lease {
     pub fn fail(&self, failure: &Failure, cooling: Cooling, now: Instant) {
         if failure.fault().status.is_some() {
             // An answer came, so the way to the upstream is open.
-            self.seat.place.host.clear();
-            self.seat.place.proxy.clear();
+            let place = &self.seat.place;
+            place.thaw(place.host.clear());
+            place.thaw(place.proxy.clear());
         }
         let (rest, scope) = match failure.retry() {
             Retry::Never => return,
@@ -437,7 +461,7 @@ impl Lease {
                 (hint.unwrap_or_else(|| backoff(failures + 1, longest)).min(longest), Why::Transient)
             }
         };
-        cell.rest(why, now + duration, self.seat.place.clock, now);
+        self.seat.place.thaw(cell.rest(why, now + duration, self.seat.place.clock, now));
     }
 }
 

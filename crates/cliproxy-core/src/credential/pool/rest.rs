@@ -44,7 +44,8 @@ impl Cell {
     pub(super) fn health(&self, scope: Scope, clock: Clock, now: Instant) -> Health {
         let trial = self.trial.load(Ordering::Acquire);
         let Some(why) = Why::of_byte(trial) else { return Health::Well };
-        let block = Block { until: clock.instant(self.end.load(Ordering::Acquire)), why, scope };
+        let until = clock.instant(self.end.load(Ordering::Acquire));
+        let block = Block { until, trial: clock.instant(trial >> 8), why, scope };
         if trial >> 8 > clock.milliseconds(now) {
             Health::Resting(block)
         } else if self.is_on_trial.load(Ordering::Acquire) {
@@ -59,19 +60,22 @@ impl Cell {
         self.failures.load(Ordering::Acquire)
     }
 
-    /// Begins or prolongs a rest that ends at `end` by the best estimate.
-    pub(super) fn rest(&self, why: Why, end: Instant, clock: Clock, now: Instant) {
+    /// Begins or prolongs a rest that ends at `end` by the best estimate; whether it is tried earlier than was known.
+    pub(super) fn rest(&self, why: Why, end: Instant, clock: Clock, now: Instant) -> bool {
         let trial = end.min(now + LONGEST_WITHOUT_TRIAL);
         self.failures.fetch_add(1, Ordering::AcqRel);
         self.end.store(clock.milliseconds(end), Ordering::Release);
-        self.trial.store(clock.milliseconds(trial) << 8 | u64::from(why.byte()), Ordering::Release);
+        let word = clock.milliseconds(trial) << 8 | u64::from(why.byte());
+        let before = self.trial.swap(word, Ordering::AcqRel);
         self.is_on_trial.store(false, Ordering::Release);
+        // A soft rest takes nobody out as a hard one does.
+        before != 0 && (word >> 8 < before >> 8 || why.is_soft())
     }
 
     /// Restores what was known before a restart.
     pub(super) fn restore(&self, why: Why, end: Instant, failures: u32, clock: Clock, now: Instant) {
         self.failures.store(failures.saturating_sub(1), Ordering::Release);
-        self.rest(why, end, clock, now);
+        let _earlier = self.rest(why, end, clock, now);
     }
 
     /// Claims the trial; false when another was faster. Without a rest there is nothing to claim.
@@ -85,21 +89,24 @@ impl Cell {
         self.is_on_trial.store(false, Ordering::Release);
     }
 
-    /// Ends the rest: all is well.
-    pub(super) fn clear(&self) {
+    /// Ends the rest: all is well. Whether there was one.
+    pub(super) fn clear(&self) -> bool {
         // The common case writes nothing, so that a line of memory shared by all requests is not fought over.
         if self.trial.load(Ordering::Acquire) != 0 {
             self.trial.store(0, Ordering::Release);
             self.failures.store(0, Ordering::Release);
             self.is_on_trial.store(false, Ordering::Release);
+            return true;
         }
+        false
     }
 
     /// The rest, if there is one, due or not: what is kept over a restart.
     pub(super) fn saved(&self, scope: Scope, clock: Clock) -> Option<(Block, u32)> {
-        let why = Why::of_byte(self.trial.load(Ordering::Acquire))?;
+        let word = self.trial.load(Ordering::Acquire);
+        let (why, trial) = (Why::of_byte(word)?, clock.instant(word >> 8));
         let until = clock.instant(self.end.load(Ordering::Acquire));
-        Some((Block { until, why, scope }, self.failures()))
+        Some((Block { until, trial, why, scope }, self.failures()))
     }
 }
 
@@ -155,7 +162,12 @@ mod tests {
         let before = now + LONGEST_WITHOUT_TRIAL - Duration::from_secs(1);
         assert_eq!(
             cell.health(SCOPE, clock, before),
-            Health::Resting(Block { until: end, why: Why::Quota, scope: SCOPE })
+            Health::Resting(Block {
+                until: end,
+                trial: now + LONGEST_WITHOUT_TRIAL,
+                why: Why::Quota,
+                scope: SCOPE
+            })
         );
         assert_eq!(cell.health(SCOPE, clock, now + LONGEST_WITHOUT_TRIAL), Health::Due);
     }

@@ -1,12 +1,17 @@
 //! The choice of a credential: pure, and able to say why it skipped the others.
 //!
 //! Candidates stand in ranks of equal priority. [`select`] walks them in the order of the strategy and takes the first
-//! that is free, so a choice costs what it looks at and not what there is. [`explain`] asks the same function and then
-//! looks at everybody.
+//! that is free, so a choice costs what it looks at and not what there is; whole blocks that are known to rest are passed
+//! over ([`nap`]). [`explain`] asks the same function and then looks at everybody.
 
-use std::ops::Range;
+mod nap;
+
+pub use nap::Moment;
+
+use std::ops::{ControlFlow, Range};
 
 use crate::credential::{Block, Scope, Stand};
+use nap::Naps;
 
 /// How to choose among equals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub struct Rank {
     /// How far apart turns are on the scale of the sums: coprime to the total, so that every point comes once in a
     /// cycle and heavy candidates do not come in runs.
     stride: u64,
+    /// Who is known to rest; `None` where there are too few to remember.
+    naps: Option<Naps>,
 }
 
 impl Rank {
@@ -37,14 +44,15 @@ impl Rank {
         let weights: Vec<u32> = weights.collect();
         let total = weights.iter().map(|&weight| u64::from(weight)).sum();
         let stride = spread(total);
+        let naps = Naps::new(members.len());
         if weights.iter().all(|&weight| weight == 1) {
-            return Self { members, sums: Box::default(), stride };
+            return Self { members, sums: Box::default(), stride, naps };
         }
         let sums = weights.iter().scan(0, |sum, &weight| {
             *sum += u64::from(weight);
             Some(*sum)
         });
-        Self { sums: sums.collect(), members, stride }
+        Self { sums: sums.collect(), members, stride, naps }
     }
 
     /// The indices of its candidates.
@@ -156,12 +164,14 @@ pub struct Choice {
 }
 
 /// Chooses among the candidates of `ranks`, highest priority first. `turn` is where the last choice for the model left
-/// off; `bound` is the candidate that the conversation has been with, which is kept while it is free.
+/// off; `bound` is the candidate that the conversation has been with, which is kept while it is free. `moment` is needed
+/// to remember who rests; without it everybody is looked at.
 pub fn select(
     ranks: &[Rank],
     strategy: Strategy,
     turn: u64,
     bound: Option<usize>,
+    moment: Option<Moment>,
     state: impl Fn(usize) -> State,
 ) -> Option<Choice> {
     if let Some(index) = bound.filter(|&index| state(index) == State::Free) {
@@ -169,39 +179,150 @@ pub fn select(
     }
     let mut last_resort = None;
     for rank in ranks {
-        for (index, next_turn) in order(rank, strategy, turn) {
-            if strategy == Strategy::WeightedRoundRobin && !rank.has_weight(index) {
-                continue;
-            }
-            match state(index) {
-                State::Free => return Some(Choice { index, next_turn }),
-                State::LastResort(_) => last_resort = last_resort.or(Some(Choice { index, next_turn })),
-                State::Out(_) => {}
-            }
+        let mut walk = Walk { rank, strategy, turn, moment, last_resort };
+        if let ControlFlow::Break(choice) = walk.run(&state) {
+            return Some(choice);
         }
+        last_resort = walk.last_resort;
     }
     last_resort
 }
 
-/// The order in which a rank is looked at, each candidate with the turn that follows when it is taken. By weight some
-/// come more than once, and those that chance left out come at the end.
-fn order(rank: &Rank, strategy: Strategy, turn: u64) -> impl Iterator<Item = (usize, u64)> {
-    let length = rank.len();
-    let in_turn = move |offset: u64| {
-        let at = turn.wrapping_add(offset) % length.max(1);
-        (rank.at(at), at + 1)
-    };
-    let drawn = if strategy == Strategy::WeightedRoundRobin { length } else { 0 };
-    let by_weight = (0..drawn).filter_map(move |offset| {
-        let turn = turn.wrapping_add(offset);
-        rank.weighted(turn).map(|index| (index, turn.wrapping_add(1)))
-    });
-    let one_by_one = (0..length).map(move |offset| match strategy {
-        Strategy::RoundRobin => in_turn(offset),
-        Strategy::FillFirst => (rank.at(offset), turn),
-        Strategy::WeightedRoundRobin => (rank.at(offset), turn.wrapping_add(1)),
-    });
-    by_weight.chain(one_by_one)
+/// Draws by weight that may meet somebody who rests before everybody is looked at once.
+const MOST_MISSES: u32 = 32;
+
+/// A walk over one rank in the order of the strategy.
+struct Walk<'r> {
+    rank: &'r Rank,
+    strategy: Strategy,
+    turn: u64,
+    moment: Option<Moment>,
+    last_resort: Option<Choice>,
+}
+
+impl Walk<'_> {
+    fn run(&mut self, state: &impl Fn(usize) -> State) -> ControlFlow<Choice> {
+        let length = self.rank.members.len();
+        match self.strategy {
+            Strategy::FillFirst => self.stretch(0..length, state),
+            Strategy::RoundRobin => {
+                let start = usize::try_from(self.turn % self.rank.len().max(1)).unwrap_or_default();
+                self.stretch(start..length, state)?;
+                self.stretch(0..start, state)
+            }
+            Strategy::WeightedRoundRobin => {
+                self.draw(state)?;
+                // Those that chance left out.
+                self.stretch(0..length, state)
+            }
+        }
+    }
+
+    /// Looks at the places of a rank in order.
+    fn stretch(&mut self, places: Range<usize>, state: &impl Fn(usize) -> State) -> ControlFlow<Choice> {
+        let mut at = places.start;
+        while at < places.end {
+            let block_end = Naps::end_of(at).min(self.rank.members.len());
+            let end = block_end.min(places.end);
+            if !self.is_asleep(at) {
+                let is_whole = end == block_end && (at == 0 || Naps::end_of(at - 1) == at);
+                self.block(at..end, is_whole, state)?;
+            }
+            at = end;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Looks at one block or a part of it, and remembers when all of it rests.
+    fn block(
+        &mut self,
+        places: Range<usize>,
+        is_whole: bool,
+        state: &impl Fn(usize) -> State,
+    ) -> ControlFlow<Choice> {
+        let (first, mut wake) = (places.start, None);
+        let mut all_rest = is_whole;
+        for place in places {
+            let found = self.one(place, state)?;
+            match found {
+                State::Out(Skip::Resting(block)) => {
+                    wake =
+                        Some(wake.map_or(block.trial, |known: tokio::time::Instant| known.min(block.trial)));
+                }
+                _ => all_rest = false,
+            }
+        }
+        if let (true, Some(wake), Some(moment), Some(naps)) = (all_rest, wake, self.moment, &self.rank.naps) {
+            naps.note(Naps::block_of(first), wake, moment);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Looks at one place.
+    fn one(&mut self, place: usize, state: &impl Fn(usize) -> State) -> ControlFlow<Choice, State> {
+        let index = self.rank.members.start + place;
+        if self.strategy == Strategy::WeightedRoundRobin && !self.rank.has_weight(index) {
+            return ControlFlow::Continue(State::Out(Skip::NoWeight));
+        }
+        let next_turn = match self.strategy {
+            Strategy::RoundRobin => u64::try_from(place).unwrap_or_default() + 1,
+            Strategy::FillFirst => self.turn,
+            Strategy::WeightedRoundRobin => self.turn.wrapping_add(1),
+        };
+        self.judge(Choice { index, next_turn }, state)
+    }
+
+    fn judge(&mut self, choice: Choice, state: &impl Fn(usize) -> State) -> ControlFlow<Choice, State> {
+        let found = state(choice.index);
+        match found {
+            State::Free => return ControlFlow::Break(choice),
+            State::LastResort(_) => self.last_resort = self.last_resort.or(Some(choice)),
+            State::Out(_) => {}
+        }
+        ControlFlow::Continue(found)
+    }
+
+    /// Draws by weight. Some come more than once.
+    fn draw(&mut self, state: &impl Fn(usize) -> State) -> ControlFlow<Choice> {
+        let mut misses = 0;
+        for offset in 0..self.rank.len() {
+            let turn = self.turn.wrapping_add(offset);
+            let Some(index) = self.rank.weighted(turn) else { break };
+            if self.is_asleep(index - self.rank.members.start) {
+                continue;
+            }
+            self.judge(Choice { index, next_turn: turn.wrapping_add(1) }, state)?;
+            misses += 1;
+            if misses == MOST_MISSES && self.rank.naps.is_some() && self.everybody_rests(state) {
+                break;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Looks at everybody who is not known to rest, to remember it; whether nobody is left.
+    fn everybody_rests(&self, state: &impl Fn(usize) -> State) -> bool {
+        let mut looking = Walk { strategy: Strategy::FillFirst, last_resort: None, ..*self };
+        let length = self.rank.members.len();
+        let mut is_nobody = true;
+        let mut at = 0;
+        while at < length {
+            let end = Naps::end_of(at).min(length);
+            if !self.is_asleep(at) {
+                // Somebody who is free is not chosen here: it is not by its weight.
+                is_nobody &= looking.block(at..end, true, state).is_continue();
+            }
+            at = end;
+        }
+        is_nobody
+    }
+
+    fn is_asleep(&self, place: usize) -> bool {
+        match (&self.rank.naps, self.moment) {
+            (Some(naps), Some(moment)) => naps.is_asleep(Naps::block_of(place), moment),
+            _ => false,
+        }
+    }
 }
 
 /// The choice, and why each other candidate was skipped, by index.
@@ -210,9 +331,10 @@ pub fn explain(
     strategy: Strategy,
     turn: u64,
     bound: Option<usize>,
+    moment: Option<Moment>,
     state: impl Fn(usize) -> State,
 ) -> (Option<Choice>, Vec<(usize, Skip)>) {
-    let choice = select(ranks, strategy, turn, bound, &state);
+    let choice = select(ranks, strategy, turn, bound, moment, &state);
     let is_bound = choice.is_some() && choice.map(|choice| choice.index) == bound;
     let mut is_above = true;
     let mut skipped = Vec::new();

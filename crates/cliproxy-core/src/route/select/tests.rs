@@ -10,8 +10,30 @@ use crate::credential::Why;
 
 const STRATEGIES: [Strategy; 3] = [Strategy::RoundRobin, Strategy::FillFirst, Strategy::WeightedRoundRobin];
 
+/// The choice by a look at everybody.
+fn select(
+    ranks: &[Rank],
+    strategy: Strategy,
+    turn: u64,
+    bound: Option<usize>,
+    state: impl Fn(usize) -> State,
+) -> Option<Choice> {
+    super::select(ranks, strategy, turn, bound, None, state)
+}
+
+fn explain(
+    ranks: &[Rank],
+    strategy: Strategy,
+    turn: u64,
+    bound: Option<usize>,
+    state: impl Fn(usize) -> State,
+) -> (Option<Choice>, Vec<(usize, Skip)>) {
+    super::explain(ranks, strategy, turn, bound, None, state)
+}
+
 fn block(why: Why) -> Block {
-    Block { until: Instant::now() + Duration::from_secs(9), why, scope: Scope::Model }
+    let until = Instant::now() + Duration::from_secs(9);
+    Block { until, trial: until, why, scope: Scope::Model }
 }
 
 fn out(why: Why) -> State {
@@ -148,6 +170,44 @@ proptest! {
     }
 
     #[test]
+    fn who_is_remembered_to_rest_changes_no_choice(
+        steps in proptest::collection::vec((0usize..200, 1u64..90, 0u8..5, any::<bool>()), 1..60),
+        weights in proptest::collection::vec(0u32..3, 200),
+    ) {
+        let start = Instant::now();
+        // Until when everybody rests, in seconds; most for long at the beginning.
+        let mut rests: Vec<u64> = (0..200).map(|index| if index % 67 == 0 { 0 } else { 40 + index % 50 }).collect();
+        for strategy in STRATEGIES {
+            let ranks = [
+                Rank::new(0..130, weights[..130].iter().copied()),
+                Rank::new(130..200, weights[130..].iter().copied()),
+            ];
+            let (mut turn, mut clock, mut thaws) = (0, 0, 0);
+            for (index, seconds, pause, thaws_all) in &steps {
+                clock += u64::from(*pause);
+                let until = clock + seconds;
+                if *thaws_all {
+                    thaws += 1;
+                    rests[*index] = 0;
+                } else if until >= rests[*index] {
+                    rests[*index] = until;
+                }
+                let now = start + Duration::from_secs(clock);
+                let state = |index: usize| {
+                    if rests[index] <= clock {
+                        return State::Free;
+                    }
+                    let trial = start + Duration::from_secs(rests[index]);
+                    State::Out(Skip::Resting(Block { until: trial, trial, why: Why::Quota, scope: Scope::Model }))
+                };
+                let choice = super::select(&ranks, strategy, turn, None, Some(Moment { now, thaws }), state);
+                prop_assert_eq!(choice, select(&ranks, strategy, turn, None, state));
+                turn = choice.map_or(turn, |choice| choice.next_turn);
+            }
+        }
+    }
+
+    #[test]
     fn every_candidate_is_either_chosen_or_explained(
         ranks in proptest::collection::vec(proptest::collection::vec((0u32..3, 0u8..8), 1..5), 0..4),
         turn in any::<u64>(),
@@ -184,5 +244,44 @@ proptest! {
                 prop_assert!(!matches!(state(choice.index), State::Out(_)));
             }
         }
+    }
+}
+
+#[test]
+fn among_thousands_that_rest_few_are_looked_at() {
+    let start = Instant::now();
+    let trial = start + Duration::from_mins(5);
+    let resting =
+        State::Out(Skip::Resting(Block { until: trial, trial, why: Why::Quota, scope: Scope::Model }));
+    for (strategy, most) in
+        [(Strategy::RoundRobin, 64), (Strategy::FillFirst, 64), (Strategy::WeightedRoundRobin, 128)]
+    {
+        let ranks = one_rank(&vec![1; 5000]);
+        let looks = std::cell::Cell::new(0);
+        let state = |index: usize| {
+            looks.set(looks.get() + 1);
+            if matches!(index, 1234 | 4000) { State::Free } else { resting }
+        };
+        let moment = Some(Moment { now: start, thaws: 7 });
+        let mut turn = 0;
+        for round in 0..50 {
+            looks.set(0);
+            let choice = super::select(&ranks, strategy, turn, None, moment, state).unwrap();
+            assert!(matches!(choice.index, 1234 | 4000));
+            turn = choice.next_turn;
+            // The first ones learn.
+            assert!(round < 6 || looks.get() <= most, "{strategy:?}: {} looks in round {round}", looks.get());
+        }
+        // Once somebody has recovered before the time, everybody is looked at again.
+        looks.set(0);
+        let thawed = Some(Moment { now: start, thaws: 8 });
+        super::select(&ranks, strategy, turn, None, thawed, |index| {
+            if matches!(index, 1234 | 4000) { resting } else { state(index) }
+        });
+        assert!(
+            looks.get() > 4000 || strategy == Strategy::WeightedRoundRobin,
+            "{strategy:?}: {}",
+            looks.get()
+        );
     }
 }
