@@ -186,6 +186,91 @@ async fn a_token_that_cannot_be_saved_serves_from_memory_and_is_saved_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_edit_during_a_renewal_is_not_lost() {
+    let scene = Scene::new().await;
+    scene.account("a", ENDED);
+    let path = scene.path("a");
+    // A person saves the file between the exchange and the saving of the new token.
+    scene.issuer.on_point(move |point, _| {
+        if point == Point::Redeemed {
+            let text = std::fs::read_to_string(&path).unwrap();
+            write(&path, &text.replacen('{', "{\"prefix\": \"mine\",", 1).replace("kept as it is", "edited"));
+        }
+    });
+    let gateway = scene.start();
+    gateway.said("token renewed", 1);
+    scene.is_saved("a");
+    let file = scene.file("a");
+    assert_eq!((&file["prefix"], &file["note"]), (&json!("mine"), &json!("edited")), "{file:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_provider_that_says_nothing_holds_nobody_up() {
+    let scene = Scene::new().await;
+    scene.account("a", ENDED);
+    scene.account("well", VALID);
+    scene.issuer.fail(&[Fault::Silence]);
+    let config = format!(
+        "{}request-retry: 0\nupstream-timeouts: {{connect: 1, tls: 1, first-byte: 1, idle: 1}}\n",
+        scene.issuer.config(scene.directory.path())
+    );
+    let gateway = support::start(&config, &[]);
+    assert_eq!(ask(&gateway).await.0, 200, "the others go on");
+    gateway.said("token not renewed, next try in", 1);
+    gateway.said("token renewed", 1);
+    scene.is_saved("a");
+}
+
+/// A gateway none of whose files may become larger than this many blocks of 512 bytes: what a full disk is to it.
+#[cfg(unix)]
+fn start_with_little_room(scene: &Scene, blocks: u32) -> Gateway {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let config = format!("{}request-retry: 0\n", scene.issuer.config(scene.directory.path()));
+    cliproxy_testkit::Launch::new(Path::new("/bin/sh"))
+        .arguments(&["-c", &script, env!("CARGO_BIN_EXE_cli-proxy-api")])
+        .config(&config)
+        .start()
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_no_token() {
+    let scene = Scene::new().await;
+    scene.account("a", ENDED);
+    scene.account("well", VALID);
+    let before = scene.text("a");
+    let gateway = start_with_little_room(&scene, 8);
+    let told = gateway.said("what comes back could not be written down", 1);
+    assert!(told.contains("the token is not renewed"), "{told}");
+    assert_eq!(ask(&gateway).await.0, 200, "the others go on");
+    assert_eq!((scene.issuer.account("a").redemptions, scene.text("a")), (0, before));
+    drop(gateway);
+    let gateway = scene.start();
+    gateway.said("token renewed", 1);
+    scene.is_saved("a");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_up_after_the_exchange_costs_no_token_either() {
+    let scene = Scene::new().await;
+    scene.account("a", ENDED);
+    // The entry of the journal has room; the file, which grows with its tokens, has not.
+    let long = "x".repeat(300 << 10);
+    write(&scene.path("a"), &scene.text("a").replace("kept as it is", &long));
+    let before = scene.text("a");
+    let gateway = start_with_little_room(&scene, 200);
+    gateway.said("a renewed token cannot be saved; it is used from memory", 1);
+    assert_eq!(ask(&gateway).await.0, 200);
+    assert_eq!((scene.issuer.account("a").redemptions, scene.text("a")), (1, before));
+    gateway.killer().kill();
+    let gateway = scene.start();
+    gateway.said("a token that an earlier process received is saved", 1);
+    scene.is_saved("a");
+    assert_eq!(scene.file("a")["note"], long);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_program_waits_for_a_token_that_is_on_its_way() {
     let scene = Scene::new().await;
     scene.account("a", ENDED);

@@ -117,3 +117,22 @@ async fn a_borrowed_token_is_used_as_it_changes_and_never_renewed() {
     assert_eq!(last(), "Bearer access-2");
     assert!(upstream.received().iter().all(|received| !received.path.starts_with("/token")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_imports_at_once_import_everything_once() {
+    for _ in 0..4 {
+        let home = arranged();
+        let tokens = json!({"tokens": {"id_token": support::token(&json!({"email": "c@d.e"})), "access_token": "access-2",
+            "refresh_token": "refresh-2", "account_id": "id-2"}, "last_refresh": "2026-01-01T00:00:00Z"});
+        home.write(".codex/auth.json", &tokens.to_string());
+        let (first, second) = tokio::join!(
+            run(&home, &["import", "--apply", "--mode", "own"]).end(),
+            run(&home, &["import", "--apply", "--mode", "own"]).end(),
+        );
+        let names = home.auth_files();
+        assert_eq!(names.len(), 2, "{names:?}\n{first:?}\n{second:?}");
+        let (_, text) = run(&home, &["import", "--undo"]).end().await;
+        assert!(home.auth_files().is_empty(), "{text}\n{first:?}\n{second:?}");
+        assert_eq!(text.matches("its program has its login as ever").count(), 2, "{text}");
+    }
+}
