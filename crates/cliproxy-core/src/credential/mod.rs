@@ -87,6 +87,8 @@ pub struct Credential {
     pub project: Option<Arc<str>>,
     /// Address without trailing slash.
     pub base_url: Arc<str>,
+    /// Another address of the same service, for when this one fails.
+    pub other_base_url: Option<Arc<str>>,
     /// The way out, with the global setting already applied.
     pub proxy: Proxy,
     /// Headers added to every request.

@@ -13,7 +13,7 @@ use super::Engine;
 use crate::config::Settings;
 use crate::credential::accounts::{Accounts, Difference};
 use crate::credential::refresh::{self, Refresher, Task, Wanted};
-use crate::credential::{Account, Credential, CredentialId};
+use crate::credential::{Account, Credential, CredentialId, Record};
 use crate::failure::{Failure, Rest, Retry};
 use crate::lender::LendingStore;
 use crate::oauth::{Line, Refusal, RefusalKind, earlier};
@@ -200,8 +200,12 @@ impl Engine {
                 }
                 let (engine, account) = (self.clone(), Arc::clone(account));
                 self.spawn("renewal of one token", async move {
+                    let was_incomplete = is_incomplete(&account.record());
                     // Refusals are noted on the account and logged where they happen.
-                    drop(engine.renew(&account, Wanted::Ahead, now).await);
+                    let renewed = engine.renew(&account, Wanted::Ahead, now).await;
+                    if renewed.is_ok() && was_incomplete {
+                        engine.reload(engine.snapshot().settings.clone());
+                    }
                     drop(worker);
                 });
             }
@@ -309,6 +313,12 @@ impl Engine {
             Err(_) => Err(Rest::None),
         }
     }
+}
+
+/// Whether an account offers nothing until a renewal has completed its file.
+fn is_incomplete(record: &Record) -> bool {
+    let kind = provider::Kind::of_account(record.provider());
+    kind.is_some_and(|kind| provider::of(kind).is_incomplete(record))
 }
 
 fn not_fresh(credential: &Credential, refusal: &Refusal) -> Failure {

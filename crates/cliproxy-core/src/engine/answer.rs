@@ -136,7 +136,7 @@ impl Closing {
         }
         if let Some(lease) = self.lease.take() {
             lease.count(false, (self.now)());
-            lease.fail(&judge_late(&self.credential, fault), self.cooling, Instant::now());
+            lease.fail(&judge_late(&self.credential, fault, (self.now)()), self.cooling, Instant::now());
         }
     }
 

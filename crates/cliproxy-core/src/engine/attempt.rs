@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody, AnswerStream, Closing};
+use super::listen::Listener;
 use super::memory::Recorder;
 use super::pipe::{Decode, Gather, Pipe, Translate};
 use super::relay::{self};
@@ -192,7 +193,8 @@ impl Engine {
         }
     }
 
-    /// One credential: a request, and at most one repeat with a repaired history.
+    /// One credential: a request, and at most one repeat each with a renewed token, at another address of the service and
+    /// with a repaired history.
     async fn attempt(
         &self,
         job: &mut Job,
@@ -202,7 +204,9 @@ impl Engine {
     ) -> Result<Answer, Failure> {
         let lease = Arc::new(lease);
         let (mut repair, mut is_renewed) = (None, false);
+        let mut elsewhere: Option<Offer> = None;
         loop {
+            let offer = elsewhere.as_ref().unwrap_or(offer);
             let token =
                 offer.credential.token().filter(|_| offer.credential.account.is_some() && !is_renewed);
             let result = self
@@ -218,6 +222,14 @@ impl Engine {
                 let mut cooling = job.snapshot.cooling;
                 cooling.is_disabled |= offer.credential.never_rests;
                 lease.fail_as(rest, Scope::Account, cooling, Instant::now());
+            }
+            if elsewhere.is_none()
+                && switch::may_go_elsewhere(&failure)
+                && let Some(other) = switch::elsewhere(offer)
+            {
+                tracing::debug!(request_id = %job.call.request_id, credential = %offer.credential.id, "repeating at another address: {failure}");
+                elsewhere = Some(other);
+                continue;
             }
             let format = offer.credential.profile_for(job.call.format).format;
             let wanted = fault::repair(format, failure.fault());
@@ -329,6 +341,11 @@ impl Engine {
                 account.accepted();
             }
             self.note_quotas(job, offer, &reply.headers);
+            if operation == Operation::Stream
+                && let Some(listener) = Listener::to(self, credential, job.call.now)
+            {
+                reply.body = reply.body.taped(listener);
+            }
             return Ok(reply);
         }
         let (status, headers) = (reply.status, reply.headers);

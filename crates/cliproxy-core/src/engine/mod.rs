@@ -14,6 +14,7 @@ mod errand;
 mod everybody;
 mod forward;
 mod kept;
+mod listen;
 mod memory;
 mod picture;
 mod pipe;

@@ -216,10 +216,9 @@ pub(super) fn blocks(offers: &Offers) -> impl Iterator<Item = Option<Block>> {
 /// The failure when nobody can be chosen and nobody was tried.
 pub(super) fn nobody(job: &Job, offers: &Offers, left_out: &[usize]) -> Failure {
     let now = Instant::now();
-    let (_, skipped) =
-        explain(offers.ranks(), job.snapshot.strategy, 0, None, None, |index| {
-            state(offers, index, left_out, now)
-        });
+    let (_, skipped) = explain(offers.ranks(), job.snapshot.strategy, 0, None, None, |index| {
+        state(offers, index, left_out, now)
+    });
     let skipped: Vec<_> = skipped.into_iter().filter(|(_, skip)| *skip != Skip::Tried).collect();
     let rests = skipped.iter().filter_map(|(_, skip)| match skip {
         Skip::Resting(block) | Skip::OnTrial(block) => Some(block.until),

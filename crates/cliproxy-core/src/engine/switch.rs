@@ -1,20 +1,44 @@
 //! What a used up quota leads to, as `quota-exceeded` in the configuration has it: another project of the same account
-//! or none of them, and the preview of the model or only the model itself.
+//! or none of them, and the preview of the model or only the model itself. And what an address that fails leads to, where
+//! its service has another one.
 //!
 //! Who rests because of the refusal is the pool's business; other models by name are `routing.fallback`'s.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cliproxy_wire::fault::Kind;
 
-use crate::failure::{Failure, Rest, Retry};
-use crate::route::Offers;
+use crate::credential::Credential;
+use crate::failure::{Failure, Origin, Rest, Retry};
+use crate::route::{Offer, Offers};
 use crate::snapshot::Snapshot;
 
 /// Whether a failure says that a quota is used up.
 fn is_of_quota(failure: &Failure) -> bool {
     matches!(failure.retry(), Retry::Next(Rest::Quota(_)) | Retry::Leave(Rest::Quota(_)))
         || matches!(failure.fault().kind, Kind::RateLimit | Kind::Quota)
+}
+
+/// A limit that lasts longer than this is a quota, which the other addresses of a service count too.
+const LONGEST_PACE: Duration = Duration::from_mins(5);
+
+/// Whether the same request may succeed at another address of the service: nobody answered, or there is no capacity.
+pub(super) fn may_go_elsewhere(failure: &Failure) -> bool {
+    let fault = failure.fault();
+    if failure.origin() == Origin::Proxy {
+        return false;
+    }
+    let is_pace = fault.kind == Kind::RateLimit && fault.retry_after.is_none_or(|wait| wait < LONGEST_PACE);
+    let is_full = matches!(fault.kind, Kind::Overloaded | Kind::Unavailable);
+    is_pace || is_full || fault.code.as_deref() == Some("upstream_unreachable")
+}
+
+/// The same offer at the other address of its service.
+pub(super) fn elsewhere(offer: &Offer) -> Option<Offer> {
+    let other = offer.credential.other_base_url.clone()?;
+    let credential = Credential { base_url: other, other_base_url: None, ..(*offer.credential).clone() };
+    Some(Offer { credential: Arc::new(credential), ..offer.clone() })
 }
 
 /// The offers that this request leaves out after the refusal of one: the other projects of its account, where the

@@ -39,10 +39,11 @@ impl Engine {
 
     /// What a refusal means for further attempts.
     pub(super) fn judge(&self, job: &Job, offer: &Offer, refusal: Refusal<'_>) -> Failure {
-        let Refusal { fault, headers, body } = refusal;
+        let Refusal { mut fault, headers, body } = refusal;
         let credential = &offer.credential;
         let provider = provider::of(credential.kind);
         let now = (job.call.now)();
+        fault.settle(now);
         let windows = provider.quotas(&Told { headers, fault: Some(&fault), model: &offer.upstream, now });
         let mut retry = for_all_models(provider.judge(&fault), &windows, now);
         self.0.pool.quotas().note(&credential.id, windows);
@@ -72,10 +73,12 @@ impl Engine {
 }
 
 /// What a fault means that ended an answer after it had begun. Nothing is tried again; the credential may rest.
-pub(super) fn judge_late(credential: &Credential, fault: &Fault) -> Failure {
-    let retry = provider::of(credential.kind).judge(fault);
-    note_attention(credential, retry, fault);
-    Failure::upstream(fault.clone(), "").with_retry(retry)
+pub(super) fn judge_late(credential: &Credential, fault: &Fault, now: u64) -> Failure {
+    let mut fault = fault.clone();
+    fault.settle(now);
+    let retry = provider::of(credential.kind).judge(&fault);
+    note_attention(credential, retry, &fault);
+    Failure::upstream(fault, "").with_retry(retry)
 }
 
 /// A quota of the whole account that is used up concerns every model of it, until the last of such windows begins anew.

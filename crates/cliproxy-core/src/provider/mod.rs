@@ -177,6 +177,23 @@ pub trait Provider: Sync + fmt::Debug {
         quota::of_refusal(told).into_iter().collect()
     }
 
+    /// The event in answers' streams that tells of quotas; `None` where none does.
+    fn quota_event(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What such an event tells. `now` is in Unix seconds.
+    fn quotas_of_event(&self, event: &str, now: u64) -> Vec<Window> {
+        let (_, _) = (event, now);
+        Vec::new()
+    }
+
+    /// Whether an auth file lacks what a renewal completes it with.
+    fn is_incomplete(&self, record: &Record) -> bool {
+        let _ = record;
+        false
+    }
+
     /// The conversation that renews an account's token; `None` when there is nothing to renew it with.
     fn renew(&self, record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {
         let (_, _, _) = (record, identity, now);
@@ -206,6 +223,8 @@ pub struct Adopted {
     pub native: Option<Profile>,
     /// Address of the upstream without trailing slash; the file's own `base_url` is already applied.
     pub base_url: Arc<str>,
+    /// Another address of the same service, for when this one fails.
+    pub other_base_url: Option<Arc<str>>,
     /// The name under which the catalog lists its models, and the channel of `oauth-model-alias` and
     /// `oauth-excluded-models`.
     pub channel: &'static str,
@@ -224,6 +243,7 @@ impl Adopted {
             profile,
             native: None,
             base_url: base_url.trim_end_matches('/').into(),
+            other_base_url: None,
             channel,
             projects: Vec::new(),
             withheld: Vec::new(),

@@ -29,6 +29,10 @@ impl Assembly<'_> {
         let provider = provider::of(kind);
         let identity = self.settings.oauth.identity(name, provider::identity(name).unwrap_or_default());
         let Some(adopted) = provider.adopt(&record, &identity) else {
+            if provider.is_incomplete(&record) {
+                tracing::info!(file = %account.id(), "the account is set up first, with its next renewal");
+                return;
+            }
             tracing::warn!(file = %account.id(), "the file does not say what requests need (a project, a usable location), so its account offers nothing");
             return;
         };
@@ -54,6 +58,7 @@ impl Assembly<'_> {
                 account: Some(Arc::clone(account)),
                 project: project.cloned(),
                 base_url: Arc::clone(&adopted.base_url),
+                other_base_url: adopted.other_base_url.clone(),
                 proxy: account_proxy(&record, account.id()).or(&self.settings.proxy),
                 headers: headers(&record),
                 prefix: prefix(&record),

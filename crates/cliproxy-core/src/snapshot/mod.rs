@@ -246,6 +246,7 @@ impl Assembly<'_> {
             never_rests: common.disable_cooling.unwrap_or(false),
             request_retry: common.retry_rounds,
             profile: Arc::new(profile),
+            other_base_url: None,
             native: None,
             websockets,
         })

@@ -19,6 +19,7 @@ pub use client::{Clients, Egress, Outgoing, Reply};
 pub use connect::ConnectError;
 pub use fetch::{Fetch, Fetched, Unfetched};
 pub use socket::Talk;
+pub(crate) use socket::{LIMITS as LIMITS_EVENT, limits as limits_as_headers};
 pub use tape::{Asked, Tape};
 
 use std::time::Duration;

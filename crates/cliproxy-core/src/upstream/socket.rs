@@ -34,7 +34,7 @@ use super::Outgoing;
 /// Longest message: pictures come in one.
 const LONGEST_MESSAGE: usize = 64 << 20;
 /// The event that says what the headers of an answer say by HTTP, and how much of them is waited through.
-const LIMITS: &str = "codex.rate_limits";
+pub(crate) const LIMITS: &str = "codex.rate_limits";
 const LONGEST_LEAD: usize = 64 << 10;
 /// What RFC 6455 has behind the key before it is hashed.
 const PROTOCOL: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -217,7 +217,7 @@ fn event(text: &str) -> Bytes {
 
 /// Writes the limits of an event as the headers that they are by HTTP. Those of single models have headers of another
 /// name, which the event does not say.
-fn limits(text: &str, headers: &mut HeaderMap) {
+pub(crate) fn limits(text: &str, headers: &mut HeaderMap) {
     let limits = json::member(text, "rate_limits").unwrap_or_default();
     let name = json::member(text, "metered_limit_name").or_else(|| json::member(text, "limit_name"));
     if name.is_some_and(|name| !matches!(name, "null" | "\"codex\"")) {

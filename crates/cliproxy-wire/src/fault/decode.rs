@@ -143,6 +143,7 @@ impl Report {
             message: redact::message(&self.message),
             param: self.param,
             retry_after,
+            resets_at: self.resets_at.filter(|_| retry_after.is_none() && headers.now == 0),
             upstream_request_id: headers.request_id.map(str::to_owned).or(self.request_id),
             details: self.details.map(|details| {
                 let mut clean = String::new();

@@ -81,6 +81,8 @@ pub struct Fault {
     pub param: Option<String>,
     /// When to try again.
     pub retry_after: Option<Duration>,
+    /// The same as a moment in Unix seconds, where it was told so and nobody has held a clock against it yet.
+    pub resets_at: Option<u64>,
     /// The upstream's request id.
     pub upstream_request_id: Option<String>,
     /// Google error details, raw.
@@ -102,10 +104,18 @@ impl Fault {
             message: message.into(),
             param: None,
             retry_after: None,
+            resets_at: None,
             upstream_request_id: None,
             details: None,
             link: None,
             is_upstream: false,
+        }
+    }
+
+    /// Counts from `now`, in Unix seconds, when to try again, where a stream told it as a moment.
+    pub fn settle(&mut self, now: u64) {
+        if let (None, Some(at)) = (self.retry_after, self.resets_at.take()) {
+            self.retry_after = delay::until(at, now);
         }
     }
 

@@ -311,3 +311,52 @@ async fn plans_files_and_the_configuration_say_which_models_there_are() {
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(upstream.received().remove(0).json()["model"], MODEL);
 }
+
+/// What is remembered of quotas and rests once a gateway has ended.
+fn standing(gateway: &Gateway) -> Value {
+    gateway.end();
+    let text = std::fs::read(gateway.accounts().join(".cliproxy/standing.json")).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stream_tells_of_quotas_is_remembered() {
+    let limits = json!({"type": "codex.rate_limits", "plan_type": "plus", "rate_limits": {
+        "primary": {"used_percent": 42.0, "window_minutes": 300, "reset_at": 4_102_444_800_u64},
+        "secondary": {"used_percent": 7.5, "window_minutes": 10080, "reset_at": 4_102_444_900_u64},
+    }});
+    let events = format!("event: codex.rate_limits\ndata: {limits}\n\n{}", support::bare_events());
+    for (format, is_stream) in [("responses", true), ("chat", true), ("claude", false)] {
+        let events = events.clone();
+        let upstream = Upstream::start(move |_| support::streamed(&events)).await;
+        let gateway = start(&upstream, &[("a", account("a", "plus", VALID))], "");
+        assert_eq!(support::ask_model(&gateway, format, MODEL, is_stream).await.status, 200);
+        let standing = standing(&gateway);
+        let windows = standing["quotas"]["codex-a.json"].as_array().unwrap_or_else(|| panic!("{standing}"));
+        let used: Vec<(&str, f64)> = windows
+            .iter()
+            .map(|window| (window["name"].as_str().unwrap(), window["used"].as_f64().unwrap()))
+            .collect();
+        assert!(used.contains(&("5h", 0.42)) && used.contains(&("weekly", 0.075)), "{format}: {windows:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moment_that_a_stream_names_is_how_long_the_account_rests() {
+    #[expect(clippy::disallowed_methods, reason = "the test's own clock")]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let error = json!({"type": "error", "error": {"type": "usage_limit_reached", "message": "The usage limit has been reached",
+        "plan_type": "plus", "resets_at": now + 200_000}});
+    let upstream =
+        Upstream::start(move |_| support::streamed(&format!("event: error\ndata: {error}\n\n"))).await;
+    let gateway = start(&upstream, &[("a", account("a", "plus", VALID))], "");
+    let first = support::ask_model(&gateway, "chat", MODEL, true).await;
+    assert_eq!(first.status, 429, "{}", first.body);
+    let second = support::ask_model(&gateway, "claude", MODEL, true).await;
+    assert_eq!((second.status, upstream.received().len()), (429, 1), "{}", second.body);
+    assert!(
+        second.header("retry-after").parse::<u64>().unwrap() > 190_000,
+        "{}",
+        second.header("retry-after")
+    );
+}

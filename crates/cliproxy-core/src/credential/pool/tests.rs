@@ -24,6 +24,7 @@ fn credential(id: &str) -> Credential {
         never_rests: false,
         request_retry: None,
         profile: Arc::new(Profile::gemini()),
+        other_base_url: None,
         native: None,
         websockets: false,
         scope: id.into(),

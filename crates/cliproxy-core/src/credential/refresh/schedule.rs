@@ -14,6 +14,9 @@ pub(crate) fn is_due(record: &Record, provider: &dyn Provider, id: &CredentialId
     if record.borrowed_from().is_some() {
         return false;
     }
+    if provider.is_incomplete(record) {
+        return true;
+    }
     if let Some(every) = interval(record) {
         return record.renewed_at().is_none_or(|at| at.saturating_add(every) <= now);
     }

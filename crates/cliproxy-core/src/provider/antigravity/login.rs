@@ -71,7 +71,7 @@ fn begin(setup: Setup) -> Conversation {
             if email.is_empty() {
                 return Err(unknown("Google does not say whose account this is"));
             }
-            let onboarding = Onboarding { identity, access: tokens.access.clone(), tier: None, looks: 0 };
+            let onboarding = Onboarding::new(identity, tokens.access.clone());
             Ok(onboarding.finish(move |project| Ok((tokens, email, project))))
         }))
     });
@@ -96,6 +96,10 @@ impl Flow for Onboarding {
 }
 
 impl Onboarding {
+    pub(super) fn new(identity: Identity, access: Secret) -> Self {
+        Self { identity, access, tier: None, looks: 0 }
+    }
+
     fn advance(&mut self, input: Input) -> Result<Step<String>, Refusal> {
         match (&self.tier, input) {
             (None, Input::Start) => {

@@ -4,19 +4,20 @@
 //! this door have rules of their own and are not offered.
 
 pub(crate) mod login;
+mod request;
 
 use std::env::consts::{ARCH, OS};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cliproxy_wire::catalog;
 use cliproxy_wire::fault::Fault;
-use cliproxy_wire::id;
 use cliproxy_wire::profile::Profile;
 use http::HeaderValue;
 use http::header::USER_AGENT;
 
 use super::gemini::method;
-use super::gemini_cli::{envelope, refusal, renew};
+use super::gemini_cli::{refusal, renew};
 use super::{
     Adopted, Job, Operation, PRODUCT, Provider, Renewal, Told, base_headers, bearer, configured_headers, post,
 };
@@ -44,15 +45,7 @@ impl Provider for Antigravity {
         let body = if job.operation == Operation::CountTokens {
             job.body
         } else {
-            let project = credential.project.as_deref().unwrap_or_default();
-            let request = id::uuid(&[project, &String::from_utf8_lossy(&job.body)]);
-            let members = [
-                ("project", project),
-                ("userAgent", "antigravity"),
-                ("requestType", "agent"),
-                ("requestId", &format!("agent-{request}")),
-            ];
-            envelope::with_members(&job.body, &members)
+            request::wrapped(&job, credential)
         };
         post(&address, headers, body)
     }
@@ -65,7 +58,8 @@ impl Provider for Antigravity {
         let project = record.text("project_id")?;
         let mut adopted = Adopted::new(Profile::antigravity(), record, identity, "antigravity");
         adopted.projects.push(project.into());
-        let is_other = |id: &&str| !id.starts_with("gemini-") || id.contains("image");
+        adopted.other_base_url = other_base(record, identity);
+        let is_other = |id: &&str| !id.starts_with("gemini-");
         adopted.withheld = catalog::models_of("antigravity").map(|model| model.id).filter(is_other).collect();
         Some(adopted)
     }
@@ -76,11 +70,23 @@ impl Provider for Antigravity {
             Some(secret) => renew::request(identity, &refresh, &identity.client_id, secret.expose()),
             None => Err(no_secret()),
         };
-        let exchange = Exchange::new(login::WHO, login::REMEDY, request);
-        Some(Box::new(exchange.finish(move |tokens| {
+        let exchange = Exchange::new(login::WHO, login::REMEDY, request).finish(move |tokens| {
             let changes = tokens.renewed(now).set("timestamp", now.saturating_mul(1000));
-            Ok(changes.set_if_some("expires_in", tokens.expires_in))
+            Ok((changes.set_if_some("expires_in", tokens.expires_in), tokens.access))
+        });
+        if !self.is_incomplete(record) {
+            return Some(Box::new(exchange.finish(|(changes, _)| Ok(changes))));
+        }
+        let identity = identity.clone();
+        Some(Box::new(exchange.then(move |(changes, access)| {
+            let onboarding = login::Onboarding::new(identity, access);
+            Ok(onboarding.finish(move |project| Ok(changes.set("project_id", project))))
         })))
+    }
+
+    /// Without a project nothing can be asked; it is found as at a login.
+    fn is_incomplete(&self, record: &Record) -> bool {
+        record.text("project_id").is_none() && record.token("refresh_token").is_some()
     }
 
     fn lead(&self) -> Option<Duration> {
@@ -94,6 +100,14 @@ impl Provider for Antigravity {
     fn judge(&self, fault: &Fault) -> Retry {
         refusal::judge(fault)
     }
+}
+
+/// The other address of the service: the one where accounts are set up, unless only one of the two is configured.
+fn other_base(record: &Record, identity: &Identity) -> Option<Arc<str>> {
+    let usual = login::identity();
+    let is_alike = (identity.base_url == usual.base_url) == (identity.setup_url == usual.setup_url);
+    let is_other = identity.base_url != identity.setup_url && record.text("base_url").is_none();
+    (is_alike && is_other).then(|| identity.setup_url.trim_end_matches('/').into())
 }
 
 /// The service refuses whoever does not name a current version of its own client; our own name follows.

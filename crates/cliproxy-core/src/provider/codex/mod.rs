@@ -24,7 +24,7 @@ use super::{
 use crate::credential::{Account, Credential, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
 use crate::oauth::Identity;
-use crate::upstream::Outgoing;
+use crate::upstream::{LIMITS_EVENT, Outgoing};
 
 #[derive(Debug)]
 pub(super) struct Codex;
@@ -91,6 +91,14 @@ impl Provider for Codex {
 
     fn quotas(&self, told: &Told<'_>) -> Vec<Window> {
         quota::of_answer(told)
+    }
+
+    fn quota_event(&self) -> Option<&'static str> {
+        Some(LIMITS_EVENT)
+    }
+
+    fn quotas_of_event(&self, event: &str, now: u64) -> Vec<Window> {
+        quota::of_event(event, now)
     }
 
     fn judge(&self, fault: &Fault) -> Retry {

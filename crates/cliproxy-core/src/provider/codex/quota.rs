@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
 use crate::credential::Window;
 use crate::provider::quota::{self, Told};
+use crate::upstream::limits_as_headers;
 
 /// The limits of the account itself.
 const ACCOUNT: &str = "x-codex";
@@ -29,6 +30,13 @@ pub(super) fn of_answer(told: &Told<'_>) -> Vec<Window> {
         None => windows.extend(quota::of_refusal(told)),
     }
     windows
+}
+
+/// What the event beside an answer tells: the same as the headers do.
+pub(super) fn of_event(event: &str, now: u64) -> Vec<Window> {
+    let mut headers = HeaderMap::new();
+    limits_as_headers(event, &mut headers);
+    of_answer(&Told { headers: &headers, fault: None, model: "", now })
 }
 
 /// The window whose used share this header tells.
@@ -66,7 +74,7 @@ fn named(length: Duration) -> Cow<'static, str> {
 #[cfg(test)]
 mod tests {
     use cliproxy_wire::fault::{Fault, Kind};
-    use http::{HeaderMap, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

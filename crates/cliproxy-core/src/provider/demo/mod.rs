@@ -78,6 +78,7 @@ pub fn credential() -> Credential {
         never_rests: true,
         request_retry: Some(0),
         profile: Arc::new(Profile { name: "demo", ..Profile::claude() }),
+        other_base_url: None,
         native: None,
         websockets: false,
         scope: "demo".into(),
