@@ -49,3 +49,28 @@ async fn an_upstream_key_is_edited_without_losing_what_the_form_does_not_show() 
     browser.shows("dialog [role=alert]", "base-url").await;
     assert_eq!(desk.file(), file);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_key_gets_limits_and_loses_them_with_itself() {
+    let Some(desk) = Desk::open("api-keys: [first-client-key, second-client-key]\n", &[]).await else {
+        return;
+    };
+    let browser = &desk.browser;
+    desk.page("keys").await;
+    browser.click(".key-row:nth-child(2) .button:not(.square)").await;
+    browser.fill("dialog .field:nth-child(1) input", "laptop").await;
+    browser.click("dialog fieldset .button").await;
+    browser.fill("dialog .limit-row input:nth-of-type(1)", "many").await;
+    browser.shows("dialog fieldset .hint.bad", "Numbers only").await;
+    browser.fill("dialog .limit-row input:nth-of-type(1)", "5").await;
+    browser.screenshot("dashboard-limits").await;
+    browser.click("dialog [type=submit]").await;
+    browser.shows(".key-row:nth-child(2) strong", "laptop").await;
+    browser.shows(".key-row:nth-child(2) .quota", "0 / 5").await;
+    assert!(desk.file().contains("api-key-limits") && desk.file().contains("laptop"), "{}", desk.file());
+
+    browser.click(".key-row:nth-child(2) .row > .button.quiet.square:last-child").await;
+    browser.click("dialog footer .danger").await;
+    browser.hides(".key-row:nth-child(2)", "").await;
+    assert!(!desk.file().contains("second-client-key"), "{}", desk.file());
+}
