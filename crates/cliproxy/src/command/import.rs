@@ -10,7 +10,7 @@ use cliproxy_core::config::{Settings, Source, env};
 use cliproxy_core::lender::{self, Action, Mode, Planned, Undone};
 use cliproxy_core::oauth::Changes;
 use cliproxy_core::provider::LOGINS;
-use cliproxy_core::store::{FileStore, Store as _};
+use cliproxy_core::store::{FileStore, Store as _, StoreError};
 use serde_json::{Value, json};
 
 /// What `import` is told.
@@ -177,8 +177,17 @@ async fn import(store: &FileStore, folder: &Path, plan: Planned, how: How<'_>) -
             Some(project) => found.with_members(Changes::default().set("project_id", project)),
             None => found,
         };
-        lender::apply(store, folder, &id, &found, mode).await?;
-        reader.tell("  Done.", &event("imported"));
+        match lender::apply(store, folder, &id, &found, mode).await {
+            // Two imports at once: the other one has done what this one would.
+            Err(StoreError::Conflict(_)) => {
+                let why = "its file was made by somebody else meanwhile";
+                reader.tell(&format!("  Left alone: {why}."), &left(why));
+            }
+            result => {
+                result?;
+                reader.tell("  Done.", &event("imported"));
+            }
+        }
     }
     Ok(())
 }

@@ -129,6 +129,7 @@ async fn two_imports_at_once_import_everything_once() {
             run(&home, &["import", "--apply", "--mode", "own"]).end(),
             run(&home, &["import", "--apply", "--mode", "own"]).end(),
         );
+        assert_eq!((first.0, second.0), (0, 0), "{first:?}\n{second:?}");
         let names = home.auth_files();
         assert_eq!(names.len(), 2, "{names:?}\n{first:?}\n{second:?}");
         let (_, text) = run(&home, &["import", "--undo"]).end().await;
