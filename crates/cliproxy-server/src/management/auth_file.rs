@@ -23,7 +23,8 @@ const LARGEST: usize = 16 << 20;
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let at = "/auth-files";
     vec![
-        endpoint(Method::GET, at, "The accounts; `name` and `auth_index` select", list),
+        endpoint(Method::GET, at, "The accounts; `name` and `auth_index` select", list)
+            .asks(&[("name", "of the file"), ("auth_index", "short id")]),
         endpoint(
             Method::POST,
             at,
@@ -32,9 +33,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         )
         .takes(LARGEST),
         endpoint(Method::DELETE, at, "Removes auth files: `name`, several of them, or `all=true`", delete),
-        endpoint(Method::GET, "/auth-files/models", "The models that an account offers", models),
-        endpoint(Method::GET, "/auth-files/download", "An auth file, with its tokens", download),
-        endpoint(Method::PATCH, "/auth-files/status", "Switches an account on or off", switch),
+        endpoint(Method::GET, "/auth-files/models", "The models that an account offers", models)
+            .asks(&[("name", "of the file")]),
+        endpoint(Method::GET, "/auth-files/download", "An auth file, with its tokens", download)
+            .asks(&[("name", "of the file")]),
+        endpoint(Method::PATCH, "/auth-files/status", "Switches an account or a key on or off", switch).reads(json!({
+            "type": "object", "required": ["disabled"],
+            "properties": {
+                "name": {"type": "string"}, "auth_index": {"type": "string"}, "disabled": {"type": "boolean"},
+            },
+        })),
         endpoint(Method::PATCH, "/auth-files/fields", "Sets members of an auth file", change),
         endpoint(Method::POST, "/reset-quota", "Forgets what is held against an account", forgive),
     ]

@@ -14,7 +14,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "/explain",
             "Which credential a request for `model` would use now, and why not each other one",
             explain,
-        ),
+        )
+        .asks(&[("model", "what a client asks for"), ("session", "what it names its conversation by")]),
         endpoint(
             Method::GET,
             "/credentials",

@@ -20,19 +20,37 @@ const HOUR: u64 = 3600;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        endpoint(Method::GET, "/usage/totals", "Sums `by` name, `from` and `until` Unix seconds", totals),
+        endpoint(Method::GET, "/usage/totals", "Sums `by` name, `from` and `until` Unix seconds", totals)
+            .asks(&[
+                ("by", "`none`, `model`, `credential`, `provider`, `client`, `format`, `outcome` or `lane`"),
+                ("from", "Unix seconds, included"),
+                ("until", "Unix seconds, excluded"),
+            ]),
         endpoint(
             Method::GET,
             "/usage/series",
             "Sums over time `by` name, `from` and `until` Unix seconds, in steps of `step` seconds",
             series,
-        ),
+        )
+        .asks(&[
+            ("by", "`none`, `model`, `credential`, `provider`, `client`, `format`, `outcome` or `lane`"),
+            ("from", "Unix seconds, included"),
+            ("until", "Unix seconds, excluded"),
+            ("step", "seconds"),
+            ("top", "names with lines of their own"),
+        ]),
         endpoint(
             Method::GET,
             "/usage/requests",
             "Single requests, newest first; `before` goes on where a page ended",
             requests,
-        ),
+        )
+        .asks(&[
+            ("limit", "requests of a page"),
+            ("before", "`next` of the page before"),
+            ("from", "Unix seconds, included"),
+            ("until", "Unix seconds, excluded"),
+        ]),
     ]
 }
 

@@ -27,7 +27,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "/logs",
             "Lines of the log file: `after` a time, behind a `cursor`, at most `limit`",
             lines,
-        ),
+        )
+        .asks(&[
+            ("after", "Unix seconds"),
+            ("limit", "lines"),
+            ("cursor", "`next-cursor` of an answer before"),
+        ]),
         endpoint(Method::DELETE, "/logs", "Empties the log file and removes its rotations", clear),
         endpoint(Method::GET, "/request-error-logs", "Records of requests that were refused", errors),
         endpoint(

@@ -72,12 +72,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         })
         .collect();
     list.extend([
-        endpoint(Method::GET, "/get-auth-status", "How a login stands, by `state`", standing),
+        endpoint(Method::GET, "/get-auth-status", "How a login stands, by `state`", standing)
+            .asks(&[("state", "of the login")]),
         endpoint(Method::GET, "/oauth-callback", "Hands in a callback; the `state` is the key", callback)
             .open(),
         endpoint(Method::POST, "/oauth-callback", "Hands in a callback that a person pasted", callback)
             .open(),
-        endpoint(Method::DELETE, "/oauth-session", "Gives a login up, by `state`", abandon),
+        endpoint(Method::DELETE, "/oauth-session", "Gives a login up, by `state`", abandon)
+            .asks(&[("state", "of the login")]),
         endpoint(Method::POST, "/iflow-auth-url", "Logs in to iFlow with a cookie", with_cookie),
         endpoint(
             Method::POST,

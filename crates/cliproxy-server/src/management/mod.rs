@@ -42,6 +42,7 @@ use cliproxy_wire::fault::Kind;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{App, encoding};
@@ -136,6 +137,10 @@ struct Endpoint {
     largest: usize,
     /// Something else than the management key is the secret.
     is_open: bool,
+    /// Members of the query, with what they mean.
+    queries: &'static [(&'static str, &'static str)],
+    /// The shape of the body, where one is more than any JSON.
+    body: Option<Value>,
     run: Box<dyn Fn(Ask) -> BoxFuture<'static, Outcome> + Send + Sync>,
 }
 
@@ -150,6 +155,8 @@ where
         about,
         largest: SMALL,
         is_open: false,
+        queries: &[],
+        body: None,
         run: Box::new(move |ask| Box::pin(run(ask))),
     }
 }
@@ -157,6 +164,16 @@ where
 impl Endpoint {
     fn takes(self, largest: usize) -> Self {
         Self { largest, ..self }
+    }
+
+    /// Reads these members of the query.
+    fn asks(self, queries: &'static [(&'static str, &'static str)]) -> Self {
+        Self { queries, ..self }
+    }
+
+    /// Reads a body of this shape (a JSON schema).
+    fn reads(self, shape: Value) -> Self {
+        Self { body: Some(shape), ..self }
     }
 
     fn open(self) -> Self {

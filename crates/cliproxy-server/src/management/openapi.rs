@@ -61,6 +61,9 @@ fn operation(endpoint: &Endpoint) -> Value {
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+        .chain(endpoint.queries.iter().map(|(name, about)| {
+            json!({"name": name, "in": "query", "description": about, "schema": {"type": "string"}})
+        }))
         .collect();
     let error = json!({
         "description": "refused",
@@ -79,7 +82,10 @@ fn operation(endpoint: &Endpoint) -> Value {
     if let (true, Value::Object(members)) = (has_body, &mut operation) {
         members.insert(
             "requestBody".to_owned(),
-            json!({"content": {"application/json": {"schema": {}}}, "description": endpoint.about}),
+            json!({
+                "content": {"application/json": {"schema": endpoint.body.clone().unwrap_or_else(|| json!({}))}},
+                "description": endpoint.about,
+            }),
         );
     }
     operation
@@ -99,10 +105,17 @@ mod tests {
         let mut ids: Vec<&str> = Vec::new();
         for operation in paths.values().flat_map(|methods| methods.as_object().unwrap().values()) {
             assert!(!operation["summary"].as_str().unwrap().is_empty());
+            for parameter in operation["parameters"].as_array().unwrap() {
+                assert!(["path", "query"].contains(&parameter["in"].as_str().unwrap()), "{parameter}");
+            }
             ids.push(operation["operationId"].as_str().unwrap());
         }
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), n_operations);
+        let explain = &paths["/v0/management/explain"]["get"]["parameters"];
+        assert_eq!((&explain[0]["name"], &explain[0]["in"]), (&json!("model"), &json!("query")));
+        let debug = &paths["/v0/management/debug"]["put"]["requestBody"]["content"]["application/json"];
+        assert_eq!(debug["schema"]["properties"]["value"], json!({"type": "boolean"}));
     }
 }

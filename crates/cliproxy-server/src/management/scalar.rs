@@ -35,10 +35,15 @@ fn of(scalar: &'static Scalar) -> Vec<Endpoint> {
         read(&ask, scalar, effective).await
     })];
     for method in [Method::PUT, Method::PATCH] {
-        list.push(endpoint(method, scalar.path, scalar.about, move |ask| async move {
-            let written: Written = ask.json()?;
-            write(&ask, scalar, written.value).await
-        }));
+        list.push(
+            endpoint(method, scalar.path, scalar.about, move |ask| async move {
+                let written: Written = ask.json()?;
+                write(&ask, scalar, written.value).await
+            })
+            .reads(json!({
+                "type": "object", "required": ["value"], "properties": {"value": {"type": type_of(scalar)}},
+            })),
+        );
     }
     if scalar.is_clearable {
         list.push(endpoint(Method::DELETE, scalar.path, scalar.about, move |ask| async move {
@@ -46,6 +51,16 @@ fn of(scalar: &'static Scalar) -> Vec<Endpoint> {
         }));
     }
     list
+}
+
+/// The JSON type of a value.
+fn type_of(scalar: &Scalar) -> &'static str {
+    let takes = |value: Value| scalar.canonical(&value).is_some();
+    match () {
+        () if takes(json!(true)) => "boolean",
+        () if takes(json!(1)) => "integer",
+        () => "string",
+    }
 }
 
 /// What the file says, where it says something; what is in force otherwise.

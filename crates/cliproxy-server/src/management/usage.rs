@@ -52,7 +52,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "How it went with each upstream key",
             |ask: Ask| async move { Ok(ok(&key_usage(&ask))) },
         ),
-        endpoint(Method::GET, "/usage-queue", "Takes the oldest `count` records away", queue),
+        endpoint(Method::GET, "/usage-queue", "Takes the oldest `count` records away", queue)
+            .asks(&[("count", "records, 1 when left out")]),
     ]
 }
 
