@@ -37,13 +37,23 @@ impl Secret {
 
     /// A form that people may see: `****` and, for long values, the last four characters.
     pub fn masked(&self) -> String {
-        let length = self.0.chars().count();
+        let length = self.length();
         if length < SHORTEST_SHOWN {
             return "****".to_owned();
         }
         let mut shown = "****".to_owned();
         shown.extend(self.0.chars().skip(length.saturating_sub(SHOWN)));
         shown
+    }
+
+    /// How many characters it has.
+    pub fn length(&self) -> usize {
+        self.0.chars().count()
+    }
+
+    /// A text with this value taken out of it.
+    pub fn taken_out_of(&self, text: &str) -> String {
+        if self.is_empty() { text.to_owned() } else { text.replace(&*self.0, "****") }
     }
 
     /// Compares with a text in a time that does not depend on where they differ.
@@ -85,6 +95,12 @@ mod tests {
     fn masking_counts_characters_and_not_bytes() {
         assert_eq!(Secret::new("ääääääääääää").masked(), "****ääää");
         assert_eq!(Secret::new("äääääääääää").masked(), "****");
+    }
+
+    #[test]
+    fn a_text_is_shown_without_it() {
+        assert_eq!(Secret::new("abc").taken_out_of("x abc, abc"), "x ****, ****");
+        assert_eq!(Secret::new("").taken_out_of("x"), "x");
     }
 
     #[test]

@@ -188,6 +188,31 @@ async fn handshake(
     }
 }
 
+impl TlsFiles {
+    /// When the server's certificate ends, in Unix seconds; `None` when that cannot be told.
+    pub fn end(&self) -> Option<u64> {
+        use rustls::client::danger::ServerCertVerifier as _;
+        use rustls::pki_types::{ServerName, UnixTime};
+        let certificate = CertificateDer::from_pem_file(&self.certificate).ok()?;
+        // Judged as of a day that no certificate lives to see, the library tells when it ended.
+        let never = UnixTime::since_unix_epoch(Duration::from_hours(24 * 365 * 5000));
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate.clone()).ok()?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .ok()?;
+        let name = ServerName::try_from("server.invalid").ok()?;
+        match verifier.verify_server_cert(&certificate, &[], &name, &[], never) {
+            Err(rustls::Error::InvalidCertificate(rustls::CertificateError::ExpiredContext {
+                not_after,
+                ..
+            })) => Some(not_after.as_secs()),
+            _ => None,
+        }
+    }
+}
+
 impl Tls {
     /// Reads the files; what they hold is used until the end.
     ///

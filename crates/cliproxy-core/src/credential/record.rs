@@ -119,6 +119,12 @@ impl Record {
         self.flag(&["disabled"]).unwrap_or(false)
     }
 
+    /// A text that tells this reading from others and gives nothing of it away.
+    pub(crate) fn reading(&self) -> String {
+        let members = serde_json::to_vec(&self.members).unwrap_or_default();
+        crate::store::Version::of(&members).to_string()
+    }
+
     /// Who it belongs to, for people.
     pub fn label(&self) -> Option<&str> {
         self.text("label").or_else(|| self.text("email"))

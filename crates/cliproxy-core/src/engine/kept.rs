@@ -1,5 +1,8 @@
 //! What is known of accounts over restarts: an account whose quota is used up until tomorrow is not asked again because
 //! of a restart, and what is left of the others is still known.
+//!
+//! Which accounts need a person's attention is written down for those who look from outside ([`Engine::recall`]). A
+//! server that starts does not take that back: to start again is a new try.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::credential::{CredentialId, SavedRest, Window};
+use crate::credential::{Condition, CredentialId, SavedRest, Window};
 use crate::store::atomic;
 
 /// How often what changed is written down.
@@ -26,27 +29,69 @@ struct Standing {
     rests: Vec<SavedRest>,
     /// What is left of whose quotas.
     quotas: BTreeMap<String, Vec<Window>>,
+    /// Whose accounts need attention.
+    attention: BTreeMap<String, Attention>,
+}
+
+/// What somebody has to do about an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Attention {
+    /// What happened.
+    cause: String,
+    /// What mends it.
+    remedy: String,
+    /// The reading of the file for which it was so.
+    reading: String,
 }
 
 impl Engine {
     /// Takes back what was written down before a restart. `now` is in Unix seconds.
     pub async fn restore_standing(&self, now: u64) {
-        let Some(path) = self.standing_file() else { return };
-        let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
-        let Ok(Ok(content)) = read else { return };
-        match serde_json::from_slice::<Standing>(&content) {
-            Ok(Standing { rests, quotas }) => {
-                self.0.pool.restore(rests, now);
-                for (id, windows) in quotas {
-                    self.0.pool.quotas().note(&CredentialId::new(id), windows);
-                }
-                // Whoever has a seat already takes the rest over.
-                self.reload(self.snapshot().settings.clone());
-            }
-            Err(error) => {
-                tracing::warn!("what was known of used up quotas cannot be read and is forgotten: {error}");
+        let Some(Standing { rests, quotas, .. }) = self.read_standing().await else { return };
+        self.0.pool.restore(rests, now);
+        for (id, windows) in quotas {
+            self.0.pool.quotas().note(&CredentialId::new(id), windows);
+        }
+        // Whoever has a seat already takes the rest over.
+        self.reload(self.snapshot().settings.clone());
+    }
+
+    /// Everything that a server last wrote down, for whoever looks at its accounts without being it: the rests and
+    /// quotas, and which accounts need attention as long as their files are as they were. `now` is in Unix seconds.
+    pub async fn recall(&self, now: u64) {
+        self.restore_standing(now).await;
+        let Some(Standing { attention, .. }) = self.read_standing().await else { return };
+        for (id, Attention { cause, remedy, reading }) in attention {
+            let account = self.accounts().get(&CredentialId::new(id)).cloned();
+            if let Some(account) = account.filter(|account| account.record().reading() == reading) {
+                account.set_condition(Condition::NeedsAttention { cause, remedy });
             }
         }
+    }
+
+    async fn read_standing(&self) -> Option<Standing> {
+        let path = self.standing_file()?;
+        let content = tokio::task::spawn_blocking(move || std::fs::read(path)).await.ok()?.ok()?;
+        serde_json::from_slice(&content)
+            .inspect_err(|error| {
+                tracing::warn!("what was known of used up quotas cannot be read and is forgotten: {error}");
+            })
+            .ok()
+    }
+
+    fn attention(&self) -> BTreeMap<String, Attention> {
+        let accounts = self.accounts();
+        let needing = accounts.iter().filter_map(|(id, account)| match &*account.condition() {
+            Condition::Well => None,
+            Condition::NeedsAttention { cause, remedy } => {
+                let (cause, remedy) = (cause.clone(), remedy.clone());
+                Some((
+                    id.as_str().to_owned(),
+                    Attention { cause, remedy, reading: account.record().reading() },
+                ))
+            }
+        });
+        needing.collect()
     }
 
     /// Writes down what changes, until the engine ends.
@@ -69,8 +114,11 @@ impl Engine {
     /// `written` is what the file has, as far as this process knows. `now` is in Unix seconds.
     async fn save_standing(&self, written: &mut Option<Standing>, now: u64) {
         let Some(path) = self.standing_file() else { return };
-        let standing =
-            Standing { rests: self.0.pool.saved(Instant::now(), now), quotas: self.0.pool.quotas().all(now) };
+        let standing = Standing {
+            rests: self.rests(now),
+            quotas: self.0.pool.quotas().all(now),
+            attention: self.attention(),
+        };
         if written.as_ref().is_some_and(|written| is_same(written, &standing)) {
             return;
         }
@@ -78,6 +126,11 @@ impl Engine {
             Ok(()) => *written = Some(standing),
             Err(error) => tracing::warn!("what is known of used up quotas cannot be written down: {error}"),
         }
+    }
+
+    /// Who rests, and until when by the best estimate. `now` is in Unix seconds.
+    pub fn rests(&self, now: u64) -> Vec<SavedRest> {
+        self.0.pool.saved(Instant::now(), now)
     }
 
     fn standing_file(&self) -> Option<PathBuf> {
@@ -94,7 +147,8 @@ fn is_same(before: &Standing, after: &Standing) -> bool {
         a.until.abs_diff(b.until) <= 1
             && SavedRest { until: 0, ..a.clone() } == SavedRest { until: 0, ..b.clone() }
     };
-    before.rests.len() == after.rests.len()
+    before.attention == after.attention
+        && before.rests.len() == after.rests.len()
         && before.rests.iter().zip(&after.rests).all(same)
         && before.quotas.len() == after.quotas.len()
         && before.quotas.iter().zip(&after.quotas).all(|((id, before), (other, after))| {

@@ -6,8 +6,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Engine;
+use crate::credential::refresh;
 use crate::credential::tally::{STEP, Step};
-use crate::credential::{Block, Counted, CredentialId, Scope, Stand};
+use crate::credential::{Account, Block, Condition, Counted, CredentialId, Scope, Stand};
+use crate::provider;
 
 /// How one account or key stands.
 #[derive(Debug, Default)]
@@ -108,6 +110,22 @@ impl Engine {
             }
         }
         standings
+    }
+
+    /// What a person has to do about an account, and why, as far as can be told without asking anybody: what was
+    /// noted when a renewal or a request was refused, or a token that has ended and cannot be renewed. `now` is in Unix
+    /// seconds.
+    pub fn attention_of(&self, account: &Account, now: u64) -> Option<(String, String)> {
+        if let Condition::NeedsAttention { cause, remedy } = &*account.condition() {
+            return Some((cause.clone(), remedy.clone()));
+        }
+        let record = account.record();
+        let name = record.provider();
+        let provider = provider::of(provider::Kind::of_account(name)?);
+        let usual = provider::identity(name).unwrap_or_default();
+        let identity = self.snapshot().settings.oauth.identity(name, usual);
+        let refusal = refresh::outlook(&record, provider, &identity, now)?;
+        Some((refusal.message, refusal.remedy))
     }
 
     /// How it went with these credentials together. `now` is in Unix seconds.

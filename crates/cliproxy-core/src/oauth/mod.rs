@@ -31,7 +31,7 @@ pub use claims::claims;
 pub use driver::Line;
 pub use flow::{Answer, Changes, Flow, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
 pub use identity::Identity;
-pub use login::{Grant, Login};
+pub use login::{Grant, Login, Redirect};
 pub use message::{Tokens, rfc3339};
 pub use pkce::Pkce;
 pub use save::{Saved, save};

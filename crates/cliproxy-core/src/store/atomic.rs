@@ -82,6 +82,14 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
+/// Whether a file could be made in a directory: makes one, which is gone again at once.
+///
+/// # Errors
+/// Why it could not.
+pub fn try_out(directory: &Path) -> io::Result<()> {
+    tempfile::tempfile_in(directory).map(drop)
+}
+
 /// Whether somebody else than its owner has access to a file or directory.
 pub fn is_open(path: &Path) -> bool {
     #[cfg(unix)]

@@ -86,17 +86,16 @@ impl Hop {
         let decode = |text: &str| percent_decode(text);
         let credentials = (!url.username().is_empty() || url.password().is_some())
             .then(|| (decode(url.username()), decode(url.password().unwrap_or_default())));
-        let host = url.host_str()?;
-        let (scheme, uri_scheme, default_port) = match url.scheme() {
-            "http" => (HopScheme::Http, "http", 80),
-            "https" => (HopScheme::Https, "https", 443),
-            "socks5" => (HopScheme::Socks5 { resolves_here: true }, "http", 1080),
-            "socks5h" => (HopScheme::Socks5 { resolves_here: false }, "http", 1080),
+        let (host, port) = proxy.place()?;
+        let (scheme, uri_scheme) = match url.scheme() {
+            "http" => (HopScheme::Http, "http"),
+            "https" => (HopScheme::Https, "https"),
+            "socks5" | "socks5h" => (HopScheme::Socks5 { resolves_here: proxy.wants_addresses() }, "http"),
             _ => return None,
         };
         let uri = Uri::builder()
             .scheme(uri_scheme)
-            .authority(format!("{host}:{}", url.port().unwrap_or(default_port)))
+            .authority(format!("{host}:{port}"))
             .path_and_query("/")
             .build()
             .ok()?;

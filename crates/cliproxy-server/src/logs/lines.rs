@@ -1,4 +1,4 @@
-//! Lines of the application log for panels: those after a time, the last of them, or those behind a cursor.
+//! Lines of the application log for panels and terminals: those after a time, the last of them, or those behind a cursor.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -20,27 +20,28 @@ const HEAD: u64 = 128;
 
 /// What is asked.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asked {
+pub struct Asked {
     /// Lines later than this, in Unix seconds.
-    pub(crate) after: u64,
+    pub after: u64,
     /// So many lines: the first behind a cursor, else the last.
-    pub(crate) limit: Option<usize>,
+    pub limit: Option<usize>,
     /// Where an earlier answer ended.
-    pub(crate) cursor: Option<String>,
+    pub cursor: Option<String>,
 }
 
 /// What is answered.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lines {
-    pub(crate) texts: VecDeque<String>,
+pub struct Lines {
+    /// The lines.
+    pub texts: VecDeque<String>,
     /// Lines that were looked at.
-    pub(crate) scanned: u64,
+    pub scanned: u64,
     /// The latest time that was seen.
-    pub(crate) latest: u64,
+    pub latest: u64,
     /// Where the next answer goes on.
-    pub(crate) cursor: String,
+    pub cursor: String,
     /// The cursor's file is gone; everything is shown again.
-    pub(crate) is_reset: bool,
+    pub is_reset: bool,
 }
 
 /// A place in the log: a file by its beginning, and how far it was read.
@@ -61,8 +62,12 @@ impl Place {
     }
 }
 
-/// Reads the log of a directory. Blocks.
-pub(crate) fn read(directory: &Path, asked: &Asked) -> io::Result<Lines> {
+/// Reads those lines of a directory's log that are wanted; each line that could be shown is looked at once, in their
+/// order. Blocks.
+///
+/// # Errors
+/// When the files cannot be read.
+pub fn read(directory: &Path, asked: &Asked, mut is_wanted: impl FnMut(&str) -> bool) -> io::Result<Lines> {
     let mut paths = rotations(directory)?;
     paths.push(directory.join(MAIN));
     let wanted = asked.cursor.as_deref().and_then(Place::parse);
@@ -85,7 +90,8 @@ pub(crate) fn read(directory: &Path, asked: &Asked) -> io::Result<Lines> {
             continue;
         }
         place = Place { file: identity(&file)?, offset };
-        let is_full = read_file(file, &mut place.offset, &mut answer, asked.after, most_at_once)?;
+        let mut take = Take { after: asked.after, most_at_once, is_wanted: &mut is_wanted };
+        let is_full = read_file(file, &mut place.offset, &mut answer, &mut take)?;
         while answer.texts.len() > most {
             answer.texts.pop_front();
         }
@@ -142,18 +148,20 @@ fn identity(mut file: &File) -> io::Result<String> {
     Ok(cliproxy_wire::id::hex("", 12, &[&line]))
 }
 
-/// Reads the lines of a file from `offset` on, and says whether there are enough of them.
-fn read_file(
-    mut file: File,
-    offset: &mut u64,
-    answer: &mut Lines,
+/// Which lines are taken.
+struct Take<'a> {
     after: u64,
+    /// So many are enough.
     most_at_once: Option<usize>,
-) -> io::Result<bool> {
+    is_wanted: &'a mut dyn FnMut(&str) -> bool,
+}
+
+/// Reads the lines of a file from `offset` on, and says whether there are enough of them.
+fn read_file(mut file: File, offset: &mut u64, answer: &mut Lines, take: &mut Take<'_>) -> io::Result<bool> {
     file.seek(SeekFrom::Start(*offset))?;
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
-    let mut is_wanted = after == 0;
+    let mut is_later = take.after == 0;
     loop {
         line.clear();
         let length = reader.read_until(b'\n', &mut line)?;
@@ -168,11 +176,11 @@ fn read_file(
         // A line without a time belongs to the one before it.
         if let Some(time) = time(&text) {
             answer.latest = answer.latest.max(time);
-            is_wanted = time > after;
+            is_later = time > take.after;
         }
-        if is_wanted {
+        if is_later && (take.is_wanted)(&text) {
             answer.texts.push_back(text);
-            if most_at_once.is_some_and(|most| answer.texts.len() >= most) {
+            if take.most_at_once.is_some_and(|most| answer.texts.len() >= most) {
                 return Ok(true);
             }
             if answer.texts.len() > MOST {
@@ -210,6 +218,10 @@ mod tests {
         answer.texts.iter().map(|line| line.rsplit(' ').next().unwrap()).collect()
     }
 
+    fn every(_line: &str) -> bool {
+        true
+    }
+
     const T: u64 = 1_790_000_000;
 
     #[test]
@@ -218,14 +230,14 @@ mod tests {
         let path = directory.path();
         put(path, "main-2026-09-01T00-00-00.000.log", &line(T, "a"));
         put(path, MAIN, &format!("{}  more of b\n{}half", line(T + 1, "b"), line(T + 2, "c")));
-        let all = read(path, &Asked::default()).unwrap();
+        let all = read(path, &Asked::default(), every).unwrap();
         assert_eq!(words(&all), ["a", "b", "b", "c"]);
         assert_eq!((all.scanned, all.latest, all.is_reset), (4, T + 2, false));
-        let later = read(path, &Asked { after: T + 1, ..Asked::default() }).unwrap();
+        let later = read(path, &Asked { after: T + 1, ..Asked::default() }, every).unwrap();
         assert_eq!(words(&later), ["c"]);
-        let last = read(path, &Asked { limit: Some(2), ..Asked::default() }).unwrap();
+        let last = read(path, &Asked { limit: Some(2), ..Asked::default() }, every).unwrap();
         assert_eq!(words(&last), ["b", "c"]);
-        let none = read(&path.join("nowhere"), &Asked { after: 7, ..Asked::default() }).unwrap();
+        let none = read(&path.join("nowhere"), &Asked { after: 7, ..Asked::default() }, every).unwrap();
         assert_eq!((none.texts.len(), none.latest), (0, 7));
     }
 
@@ -234,31 +246,43 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         put(path, MAIN, &line(T, "a"));
-        let first = read(path, &Asked::default()).unwrap();
+        let first = read(path, &Asked::default(), every).unwrap();
         put(path, MAIN, &(line(T, "a") + &line(T, "b")));
         let behind = |cursor: &str, limit| Asked { cursor: Some(cursor.to_owned()), limit, after: 0 };
-        let second = read(path, &behind(&first.cursor, None)).unwrap();
+        let second = read(path, &behind(&first.cursor, None), every).unwrap();
         assert_eq!(words(&second), ["b"]);
         std::fs::rename(path.join(MAIN), path.join("main-2026-09-01T00-00-00.000.log")).unwrap();
         put(path, MAIN, &(line(T + 1, "c") + &line(T + 1, "d")));
-        let third = read(path, &behind(&first.cursor, Some(2))).unwrap();
+        let third = read(path, &behind(&first.cursor, Some(2)), every).unwrap();
         assert_eq!(words(&third), ["b", "c"]);
-        let fourth = read(path, &behind(&third.cursor, Some(2))).unwrap();
+        let fourth = read(path, &behind(&third.cursor, Some(2)), every).unwrap();
         assert_eq!((words(&fourth), fourth.is_reset), (vec!["d"], false));
         put(path, MAIN, &line(T + 9, "new"));
-        let reset = read(path, &behind(&fourth.cursor, None)).unwrap();
+        let reset = read(path, &behind(&fourth.cursor, None), every).unwrap();
         assert!(reset.is_reset && words(&reset).contains(&"new"));
-        assert!(read(path, &behind("nonsense", None)).unwrap().is_reset);
+        assert!(read(path, &behind("nonsense", None), every).unwrap().is_reset);
     }
 
     #[test]
     fn an_empty_log_has_a_cursor_that_shows_what_comes() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let nothing = read(path, &Asked::default()).unwrap();
+        let nothing = read(path, &Asked::default(), every).unwrap();
         put(path, MAIN, &line(T, "a"));
         let asked = Asked { cursor: Some(nothing.cursor), ..Asked::default() };
-        let answer = read(path, &asked).unwrap();
+        let answer = read(path, &asked, every).unwrap();
         assert_eq!((words(&answer), answer.is_reset), (vec!["a"], false));
+    }
+
+    #[test]
+    fn of_a_long_log_the_last_of_the_lines_that_are_wanted_are_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let lines: Vec<String> =
+            (0..100).map(|second| line(T + second, &format!("w{}", second % 10))).collect();
+        put(path, MAIN, &lines.concat());
+        let asked = Asked { limit: Some(3), ..Asked::default() };
+        let answer = read(path, &asked, |line| line.ends_with("w7")).unwrap();
+        assert_eq!((words(&answer), answer.scanned), (vec!["w7", "w7", "w7"], 100));
     }
 }

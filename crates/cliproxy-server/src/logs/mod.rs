@@ -11,7 +11,7 @@ mod record;
 mod store;
 
 pub(crate) use access::follow;
-pub(crate) use lines::{Asked, read};
+pub use lines::{Asked, Lines, read};
 pub(crate) use record::{Recorded, error_file};
 pub use store::{Logs, Places};
 pub(crate) use store::{is_error, listed};

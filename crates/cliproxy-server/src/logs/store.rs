@@ -45,17 +45,17 @@ impl Places {
         }
     }
 
+    /// Where a server writes log files, or would. Nothing is made.
+    pub fn chosen(&self) -> Option<&Path> {
+        let existing = self.existing.as_ref().filter(|path| path.is_dir() && atomic::try_out(path).is_ok());
+        self.writable.as_ref().or(existing).or(self.usual.as_ref()).map(PathBuf::as_path)
+    }
+
     fn choose(&self) -> io::Result<PathBuf> {
-        let existing = self.existing.as_ref().filter(|path| path.is_dir() && is_writable(path));
-        let chosen = self.writable.as_ref().or(existing).or(self.usual.as_ref());
-        let chosen = chosen.ok_or_else(|| io::Error::other("there is no place for log files"))?;
+        let chosen = self.chosen().ok_or_else(|| io::Error::other("there is no place for log files"))?;
         atomic::make_directory(chosen)?;
         std::path::absolute(chosen)
     }
-}
-
-fn is_writable(directory: &Path) -> bool {
-    tempfile::tempfile_in(directory).is_ok()
 }
 
 /// The log files. Cheap to clone.

@@ -60,6 +60,24 @@ impl ProxyUrl {
         }
     }
 
+    /// Host and port where it listens.
+    pub fn place(&self) -> Option<(&str, u16)> {
+        let usual =
+            if self.0.scheme().starts_with("socks5") { Some(1080) } else { self.0.port_or_known_default() };
+        Some((self.0.host_str()?, self.0.port().or(usual)?))
+    }
+
+    /// Whether it is given addresses, so that names are resolved on this machine.
+    pub fn wants_addresses(&self) -> bool {
+        self.0.scheme() == "socks5"
+    }
+
+    /// User name and password, as they are written.
+    pub fn credentials(&self) -> impl Iterator<Item = Secret> {
+        let written = [self.0.username(), self.0.password().unwrap_or_default()];
+        written.into_iter().filter(|text| !text.is_empty()).map(Secret::new)
+    }
+
     fn has_credentials(&self) -> bool {
         !self.0.username().is_empty() || self.0.password().is_some()
     }
@@ -159,6 +177,19 @@ mod tests {
         assert_eq!(proxy.redacted(), "socks5://****@proxy.example:1080");
         let shown = format!("{proxy:?}");
         assert!(!shown.contains("alice") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_proxy_without_a_port_has_the_usual_one() {
+        for (address, port) in [
+            ("socks5://h", 1080),
+            ("http://h", 80),
+            ("https://u:p@h", 443),
+            ("socks5h://h", 1080),
+            ("http://h:9", 9),
+        ] {
+            assert_eq!(ProxyUrl::parse(address).unwrap().place(), Some(("h", port)), "{address}");
+        }
     }
 
     #[test]

@@ -28,6 +28,16 @@ pub struct SavedRest {
     pub failures: u32,
 }
 
+impl SavedRest {
+    /// Why, for people.
+    pub fn text(&self) -> &str {
+        match Why::of_word(&self.why) {
+            Some(why) => why.text(),
+            None => &self.why,
+        }
+    }
+}
+
 impl Pool {
     /// What is to be remembered over a restart. `now` and `clock` are the same moment, `clock` in Unix seconds.
     pub fn saved(&self, now: Instant, clock: u64) -> Vec<SavedRest> {

@@ -319,6 +319,24 @@ async fn mint(task: &Task<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What can be told of a token that has ended without asking anybody: why it cannot be renewed here. `None` when it has
+/// not ended, or can be.
+pub(crate) fn outlook(
+    record: &Record,
+    provider: &dyn Provider,
+    identity: &Identity,
+    now: u64,
+) -> Option<Refusal> {
+    let is_there = record.bearer().is_some_and(|token| !token.is_empty());
+    if is_there && !has_ended(record, now) {
+        return None;
+    }
+    if let Some(from) = record.borrowed_from() {
+        return Some(lent_no_more(record, &from));
+    }
+    provider.renew(record, identity, now).is_none().then(|| nothing_left(record))
+}
+
 fn nothing_left(record: &Record) -> Refusal {
     Refusal {
         kind: RefusalKind::Dead,

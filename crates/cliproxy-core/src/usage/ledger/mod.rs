@@ -108,6 +108,11 @@ impl Ledger {
         }))
     }
 
+    /// Whether there is a database already.
+    pub fn is_there(&self) -> bool {
+        self.0.path.exists()
+    }
+
     /// The ledger of a directory, which is made when it is missing. Takes over what an earlier process left in its
     /// journal. Blocks.
     ///
