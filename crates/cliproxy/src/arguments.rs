@@ -6,19 +6,36 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueHint};
 
-use crate::command::{ImportArguments, UsageArguments};
+use crate::command::{
+    AccountsArguments, CompletionsArguments, ExplainArguments, ImportArguments,
+    KeysArguments, LogsArguments, ManArguments, UsageArguments,
+};
 use crate::logins::LoginArguments;
+
+/// What stands below the list of flags.
+const EXAMPLES: &str = "\
+Examples:
+  cli-proxy-api --demo           serve with models that need no account, to try it out
+  cli-proxy-api --claude-login   log in; each login is one of the flags above
+  cli-proxy-api import           find the logins of other programs on this machine
+  cli-proxy-api                  serve
+  cli-proxy-api accounts         see who can serve, and who cannot and why
+
+Flags may have one dash or two.";
+
+/// What concerns the configuration, and may stand before and behind every command.
+const CONFIGURATION: &str = "Configuration";
 
 /// One gateway for every AI client and every account and key you own.
 ///
 /// Without a command it serves. Without a configuration file it serves on 127.0.0.1:8317.
 #[derive(Debug, Parser)]
-#[command(name = "cli-proxy-api", version, args_conflicts_with_subcommands = false)]
+#[command(name = "cli-proxy-api", version, args_conflicts_with_subcommands = false, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// Configuration file; `config.yaml` in the working directory by default
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = CONFIGURATION, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 
     /// Add a built-in provider that needs no account, and print lines to try
@@ -26,15 +43,15 @@ pub(crate) struct Arguments {
     pub(crate) demo: bool,
 
     /// Address to serve on, instead of the configured one
-    #[arg(long, value_name = "ADDRESS", global = true)]
+    #[arg(long, value_name = "ADDRESS", global = true, help_heading = CONFIGURATION)]
     pub(crate) host: Option<String>,
 
     /// Port to serve on, instead of the configured one; 0 takes a free one
-    #[arg(long, value_name = "PORT", global = true)]
+    #[arg(long, value_name = "PORT", global = true, help_heading = CONFIGURATION)]
     pub(crate) port: Option<u16>,
 
     /// Serve other machines although no client keys are configured
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = CONFIGURATION)]
     pub(crate) allow_unauthenticated_remote: bool,
 
     /// A management key for this machine only, chosen by the program that starts this one
@@ -49,13 +66,17 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Whether the output is for a program, so that nothing but JSON may stand in it.
-    pub(crate) fn prints_json(&self) -> bool {
+    /// Whether the output is for a program, so that nothing else may stand in it.
+    pub(crate) fn prints_for_programs(&self) -> bool {
         match &self.command {
-            Some(Command::Explain { json, .. }) => *json,
-            Some(Command::Usage(usage)) => usage.is_for_programs(),
+            Some(Command::Accounts(accounts)) => accounts.json,
+            Some(Command::Completions(_) | Command::Man(_)) => true,
+            Some(Command::Explain(explain)) => explain.json,
             Some(Command::Import(import)) => import.is_for_programs(),
-            _ => self.login.json,
+            Some(Command::Keys(keys)) => keys.json,
+            Some(Command::Logs(logs)) => logs.json,
+            Some(Command::Usage(usage)) => usage.is_for_programs(),
+            Some(Command::Check | Command::Serve) | None => self.login.json,
         }
     }
 }
@@ -67,22 +88,22 @@ pub(crate) enum Command {
     Serve,
     /// Validate the configuration and print the effective settings, secrets masked
     Check,
+    /// List the accounts: whether they serve and why not, their tokens, what is left of their quotas
+    Accounts(AccountsArguments),
+    /// List the client keys and upstream keys of the configuration, masked
+    Keys(KeysArguments),
     /// Use the logins of other programs on this machine, and undo that
     Import(ImportArguments),
     /// Say which credential a request for a model would use now, and why not each other one
-    Explain {
-        /// The model, as a client names it
-        #[arg(long)]
-        model: String,
-        /// The conversation, as the client names it in a header
-        #[arg(long)]
-        session: Option<String>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Explain(ExplainArguments),
     /// Sum up the requests of the past: tokens, times and costs, from the usage ledger
     Usage(UsageArguments),
+    /// Show the log files of a server, filtered, and as they grow
+    Logs(LogsArguments),
+    /// Print a script that makes a shell complete commands and flags
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write the pages of all commands into a directory
+    Man(ManArguments),
 }
 
 /// Long flags of one dash become those of two.
@@ -104,7 +125,31 @@ pub(crate) fn modernized(arguments: impl Iterator<Item = OsString>) -> Vec<OsStr
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+
+    #[test]
+    fn every_command_and_every_flag_says_what_it_is_for() {
+        let mut command = Arguments::command();
+        command.clone().debug_assert();
+        command.build();
+        let mut commands = vec![&command];
+        while let Some(command) = commands.pop() {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name}");
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let is_plain = !help.is_empty() && !help.ends_with('.');
+                assert!(
+                    is_plain && help.starts_with(char::is_uppercase),
+                    "{name} {}: {help}",
+                    argument.get_id()
+                );
+            }
+            commands.extend(command.get_subcommands().filter(|below| below.get_name() != "help"));
+        }
+    }
 
     #[test]
     fn single_dash_flags_are_understood() {

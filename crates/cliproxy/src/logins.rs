@@ -15,7 +15,7 @@ pub(crate) struct LoginArguments {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
 
-    /// Google: a project, several with commas between, or ALL
+    /// Google project of the login: one, several with commas between, or ALL
     #[arg(long = "project_id", visible_alias = "project-id", value_name = "PROJECT")]
     pub(crate) project: Option<String>,
 

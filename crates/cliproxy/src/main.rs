@@ -5,6 +5,7 @@ mod command;
 mod logging;
 mod logins;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -14,8 +15,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let parsed = arguments::Arguments::try_parse_from(arguments::modernized(std::env::args_os()));
-    if !parsed.as_ref().is_ok_and(arguments::Arguments::prints_json) {
-        println_version();
+    if !parsed.as_ref().is_ok_and(arguments::Arguments::prints_for_programs) {
+        print_version();
     }
     let result = match parsed {
         Ok(arguments) => command::run(&arguments),
@@ -35,9 +36,10 @@ fn main() -> ExitCode {
 }
 
 /// Wrappers look for this line first, whatever the mode; what is for programs begins with its JSON.
-#[expect(clippy::print_stdout, reason = "the line is for the terminal and for programs that wrap this one")]
-fn println_version() {
-    println!("CLIProxyAPI Version: {}, Commit: none, BuiltAt: unknown", env!("CARGO_PKG_VERSION"));
+fn print_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    // A reader that has left is no reason not to do what was asked.
+    writeln!(std::io::stdout(), "CLIProxyAPI Version: {version}, Commit: none, BuiltAt: unknown").ok();
 }
 
 #[expect(clippy::print_stderr, reason = "a failed start is told where the user looks")]

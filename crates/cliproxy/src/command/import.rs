@@ -32,7 +32,7 @@ pub(crate) struct ImportArguments {
     #[arg(long = "project_id", value_name = "PROJECT")]
     project: Option<String>,
 
-    /// Print one JSON object a line
+    /// Print one JSON object a line, for programs
     #[arg(long)]
     json: bool,
 }
@@ -75,10 +75,7 @@ pub(super) fn run(arguments: &ImportArguments, source: &Source) -> anyhow::Resul
     let store = FileStore::new(loaded.settings.auth_dir.clone());
     let folder = store.workplace().context("the auth directory has no place for notes")?;
     let reader = if arguments.json { Reader::Program } else { Reader::Person };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = super::runtime()?;
     if (arguments.undo || arguments.apply)
         && let Some(aside) = lender::set_damaged_aside(&folder)?
     {

@@ -2,16 +2,18 @@
 //!
 //! Reads the ledger of the auth directory, which a running server goes on writing.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use cliproxy_core::Engine;
-use cliproxy_core::config::{Settings, Source, env};
+use cliproxy_core::config::{Settings, Source};
 use cliproxy_core::store::{FileStore, Store as _};
 use cliproxy_core::usage::{By, Ledger, LedgerError, Span, Totals, csv};
 use cliproxy_server::clock;
+
+use super::show::{print, print_json};
+use super::table::{Side, Table};
 
 /// Rows that are read at a time.
 const PAGE: u64 = 1000;
@@ -24,7 +26,7 @@ pub(crate) struct UsageArguments {
     /// How far back, in days; everything when it is left out
     #[arg(long, value_name = "DAYS")]
     days: Option<u64>,
-    /// Print JSON
+    /// Print JSON, for programs
     #[arg(long)]
     json: bool,
     /// Print the single requests as comma separated values
@@ -85,9 +87,8 @@ pub(super) async fn take_over_limits(engine: &Engine, ledger: Option<Ledger>) {
 }
 
 pub(super) fn run(arguments: &UsageArguments, source: &Source) -> anyhow::Result<ExitCode> {
-    let loaded = Settings::load(source, &env::with_dotenv(Path::new(".")))
-        .map_err(|problems| anyhow!("{problems}"))?;
-    let directory = FileStore::new(loaded.settings.auth_dir.clone()).workplace().unwrap_or_default();
+    let settings = super::settings(source)?;
+    let directory = FileStore::new(settings.auth_dir.clone()).workplace().unwrap_or_default();
     let ledger = Ledger::open(&directory)
         .with_context(|| format!("cannot read the usage ledger in {}", directory.display()))?;
     let day = 24 * 3600;
@@ -99,9 +100,9 @@ pub(super) fn run(arguments: &UsageArguments, source: &Source) -> anyhow::Result
     let (by, all) = (ledger.totals_by(arguments.by.by(), span)?, ledger.totals(span)?);
     if arguments.json {
         let by: Vec<_> = by.iter().map(|(name, totals)| json(name, totals)).collect();
-        print(&format!("{:#}\n", serde_json::json!({"total": all, "by": by})));
+        print_json(&serde_json::json!({"total": all, "by": by}));
     } else {
-        print(&table(&by, &all, &loaded.settings));
+        print(&table(&by, &all, &settings));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -125,8 +126,17 @@ fn table(by: &[(String, Totals)], all: &Totals, settings: &Settings) -> String {
         };
         return format!("{hint}\n");
     }
-    let heads = ["", "requests", "failed", "input", "cached", "output", "reasoning", "cost"];
-    let mut lines = vec![heads.map(str::to_owned)];
+    let right = Side::Right;
+    let mut lines = Table::new([
+        ("", Side::Left),
+        ("requests", right),
+        ("failed", right),
+        ("input", right),
+        ("cached", right),
+        ("output", right),
+        ("reasoning", right),
+        ("cost", right),
+    ]);
     let all_named = ("total".to_owned(), all.clone());
     for (name, totals) in by.iter().chain([&all_named]) {
         let name = if name.is_empty() { "(none)" } else { name };
@@ -145,22 +155,9 @@ fn table(by: &[(String, Totals)], all: &Totals, settings: &Settings) -> String {
             (false, 0) => format!("{:.4}", totals.cost),
             (false, _) => format!("{:.4}+", totals.cost),
         };
-        lines.push([name.to_owned(), requests, failed, input, cached, output, reasoning, cost]);
+        lines.row([name.to_owned(), requests, failed, input, cached, output, reasoning, cost]);
     }
-    let width = |column: usize| {
-        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
-    };
-    let widths: Vec<usize> = (0..heads.len()).map(|column| width(column).unwrap_or_default()).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    lines.render()
 }
 
 fn print_csv(ledger: &Ledger, span: Span) -> anyhow::Result<ExitCode> {
@@ -175,9 +172,4 @@ fn print_csv(ledger: &Ledger, span: Span) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the result of the command")]
-fn print(text: &str) {
-    print!("{text}");
 }

@@ -55,6 +55,7 @@ mod routing;
 mod socket;
 mod support;
 mod telemetry;
+mod terminal;
 mod websocket;
 mod xai;
 

@@ -27,8 +27,9 @@ pub(crate) fn start_with(config: &str, accounts: &[(&str, Value)]) -> Gateway {
     Gateway::start_in(directory, binary, config, &[])
 }
 
+/// Writes a file of the test's own.
 #[expect(clippy::disallowed_methods, reason = "a file of the test's own")]
-fn write(path: &Path, content: &str) {
+pub(crate) fn write(path: &Path, content: &str) {
     std::fs::write(path, content).unwrap();
 }
 

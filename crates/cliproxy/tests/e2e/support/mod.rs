@@ -11,7 +11,7 @@ use http::HeaderMap;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-pub(crate) use account::{auth_file, bare_events, start_with, streamed, token};
+pub(crate) use account::{auth_file, bare_events, start_with, streamed, token, write};
 pub(crate) use format::{FORMATS, TEXT, answering, asks_stream, body, events, is_complete, request, text_of};
 
 /// Longest wait for what must come; reached only when a test fails.
