@@ -53,15 +53,28 @@ impl Authority {
     }
 
     fn server(&self) -> (String, String) {
+        self.server_until(None)
+    }
+
+    /// One that ends at the start of a year, or not within a life.
+    fn server_until(&self, year: Option<i32>) -> (String, String) {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(names).expect("names");
+        let mut params = CertificateParams::new(names).expect("names");
+        if let Some(year) = year {
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        }
         (params.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
     }
 
     /// Files for a server that reads its certificate from disk; they live as long as the authority.
     pub fn server_files(&self) -> ServerFiles {
-        let (certificate, key) = self.server();
+        self.server_files_until(None)
+    }
+
+    /// The same with a certificate that ends at the start of this year.
+    pub fn server_files_until(&self, year: Option<i32>) -> ServerFiles {
+        let (certificate, key) = self.server_until(year);
         let at = |name: &str| -> PathBuf { Path::join(self.directory.path(), name) };
         let files = ServerFiles { certificate: at("server.pem"), key: at("server.key") };
         super::write(&files.certificate, &certificate);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueHint};
 
 use crate::command::{
-    AccountsArguments, CompletionsArguments, ExplainArguments, ImportArguments,
+    AccountsArguments, CompletionsArguments, DoctorArguments, ExplainArguments, ImportArguments,
     KeysArguments, LogsArguments, ManArguments, UsageArguments,
 };
 use crate::logins::LoginArguments;
@@ -22,6 +22,7 @@ Examples:
   cli-proxy-api import           find the logins of other programs on this machine
   cli-proxy-api                  serve
   cli-proxy-api accounts         see who can serve, and who cannot and why
+  cli-proxy-api doctor           find what is wrong and what to do about it
 
 Flags may have one dash or two.";
 
@@ -71,6 +72,7 @@ impl Arguments {
         match &self.command {
             Some(Command::Accounts(accounts)) => accounts.json,
             Some(Command::Completions(_) | Command::Man(_)) => true,
+            Some(Command::Doctor(doctor)) => doctor.json,
             Some(Command::Explain(explain)) => explain.json,
             Some(Command::Import(import)) => import.is_for_programs(),
             Some(Command::Keys(keys)) => keys.json,
@@ -88,6 +90,8 @@ pub(crate) enum Command {
     Serve,
     /// Validate the configuration and print the effective settings, secrets masked
     Check,
+    /// Look for what keeps the gateway from working, and say what to do about it
+    Doctor(DoctorArguments),
     /// List the accounts: whether they serve and why not, their tokens, what is left of their quotas
     Accounts(AccountsArguments),
     /// List the client keys and upstream keys of the configuration, masked

@@ -3,6 +3,7 @@
 mod accounts;
 mod check;
 mod demo;
+mod doctor;
 mod explain;
 mod import;
 mod keys;
@@ -16,6 +17,7 @@ mod table;
 mod usage;
 
 pub(crate) use accounts::AccountsArguments;
+pub(crate) use doctor::DoctorArguments;
 pub(crate) use explain::ExplainArguments;
 pub(crate) use import::ImportArguments;
 pub(crate) use keys::KeysArguments;
@@ -45,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::Accounts(accounts)) => accounts::run(accounts, &source),
         Some(Command::Check) => check::run(&source),
         Some(Command::Completions(completions)) => manual::completions(completions),
+        Some(Command::Doctor(doctor)) => doctor::run(doctor, &source),
         Some(Command::Explain(explain)) => explain::run(explain, &source, arguments.demo),
         Some(Command::Import(import)) => import::run(import, &source),
         Some(Command::Keys(keys)) => keys::run(keys, &source),

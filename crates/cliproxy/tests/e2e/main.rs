@@ -27,6 +27,7 @@ mod crash;
 mod dashboard;
 mod demo;
 mod directory;
+mod doctor;
 mod empty;
 mod explain;
 mod failover;

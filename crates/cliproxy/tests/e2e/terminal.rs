@@ -237,13 +237,13 @@ async fn shells_and_manuals_learn_every_command() {
     let home = Home::new("");
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = printed(&home, &["completions", shell]).await;
-        assert!(script.contains("accounts") && !script.starts_with("CLIProxyAPI Version"), "{script}");
+        assert!(script.contains("doctor") && !script.starts_with("CLIProxyAPI Version"), "{script}");
     }
     assert_eq!(run(&home, &["completions", "tcsh"]).end().await.0, 2);
     let page = printed(&home, &["man"]).await;
     assert!(page.contains(".TH cli-proxy-api 1") && page.contains("accounts"), "{page}");
     printed(&home, &["man", "pages"]).await;
-    for name in ["cli-proxy-api", "cli-proxy-api-logs", "cli-proxy-api-usage"] {
+    for name in ["cli-proxy-api", "cli-proxy-api-doctor", "cli-proxy-api-logs", "cli-proxy-api-usage"] {
         let page = fs::read_to_string(home.path().join(format!("pages/{name}.1"))).unwrap();
         assert!(page.contains(".TH") && !page.contains("password"), "{page}");
     }
