@@ -56,14 +56,18 @@ impl Error {
         Self::malformed("this member is required").under_key(member)
     }
 
-    /// The upstream has no equivalent. `message` names the upstream and the remedy.
+    /// The upstream has no equivalent. `message` names the upstream and the remedy. An empty path is the value itself.
     pub fn unsupported(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Unsupported, message.into()).under_key(&path.into())
+        Self::new(ErrorKind::Unsupported, message.into()).under_path(&path.into())
     }
 
-    /// A contradiction or a value out of range.
+    /// A contradiction or a value out of range. An empty path is the value itself.
     pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Invalid, message.into()).under_key(&path.into())
+        Self::new(ErrorKind::Invalid, message.into()).under_path(&path.into())
+    }
+
+    fn under_path(self, path: &str) -> Self {
+        if path.is_empty() { self } else { self.under_key(path) }
     }
 
     /// The kind.

@@ -10,6 +10,7 @@ use cliproxy_wire::codec::{ClientContext, StreamEncoder};
 use cliproxy_wire::estimate::{Family, Input};
 use cliproxy_wire::fault::{self, Fault, HeaderHints, Kind};
 use cliproxy_wire::format::{encode_request, encode_response, stream_encoder};
+use cliproxy_wire::image;
 use cliproxy_wire::model::Response;
 use cliproxy_wire::opaque::Repair;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -25,7 +26,7 @@ use super::round::Rounds;
 use super::select::{blocks, choose, is_busy, nobody, not_allowed};
 use super::switch;
 use super::verdict::Refusal;
-use super::{Engine, Job};
+use super::{Engine, Job, single};
 use crate::config::payload;
 use crate::credential::{Lease, Scope};
 use crate::failure::{Failure, Relay, Rest, Retry};
@@ -253,31 +254,41 @@ impl Engine {
         let credential = &offer.credential;
         let wants_stream = job.call.operation == Operation::Stream;
         let profile = credential.profile_for(job.call.format);
-        let asks_stream = (wants_stream || profile.is_stream_only) && !profile.is_body_only;
+        if !job.call.operation.is_conversation()
+            && let Some(result) = self.attempt_single(job, &attempt, lease).await
+        {
+            return result;
+        }
+        let is_predicted = single::is_predicted(offer);
+        let asks_stream = (wants_stream || profile.is_stream_only) && !profile.is_body_only && !is_predicted;
         self.inline_pictures(job, offer).await?;
-        let outbound = self.outbound(job, &attempt, asks_stream)?;
+        let outbound =
+            if is_predicted { single::predicted(job)? } else { self.outbound(job, &attempt, asks_stream)? };
         let operation = match job.call.operation {
-            Operation::Generate | Operation::Stream if asks_stream => Operation::Stream,
-            Operation::Generate | Operation::Stream => Operation::Generate,
-            other => other,
+            Operation::CountTokens | Operation::Compact => job.call.operation,
+            _ if is_predicted => Operation::Predict,
+            _ if asks_stream => Operation::Stream,
+            _ => Operation::Generate,
         };
         let closing = Closing::new(self, job, &attempt, Arc::clone(lease));
-        self.tell(|| {
-            Some(Happening::Attempted {
-                request_id: &job.call.request_id,
-                number: attempt.number,
-                provider: &credential.provider,
-                credential: &credential.id,
-                upstream_model: &offer.upstream,
-            })
-        });
-        let reply = match self.send(job, offer, operation, &outbound).await {
+        self.tell_attempt(job, &attempt);
+        let mut reply = match self.send(job, offer, operation, &outbound).await {
             Ok(reply) => reply,
             Err(failure) => {
                 closing.fail(&failure);
                 return Err(failure);
             }
         };
+        if is_predicted {
+            reply = match single::conversed(reply, job, offer).await {
+                Ok(reply) => reply,
+                Err(fault) => {
+                    let failure = self.judge(job, offer, Refusal::inside(fault, &HeaderMap::new()));
+                    closing.fail(&failure);
+                    return Err(failure);
+                }
+            };
+        }
         let mut headers = answer_headers(&reply.headers, job);
         if let Some(dropped) = outbound.dropped.as_deref().and_then(|paths| HeaderValue::from_str(paths).ok())
         {
@@ -288,6 +299,20 @@ impl Engine {
         } else {
             self.whole_answer(job, offer, outbound.way, Accepted { reply, headers, closing }).await
         }
+    }
+
+    /// Tells those who watch that somebody is asked.
+    pub(super) fn tell_attempt(&self, job: &Job, attempt: &Attempt<'_>) {
+        let credential = &attempt.offer.credential;
+        self.tell(|| {
+            Some(Happening::Attempted {
+                request_id: &job.call.request_id,
+                number: attempt.number,
+                provider: &credential.provider,
+                credential: &credential.id,
+                upstream_model: &attempt.offer.upstream,
+            })
+        });
     }
 
     /// Sends and judges the head of the answer.
@@ -420,7 +445,7 @@ impl Engine {
         way: Way,
         accepted: Accepted,
     ) -> Result<Answer, Failure> {
-        let Accepted { reply, mut headers, closing } = accepted;
+        let Accepted { reply, headers, closing } = accepted;
         let is_json = content_type(&reply.headers).starts_with("application/json");
         let (pipe, bridge) = match way {
             // A whole body in answer to a stream request is unfolded, whatever its format.
@@ -452,6 +477,17 @@ impl Engine {
             job.snapshot.settings.streaming.keepalive,
             closing,
         );
+        self.begin(job, offer, stream, headers).await
+    }
+
+    /// Waits for the beginning of a stream.
+    pub(super) async fn begin(
+        &self,
+        job: &Job,
+        offer: &Offer,
+        stream: AnswerStream,
+        mut headers: HeaderMap,
+    ) -> Result<Answer, Failure> {
         match Box::new(stream).begin().await {
             Ok(stream) => {
                 let is_array = job.call.format == Format::Gemini && !job.call.is_sse;
@@ -510,7 +546,7 @@ impl Engine {
                 match gathered(gather, reply, job.snapshot.limits.idle).await {
                     Ok((response, usage)) => {
                         let context = job.client_context(&request, echoes(job, offer));
-                        Ok((whole(job, &response, &context).into(), usage, None))
+                        whole(job, &response, &context).map(|body| (body.into(), usage, streamed(job)))
                     }
                     Err(fault) => Err(fault),
                 }
@@ -586,11 +622,17 @@ fn encoder(job: &Job, context: ClientContext) -> Box<dyn StreamEncoder> {
     stream_encoder(job.call.format, context)
 }
 
-fn whole(job: &Job, response: &Response, context: &ClientContext) -> Vec<u8> {
-    if job.call.is_legacy_completion {
-        return completions::encode_response(response, context);
+fn whole(job: &Job, response: &Response, context: &ClientContext) -> Result<Vec<u8>, Fault> {
+    match job.call.operation {
+        Operation::Draw | Operation::Redraw => image::encode_response(response, job.call.created, job.images),
+        _ if job.call.is_legacy_completion => Ok(completions::encode_response(response, context)),
+        _ => Ok(encode_response(job.call.format, response, context)),
     }
-    encode_response(job.call.format, response, context)
+}
+
+/// The content type of images that are wanted as events: they come whole, one after the other.
+fn streamed(job: &Job) -> Option<HeaderValue> {
+    job.images.is_stream.then_some(HeaderValue::from_static("text/event-stream; charset=utf-8"))
 }
 
 /// Whether answers carry the client's name for the model.
@@ -648,7 +690,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> &str {
 }
 
 /// Headers of an upstream's answer that help a client.
-fn answer_headers(upstream: &HeaderMap, job: &Job) -> HeaderMap {
+pub(super) fn answer_headers(upstream: &HeaderMap, job: &Job) -> HeaderMap {
     let passes_all = job.snapshot.settings.streaming.passthrough_headers;
     let mut headers = HeaderMap::with_capacity(8);
     for (name, value) in upstream {

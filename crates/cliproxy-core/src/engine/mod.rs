@@ -16,12 +16,14 @@ mod forward;
 mod kept;
 mod listen;
 mod memory;
+mod passing;
 mod picture;
 mod pipe;
 mod relay;
 mod roster;
 mod round;
 mod select;
+mod single;
 mod standing;
 mod switch;
 mod trial;
@@ -48,6 +50,8 @@ use cliproxy_wire::Format;
 use cliproxy_wire::codec::ClientContext;
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::format::{PathWish, decode_count_request, decode_request};
+use cliproxy_wire::image;
+use cliproxy_wire::lane::Peek;
 use cliproxy_wire::model::Request;
 use cliproxy_wire::schema::Cleaned;
 use http::HeaderMap;
@@ -198,6 +202,8 @@ struct Job {
     session: Option<Session>,
     /// Decoded at most once, and only when an attempt needs it.
     request: Option<Arc<Request>>,
+    /// How images are wanted; known with the request.
+    images: image::Wish,
     started: Instant,
 }
 
@@ -215,7 +221,8 @@ impl Read {
     fn into_job(self, call: Call) -> Job {
         let Self { snapshot, peeked, requested, model, suffix, session } = self;
         let started = Instant::now();
-        Job { call, snapshot, peeked, requested, model, suffix, session, request: None, started }
+        let images = image::Wish::default();
+        Job { call, snapshot, peeked, requested, model, suffix, session, request: None, images, started }
     }
 }
 
@@ -225,6 +232,8 @@ struct Peeked {
     model_at: Option<std::ops::Range<usize>>,
     has_envelope: bool,
     is_responses_shape: bool,
+    is_form: bool,
+    is_stream: bool,
 }
 
 /// A call that is known to be for a known model, and not yet served.
@@ -239,7 +248,11 @@ impl Opened {
 
     /// Whether the answer will be a stream.
     pub fn is_stream(&self) -> bool {
-        self.0.call.operation == Operation::Stream
+        match self.0.call.operation {
+            Operation::Stream => true,
+            Operation::Draw | Operation::Redraw => self.0.peeked.is_stream,
+            _ => false,
+        }
     }
 
     /// Gemini: whether the stream will be a JSON array.
@@ -270,6 +283,9 @@ impl Job {
             model: self.call.path_model.as_deref().unwrap_or_default(),
             stream: self.call.operation == Operation::Stream,
         };
+        if let Operation::Draw | Operation::Redraw = self.call.operation {
+            return self.drawing();
+        }
         let decoded = if self.call.operation == Operation::CountTokens {
             decode_count_request(self.call.format, &self.call.body, path)
         } else if self.call.is_legacy_completion {
@@ -279,6 +295,20 @@ impl Job {
         };
         let mut request = decoded.map_err(Failure::client)?;
         request.stream = self.call.operation == Operation::Stream;
+        let request = Arc::new(request);
+        self.request = Some(Arc::clone(&request));
+        Ok(request)
+    }
+
+    /// The conversation that images are asked for in.
+    fn drawing(&mut self) -> Result<Arc<Request>, Failure> {
+        let decoded = match single::form_of(&self.call)? {
+            Some(parts) => image::decode_form(&parts),
+            None if self.call.operation == Operation::Redraw => image::decode_edit(&self.call.body),
+            None => image::decode_generation(&self.call.body),
+        };
+        let (request, wish) = decoded.map_err(Failure::client)?;
+        self.images = wish;
         let request = Arc::new(request);
         self.request = Some(Arc::clone(&request));
         Ok(request)
@@ -424,7 +454,11 @@ impl Engine {
         if call.body.starts_with(b"\xEF\xBB\xBF") {
             call.body = call.body.slice(3..);
         }
-        let peek = cliproxy_wire::lane::peek(call.format, &call.body).map_err(Failure::client)?;
+        let parts = single::form_of(call)?;
+        let peek = match &parts {
+            Some(parts) => Peek::of_form(parts),
+            None => cliproxy_wire::lane::peek(call.format, &call.body).map_err(Failure::client)?,
+        };
         if call.operation == Operation::Generate && peek.is_stream && call.format != Format::Gemini {
             call.operation = Operation::Stream;
         }
@@ -446,6 +480,9 @@ impl Engine {
         if let Some(allowance) = &call.allowance {
             self.permit(allowance, call, &resolved.model)?;
         }
+        if !resolved.offers.members().iter().any(|offer| single::can(call.operation, offer)) {
+            return Err(single::unable(call, &requested, &snapshot));
+        }
         let (model, suffix) = (resolved.model, resolved.suffix);
         let is_sticky =
             snapshot.settings.routing.session_affinity.is_some() || resolved.offers.keeps_conversations();
@@ -453,6 +490,8 @@ impl Engine {
         let peeked = Peeked {
             has_envelope: peek.has_envelope,
             is_responses_shape: peek.is_responses_shape,
+            is_form: parts.is_some(),
+            is_stream: peek.is_stream,
             model: peek.model,
             model_at: peek.model_at,
         };

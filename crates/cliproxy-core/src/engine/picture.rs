@@ -31,7 +31,11 @@ impl Engine {
             FetchImages::Always => true,
         };
         // Between equal formats bytes pass, and what cannot be in the body need not be looked for.
-        if !is_wanted || profile.format == job.call.format || !job.text()?.contains("http") {
+        if !is_wanted
+            || profile.format == job.call.format
+            || job.peeked.is_form
+            || !job.text()?.contains("http")
+        {
             return Ok(());
         }
         let request = job.request()?;

@@ -246,6 +246,8 @@ pub(super) enum Pipe {
     Relay(Box<super::relay::RelayPipe>),
     /// Events pass.
     Translate(Box<Translate>),
+    /// Bytes of no conversation pass.
+    Passing(Box<super::passing::Passing>),
 }
 
 impl Pipe {
@@ -253,6 +255,7 @@ impl Pipe {
     pub(super) fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) {
         match self {
             Self::Relay(relay) => relay.push(bytes, out),
+            Self::Passing(passing) => passing.push(bytes, out),
             Self::Translate(translate) => {
                 let mut buffer = Vec::new();
                 translate.push(&bytes, &mut buffer);
@@ -267,6 +270,7 @@ impl Pipe {
     pub(super) fn finish(&mut self, broken: Option<Fault>, out: &mut Vec<Bytes>) {
         match self {
             Self::Relay(relay) => relay.finish(broken, out),
+            Self::Passing(passing) => passing.finish(broken, out),
             Self::Translate(translate) => {
                 let mut buffer = Vec::new();
                 translate.finish(broken, &mut buffer);
@@ -283,6 +287,8 @@ impl Pipe {
         match self {
             Self::Relay(relay) => relay.keep_alive(format, &mut buffer),
             Self::Translate(translate) => translate.encoder.keep_alive(&mut buffer),
+            // A comment could come to stand inside of an event.
+            Self::Passing(_) => {}
         }
         buffer.into()
     }
@@ -291,6 +297,7 @@ impl Pipe {
         match self {
             Self::Relay(relay) => relay.has_begun(),
             Self::Translate(translate) => translate.progress.has_begun,
+            Self::Passing(passing) => passing.has_begun(),
         }
     }
 
@@ -298,6 +305,7 @@ impl Pipe {
         match self {
             Self::Relay(relay) => relay.is_over(),
             Self::Translate(translate) => translate.decode.is_over(),
+            Self::Passing(passing) => passing.fault().is_some(),
         }
     }
 
@@ -306,6 +314,7 @@ impl Pipe {
         match self {
             Self::Relay(relay) => relay.fault(),
             Self::Translate(translate) => translate.progress.fault.as_ref(),
+            Self::Passing(passing) => passing.fault(),
         }
     }
 
@@ -313,6 +322,7 @@ impl Pipe {
         match self {
             Self::Relay(relay) => relay.usage(),
             Self::Translate(translate) => translate.progress.meter.usage().clone(),
+            Self::Passing(passing) => passing.usage(),
         }
     }
 
@@ -320,6 +330,7 @@ impl Pipe {
         match self {
             Self::Relay(relay) => relay.lane(),
             Self::Translate(_) => "translate",
+            Self::Passing(_) => "passthrough",
         }
     }
 }

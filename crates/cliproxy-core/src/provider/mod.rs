@@ -120,6 +120,36 @@ pub enum Operation {
     CountTokens,
     /// Responses: a compacted conversation.
     Compact,
+    /// Embeddings of texts.
+    Embed,
+    /// Gemini: embeddings of several requests.
+    EmbedBatch,
+    /// Google: what a model predicts that holds no conversations.
+    Predict,
+    /// New images.
+    Draw,
+    /// Images, changed.
+    Redraw,
+}
+
+impl Operation {
+    /// What it gives, for messages.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Generate | Self::Stream => "answers",
+            Self::CountTokens => "counts of tokens",
+            Self::Compact => "compacted conversations",
+            Self::Embed | Self::EmbedBatch => "embeddings",
+            Self::Predict => "predictions",
+            Self::Draw => "images",
+            Self::Redraw => "changed images",
+        }
+    }
+
+    /// Whether it is about a conversation.
+    pub fn is_conversation(self) -> bool {
+        matches!(self, Self::Generate | Self::Stream | Self::CountTokens | Self::Compact)
+    }
 }
 
 /// One request for a provider to put on the wire.

@@ -36,6 +36,9 @@ pub fn router(app: App) -> Router {
         .route("/v1/chat/completions", post(chat))
         .route("/chat/completions", post(chat))
         .route("/v1/completions", post(completions))
+        .route("/v1/embeddings", post(embeddings))
+        .route("/v1/images/generations", post(draw))
+        .route("/v1/images/edits", post(redraw))
         .route("/v1/responses", post(responses).get(socket::open))
         .route("/v1/responses/compact", post(compact))
         .route("/v1/responses/input_tokens", post(input_tokens))
@@ -94,6 +97,18 @@ async fn completions(State(app): State<App>, request: Request) -> Response {
     .await
 }
 
+async fn embeddings(State(app): State<App>, request: Request) -> Response {
+    call::serve(app, call::Route::new(Format::Chat, Operation::Embed), request).await
+}
+
+async fn draw(State(app): State<App>, request: Request) -> Response {
+    call::serve(app, call::Route::new(Format::Chat, Operation::Draw), request).await
+}
+
+async fn redraw(State(app): State<App>, request: Request) -> Response {
+    call::serve(app, call::Route::new(Format::Chat, Operation::Redraw), request).await
+}
+
 async fn responses(State(app): State<App>, request: Request) -> Response {
     call::serve(app, call::Route::new(Format::Responses, Operation::Generate), request).await
 }
@@ -132,6 +147,9 @@ fn gemini_operation(rest: &str) -> Option<(String, Operation)> {
         "generateContent" => Operation::Generate,
         "streamGenerateContent" => Operation::Stream,
         "countTokens" => Operation::CountTokens,
+        "embedContent" => Operation::Embed,
+        "batchEmbedContents" => Operation::EmbedBatch,
+        "predict" => Operation::Predict,
         _ => return None,
     };
     Some((model.strip_prefix("models/").unwrap_or(model).to_owned(), operation))

@@ -10,6 +10,7 @@ use cliproxy_core::access::Caller;
 use cliproxy_core::route::Listed;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
+use cliproxy_wire::image::imagen::is_imagen;
 use cliproxy_wire::json::{self, Object};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -193,10 +194,21 @@ fn gemini(object: &mut Object<'_>, model: &Listed) {
         object.u64("outputTokenLimit", limit);
     }
     object.array("supportedGenerationMethods", |methods| {
-        for method in ["generateContent", "streamGenerateContent", "countTokens"] {
+        for method in methods_of(&model.id) {
             methods.str(method);
         }
     });
+}
+
+/// What may be asked of a model, by the names that Google gives its models.
+fn methods_of(model: &str) -> &'static [&'static str] {
+    if is_imagen(model) {
+        return &["predict", "generateContent", "streamGenerateContent"];
+    }
+    if model.to_ascii_lowercase().contains("embedding") {
+        return &["embedContent", "batchEmbedContents"];
+    }
+    &["generateContent", "streamGenerateContent", "countTokens"]
 }
 
 /// The catalogue of the Codex client. Only the members that it needs to offer a model.

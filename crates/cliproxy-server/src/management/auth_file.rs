@@ -8,13 +8,14 @@ use cliproxy_core::credential::Credential;
 use cliproxy_core::oauth::Changes;
 use cliproxy_core::secret::Secret;
 use cliproxy_core::store::StoreError;
+use cliproxy_wire::form;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Outcome, Refusal, done, ok, with_status};
-use super::{Ask, Endpoint, endpoint, multipart};
+use super::{Ask, Endpoint, endpoint};
 use crate::clock::now;
 
 /// Largest upload: many files at once.
@@ -125,13 +126,13 @@ async fn download(ask: Ask) -> Outcome {
 
 async fn upload(ask: Ask) -> Outcome {
     ready(&ask)?;
-    let Some(boundary) = multipart::boundary(&ask.headers) else {
+    let Some(boundary) = form::boundary(&ask.headers) else {
         let name = ask.query("name").ok_or_else(|| Refusal::bad("file or name is required"))?;
         let name = plain(name)?.to_owned();
         ask.app.engine.put_auth_file(&name, ask.body.clone()).await.map_err(refusal)?;
         return Ok(done());
     };
-    let parts = multipart::parts(&ask.body, &boundary).ok_or_else(|| Refusal::bad("invalid form"))?;
+    let parts = form::parts(&ask.body, &boundary).ok_or_else(|| Refusal::bad("invalid form"))?;
     let files: Vec<(String, Bytes)> = parts
         .into_iter()
         .filter(|part| part.name == "file")

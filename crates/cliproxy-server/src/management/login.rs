@@ -8,13 +8,14 @@ use cliproxy_core::oauth::login::Options;
 use cliproxy_core::oauth::session::Session;
 use cliproxy_core::oauth::{Grant, Login};
 use cliproxy_core::provider::{LOGINS, import_service_account};
+use cliproxy_wire::form;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Outcome, Refusal, ok};
-use super::{Ask, Endpoint, endpoint, multipart};
+use super::{Ask, Endpoint, endpoint};
 use crate::App;
 use crate::clock::now;
 
@@ -245,8 +246,8 @@ fn of(grant: &Grant, name: &str) -> String {
 async fn import(ask: Ask) -> Outcome {
     let mut location = ask.query("location").map(str::to_owned);
     let mut text = ask.body.clone();
-    if let Some(boundary) = multipart::boundary(&ask.headers) {
-        let parts = multipart::parts(&ask.body, &boundary).ok_or_else(|| Refusal::bad("file required"))?;
+    if let Some(boundary) = form::boundary(&ask.headers) {
+        let parts = form::parts(&ask.body, &boundary).ok_or_else(|| Refusal::bad("file required"))?;
         let mut file = None;
         for part in parts {
             match part.name.as_str() {

@@ -18,7 +18,6 @@ mod live;
 mod log;
 mod login;
 mod model;
-mod multipart;
 mod openapi;
 mod plugin;
 mod rule;

@@ -106,6 +106,7 @@ const FAMILIES: &[Family] = &[
     family("claude-fable-5", M, 128_000, adaptive(AdaptiveDefault::Always, false), NEW_CLAUDE),
     family("claude-mythos-5", M, 128_000, adaptive(AdaptiveDefault::Always, false), NEW_CLAUDE),
 
+    family("gemini-embedding", 2_048, 1, NONE, GEMINI),
     family("gemini-1.0", 32_760, 8_192, NONE, GEMINI),
     family("gemini-1.5", MI, 8_192, NONE, GEMINI),
     family("gemini-2.0", MI, 8_192, NONE, GEMINI),
@@ -137,7 +138,8 @@ const FAMILIES: &[Family] = &[
     family("gemini-3.8-flash", MI, KI64, levels(LOW_TO_HIGH), GEMINI_3),
     family("gemma", 131_072, 8_192, NONE, GEMINI),
     family("gemma-4", 262_144, 32_768, NONE, GEMINI),
-    family("imagen", 0, 0, NONE, 0),
+    family("imagen-3.0", 480, 8_192, NONE, 0),
+    family("imagen-4.0", 480, 8_192, NONE, 0),
 
     family("gpt-3.5-turbo", 16_385, 4_096, NONE, NO_SCHEMA),
     family("gpt-4", 8_192, 8_192, NONE, NO_SCHEMA),

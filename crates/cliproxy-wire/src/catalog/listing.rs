@@ -64,6 +64,7 @@ const KIMI: &[&str] = &["kimi"];
 const XAI: &[&str] = &["xai"];
 /// Google models that all four of its doors have.
 const GOOGLE: &[&str] = &["gemini", "gemini-cli", "vertex", "aistudio"];
+const KEY_AND_VERTEX: &[&str] = &["gemini", "vertex"];
 const GEMINI_KEY: &[&str] = &["gemini", "aistudio"];
 
 const ANTHROPIC: &str = "anthropic";
@@ -111,9 +112,10 @@ const MODELS: &[Model] = &[
     model("gemini-pro-latest", "Gemini Pro Latest", DEEPMIND, 1_750_118_400, &["aistudio"]),
     model("gemini-flash-latest", "Gemini Flash Latest", DEEPMIND, 1_758_758_400, GEMINI_KEY),
     model("gemini-flash-lite-latest", "Gemini Flash-Lite Latest", DEEPMIND, 1_758_758_400, GEMINI_KEY),
-    model("imagen-4.0-generate-001", "Imagen 4", DEEPMIND, 1_755_129_600, VERTEX),
-    model("imagen-4.0-ultra-generate-001", "Imagen 4 Ultra", DEEPMIND, 1_755_129_600, VERTEX),
-    model("imagen-4.0-fast-generate-001", "Imagen 4 Fast", DEEPMIND, 1_755_129_600, VERTEX),
+    model("gemini-embedding-001", "Gemini Embedding", DEEPMIND, 1_752_451_200, KEY_AND_VERTEX),
+    model("imagen-4.0-generate-001", "Imagen 4", DEEPMIND, 1_755_129_600, KEY_AND_VERTEX),
+    model("imagen-4.0-ultra-generate-001", "Imagen 4 Ultra", DEEPMIND, 1_755_129_600, KEY_AND_VERTEX),
+    model("imagen-4.0-fast-generate-001", "Imagen 4 Fast", DEEPMIND, 1_755_129_600, KEY_AND_VERTEX),
     model("imagen-3.0-generate-002", "Imagen 3", DEEPMIND, 1_738_195_200, VERTEX),
     model("imagen-3.0-fast-generate-001", "Imagen 3 Fast", DEEPMIND, 1_725_148_800, VERTEX),
 

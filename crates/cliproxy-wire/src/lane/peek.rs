@@ -6,6 +6,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use crate::Error;
+use crate::form::Part;
 use crate::format::Format;
 use crate::json::{Kind, Reader};
 use crate::opaque;
@@ -43,6 +44,41 @@ pub struct Peek<'b> {
     pub opening: Option<&'b str>,
 }
 
+impl Peek<'_> {
+    /// What there is to see of a form: its model and its wish for a stream.
+    pub fn of_form(parts: &[Part]) -> Self {
+        let field = |name: &str| parts.iter().rev().find(|part| part.name == name && part.file.is_none());
+        let model = field("model");
+        Self {
+            model: model.and_then(Part::text).map(str::to_owned).filter(|text| !text.is_empty()),
+            model_at: model.map(|part| part.at.clone()),
+            is_stream: field("stream").and_then(Part::text).is_some_and(|text| text.trim() == "true"),
+            ..Self::of_text("")
+        }
+    }
+}
+
+impl<'b> Peek<'b> {
+    /// Nothing seen yet.
+    fn of_text(text: &'b str) -> Self {
+        Self {
+            text,
+            model: None,
+            model_at: None,
+            is_stream: false,
+            has_envelope: false,
+            is_responses_shape: false,
+            is_enveloped: false,
+            includes_usage: false,
+            prompt_cache_key: None,
+            previous_response_id: None,
+            user_id: None,
+            session_id: None,
+            opening: None,
+        }
+    }
+}
+
 /// Looks at a body.
 ///
 /// # Errors
@@ -58,21 +94,8 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
     if text.trim_ascii().is_empty() {
         return Err(Error::malformed("the body is empty; send a JSON object"));
     }
-    let mut peek = Peek {
-        text,
-        model: None,
-        model_at: None,
-        is_stream: false,
-        has_envelope: memmem::find(body, opaque::PREFIX.as_bytes()).is_some(),
-        is_responses_shape: false,
-        is_enveloped: false,
-        includes_usage: false,
-        prompt_cache_key: None,
-        previous_response_id: None,
-        user_id: None,
-        session_id: None,
-        opening: None,
-    };
+    let mut peek =
+        Peek { has_envelope: memmem::find(body, opaque::PREFIX.as_bytes()).is_some(), ..Peek::of_text(text) };
     let (mut has_messages, mut has_input, mut n_models) = (false, false, 0);
     let (mut user, mut inner_model) = (None, None);
     let mut reader = Reader::new(text);

@@ -28,6 +28,8 @@ mod dashboard;
 mod demo;
 mod directory;
 mod doctor;
+mod drawing;
+mod embedding;
 mod empty;
 mod explain;
 mod failover;

@@ -38,6 +38,7 @@ impl Provider for Claude {
             Operation::Generate | Operation::Stream => "/v1/messages",
             Operation::CountTokens => "/v1/messages/count_tokens",
             Operation::Compact => return Err(not_offered("compaction")),
+            other => return Err(not_offered(other.noun())),
         };
         let base = credential.base_url.strip_suffix("/v1").unwrap_or(&credential.base_url);
         let mut address = format!("{base}{path}");

@@ -55,6 +55,7 @@ impl Provider for Codex {
             }
             Operation::CountTokens => "/responses/input_tokens",
             Operation::Compact => "/responses/compact",
+            other => return Err(not_offered(other.noun())),
         };
         let address = format!("{}{path}", credential.base_url);
         let mut headers = base_headers(job.operation);

@@ -132,11 +132,12 @@ impl Provider for Demo {
         let request = read(&job.body).map_err(Failure::client)?;
         match job.operation {
             Operation::Compact => Err(not_offered("compaction")),
+            other if !other.is_conversation() => Err(not_offered(other.noun())),
             Operation::CountTokens => {
                 let tokens = script::words_of(&request);
                 Ok(whole(format!("{{\"input_tokens\":{tokens}}}").into()))
             }
-            Operation::Generate | Operation::Stream => {
+            _ => {
                 if job.model == "demo-html" {
                     let page = Bytes::from_static(b"<html><body><h1>It works!</h1></body></html>");
                     return Ok(local(StatusCode::OK, "text/html", page, LocalEnding::Complete));

@@ -19,7 +19,10 @@ pub(super) fn method(operation: Operation, is_sse: bool) -> Result<&'static str,
         Operation::Stream if is_sse => Ok("streamGenerateContent?alt=sse"),
         Operation::Stream => Ok("streamGenerateContent"),
         Operation::CountTokens => Ok("countTokens"),
-        Operation::Compact => Err(not_offered("compaction")),
+        Operation::Embed => Ok("embedContent"),
+        Operation::EmbedBatch => Ok("batchEmbedContents"),
+        Operation::Predict => Ok("predict"),
+        Operation::Compact | Operation::Draw | Operation::Redraw => Err(not_offered(operation.noun())),
     }
 }
 

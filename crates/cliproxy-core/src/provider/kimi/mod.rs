@@ -41,6 +41,7 @@ impl Provider for Kimi {
             (Operation::CountTokens, true) => "/v1/messages/count_tokens",
             (Operation::CountTokens, false) => return Err(not_offered("counting tokens")),
             (Operation::Compact, _) => return Err(not_offered("compaction")),
+            (other, _) => return Err(not_offered(other.noun())),
         };
         let mut headers = base_headers(job.operation);
         if is_claude {

@@ -1,6 +1,8 @@
 //! Any service that speaks OpenAI Chat Completions: `{base}/chat/completions`.
 
 use cliproxy_wire::Format;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 
 use super::{
     Job, Operation, Provider, base_headers, bearer, configured_headers, copy_headers, not_offered, post,
@@ -17,10 +19,18 @@ impl Provider for OpenAi {
         let path = match job.operation {
             Operation::Generate | Operation::Stream => "/chat/completions",
             Operation::Compact => "/responses/compact",
-            Operation::CountTokens => return Err(not_offered("counting tokens")),
+            Operation::Embed => "/embeddings",
+            Operation::Draw => "/images/generations",
+            Operation::Redraw => "/images/edits",
+            other => return Err(not_offered(other.noun())),
         };
         let address = format!("{}{path}", credential.base_url);
         let mut headers = base_headers(job.operation);
+        if job.operation == Operation::Redraw
+            && let Some(kind) = job.client_headers.get(CONTENT_TYPE).filter(|kind| is_form(kind))
+        {
+            headers.insert(CONTENT_TYPE, kind.clone());
+        }
         if job.client_format == Format::Chat {
             copy_headers(&mut headers, job.client_headers, |name| name == "openai-beta");
         }
@@ -28,6 +38,11 @@ impl Provider for OpenAi {
         configured_headers(&mut headers, credential, job.client_headers);
         post(&address, headers, job.body)
     }
+}
+
+/// Images to change come as files of a form.
+fn is_form(kind: &HeaderValue) -> bool {
+    kind.as_bytes().to_ascii_lowercase().starts_with(b"multipart/form-data")
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ impl Provider for Qwen {
             Operation::Generate | Operation::Stream => {}
             Operation::CountTokens => return Err(not_offered("counting tokens")),
             Operation::Compact => return Err(not_offered("compaction")),
+            other => return Err(not_offered(other.noun())),
         }
         let mut headers = base_headers(job.operation);
         headers.extend(HEADERS);

@@ -1,6 +1,5 @@
 //! Where a service account's requests go: its project, and the region that its file names.
 
-use cliproxy_wire::catalog;
 use cliproxy_wire::profile::Profile;
 
 use crate::credential::{Credential, Record};
@@ -16,9 +15,6 @@ pub(super) fn adopt(record: &Record, identity: &Identity) -> Option<Adopted> {
         adopted.base_url = endpoint(location).into();
     }
     adopted.projects.push(project.into());
-    // These are drawn by a method of their own that is not offered.
-    let is_drawing = |id: &&str| id.starts_with("imagen-");
-    adopted.withheld = catalog::models_of("vertex").map(|model| model.id).filter(is_drawing).collect();
     Some(adopted)
 }
 

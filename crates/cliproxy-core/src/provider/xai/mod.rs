@@ -54,6 +54,7 @@ impl Provider for Xai {
             (Operation::Generate | Operation::Stream, at_door) => {
                 (format!("{}/responses", credential.base_url), at_door.is_some())
             }
+            (other, _) => return Err(not_offered(other.noun())),
         };
         let mut headers = base_headers(job.operation);
         if job.client_format == Format::Responses {

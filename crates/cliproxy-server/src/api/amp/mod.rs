@@ -24,7 +24,9 @@ use axum::routing::{MethodRouter, any, get, post};
 use bytes::Bytes;
 use cliproxy_core::provider::Operation;
 use cliproxy_core::snapshot::Snapshot;
-use cliproxy_wire::{Format, lane};
+use cliproxy_wire::lane::Peek;
+use cliproxy_wire::{Format, form, lane};
+use http::request::Parts;
 use http::{Method, StatusCode};
 
 use self::choice::Choice;
@@ -49,6 +51,9 @@ pub(super) fn routes() -> Router<App> {
             .route(&below("/models"), get(models))
             .route(&below("/chat/completions"), calls(Format::Chat, Operation::Generate))
             .route(&below("/completions"), post(completions))
+            .route(&below("/embeddings"), calls(Format::Chat, Operation::Embed))
+            .route(&below("/images/generations"), calls(Format::Chat, Operation::Draw))
+            .route(&below("/images/edits"), calls(Format::Chat, Operation::Redraw))
             .route(&below("/responses"), calls(Format::Responses, Operation::Generate));
     }
     router
@@ -105,14 +110,14 @@ async fn google(State(app): State<App>, Path(path): Path<String>, request: Reque
     }
 }
 
-/// `{model}:{method}`. A method that is not served here is the control plane's, too.
+/// `{model}:{method}`. A method that is not served here is the control plane's, too, and so is what is no conversation:
+/// Amp's own models do it.
 async fn method(app: App, rest: &str, request: Request) -> Response {
-    let Some((model, operation)) = super::gemini_operation(rest) else {
-        return if app.engine.snapshot().settings.amp.upstream.is_some() {
-            control::pass(app, request).await
-        } else {
-            super::not_found(request).await
-        };
+    let has_control = app.engine.snapshot().settings.amp.upstream.is_some();
+    let known = super::gemini_operation(rest);
+    let served = known.filter(|(_, operation)| operation.is_conversation() || !has_control);
+    let Some((model, operation)) = served else {
+        return if has_control { control::pass(app, request).await } else { super::not_found(request).await };
     };
     serve(app, Route { model: Some(model), ..Route::new(Format::Gemini, operation) }, request).await
 }
@@ -130,7 +135,7 @@ async fn serve(app: App, route: Route, request: Request) -> Response {
 async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Result<Response, Refusal> {
     let (mut head, body) = request.into_parts();
     let snapshot = app.engine.snapshot();
-    let caller = match call::admit(&snapshot, &head) {
+    let caller = match route.admit(&snapshot, &head) {
         Ok(caller) => caller,
         Err(fault) => {
             encoding::drain(&head.headers, body).await;
@@ -140,7 +145,7 @@ async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Res
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
     let packed = encoding::read_packed(&head.headers, body, limit).await?;
     let body = encoding::unpacked(&head.headers, packed.clone(), limit).await?;
-    let requested = requested(&route, &body);
+    let requested = requested(&route, &head, &body);
     let choice = match &requested {
         Some(model) => choice::choose(&snapshot, model),
         // Whoever serves calls says what is missing.
@@ -170,10 +175,13 @@ async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Res
 }
 
 /// The model that a call is for, as its client names it.
-fn requested(route: &Route, body: &Bytes) -> Option<String> {
+fn requested(route: &Route, head: &Parts, body: &Bytes) -> Option<String> {
     let named = match &route.model {
         Some(model) => Some(model.clone()),
-        None => lane::peek(route.format, body).ok()?.model,
+        None => match form::boundary(&head.headers) {
+            Some(boundary) => Peek::of_form(&form::parts(body, &boundary)?).model,
+            None => lane::peek(route.format, body).ok()?.model,
+        },
     };
     named.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }

@@ -13,6 +13,7 @@ use axum::extract::Request as HttpRequest;
 use axum::response::Response;
 use bytes::Bytes;
 use cliproxy_core::access::{Caller, Refused};
+use cliproxy_core::config::file::ImageGeneration;
 use cliproxy_core::engine::Opened;
 use cliproxy_core::provider::Operation;
 use cliproxy_core::snapshot::Snapshot;
@@ -21,6 +22,7 @@ use cliproxy_core::{Answer, AnswerBody, Call, Failure};
 use cliproxy_wire::Format;
 use cliproxy_wire::codec::ClientContext;
 use cliproxy_wire::fault::{self, Fault, Kind};
+use cliproxy_wire::form;
 use cliproxy_wire::format::stream_encoder;
 use cliproxy_wire::json::Raw;
 use cliproxy_wire::json::patch::{Edit, Path, apply};
@@ -50,6 +52,25 @@ pub(crate) struct Route {
 impl Route {
     pub(crate) fn new(format: Format, operation: Operation) -> Self {
         Self { format, operation, model: None, shown: None, is_legacy: false, is_enveloped: false }
+    }
+}
+
+impl Route {
+    /// Whether a request of this route may be read at all, by what its head says.
+    pub(crate) fn admit(&self, snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
+        let images = snapshot.settings.translation.images;
+        if matches!(self.operation, Operation::Draw | Operation::Redraw)
+            && images == ImageGeneration::Disabled
+        {
+            let message = "images are switched off here; `disable-image-generation` in config.yaml says so";
+            return Err(Fault::new(Kind::NotFound, message).with_code("not_found"));
+        }
+        let caller = authenticated(snapshot, head)?;
+        // Images to change come as files of a form.
+        if self.operation != Operation::Redraw || form::boundary(&head.headers).is_none() {
+            check_media(&head.headers)?;
+        }
+        Ok(caller)
     }
 }
 
@@ -126,7 +147,7 @@ impl From<Failure> for Refusal {
 }
 
 async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Result<Response, Refusal> {
-    let (head, body, caller) = received(&app, request, admit).await?;
+    let (head, body, caller) = received(&app, request, |snapshot, head| route.admit(snapshot, head)).await?;
     answer(app, route, head, body, caller, id).await
 }
 
@@ -249,9 +270,13 @@ pub(crate) fn refused(refused: Refused) -> Fault {
 
 /// Whether a request may be read at all, by what its head says.
 pub(crate) fn admit(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
-    let caller = snapshot.access.admit(&head.headers, head.uri.query(), now()).map_err(refused)?;
+    let caller = authenticated(snapshot, head)?;
     check_media(&head.headers)?;
     Ok(caller)
+}
+
+fn authenticated(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
+    snapshot.access.admit(&head.headers, head.uri.query(), now()).map_err(refused)
 }
 
 pub(crate) fn respond(answer: Answer, format: Format, id: &str) -> Response {

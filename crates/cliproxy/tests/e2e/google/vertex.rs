@@ -133,7 +133,7 @@ async fn an_exhausted_project_rests_and_another_one_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_are_counted_and_what_draws_is_not_offered() {
+async fn tokens_are_counted() {
     let provider = IdentityProvider::start().await;
     let upstream = Upstream::start(|_| Script::json(200, json!({"totalTokens": 7}).to_string())).await;
     let gateway = start("vertex", &upstream, &[("a", account(&provider, "my-project"))], "");
@@ -141,6 +141,39 @@ async fn tokens_are_counted_and_what_draws_is_not_offered() {
     let answer = support::ask(&gateway, "/v1/messages/count_tokens", &body).await;
     assert_eq!((answer.status, answer.json()["input_tokens"].clone()), (200, json!(7)), "{}", answer.body);
     assert!(upstream.received()[0].path.ends_with(&format!("/models/{MODEL}:countTokens")));
-    let listed = support::get(&gateway, "/v1/models").await.body;
-    assert!(listed.contains(MODEL) && !listed.contains("imagen-"), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn imagen_draws_with_the_accounts_token_and_rests_like_others() {
+    let provider = IdentityProvider::start().await;
+    let upstream = Upstream::start(|received| {
+        if received.path.contains("/projects/first/") {
+            return refusal(429, "RESOURCE_EXHAUSTED", "Quota exceeded.", &json!([]));
+        }
+        let drawn = json!({"predictions": [{"bytesBase64Encoded": "QUE=", "mimeType": "image/png"}]});
+        Script::json(200, drawn.to_string())
+    })
+    .await;
+    let mut first = account(&provider, "first");
+    first["priority"] = json!(1);
+    let gateway = start("vertex", &upstream, &[("a", first), ("b", account(&provider, "second"))], "");
+    let model = "imagen-4.0-generate-001";
+    assert!(support::get(&gateway, "/v1/models").await.body.contains(model));
+    for is_stream in [false, true] {
+        let answer = support::ask_model(&gateway, "chat", model, is_stream).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(answer.body.contains("data:image/png;base64,QUE="), "{}", answer.body);
+    }
+    let asked = asked(&upstream);
+    let places: Vec<&str> = asked.iter().map(|received| received.path.split('/').nth(3).unwrap()).collect();
+    assert_eq!(places, ["first", "second", "second"]);
+    for received in &asked {
+        assert!(
+            received.path.ends_with(&format!("/publishers/google/models/{model}:predict")),
+            "{}",
+            received.path
+        );
+        assert!(bearer(received).starts_with("access-of-vertex-"));
+        assert_eq!(received.json()["instances"], json!([{"prompt": "hi"}]));
+    }
 }

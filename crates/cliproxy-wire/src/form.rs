@@ -1,24 +1,39 @@
-//! Uploads of web forms (RFC 7578), as browsers send them: whole, with a boundary that the head names.
+//! Uploads of web forms (RFC 7578), as browsers and SDKs send them: whole, with a boundary that the head names. Which
+//! fields there are is for whoever reads one.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 /// One part of a form.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Part {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
     /// The field.
-    pub(super) name: String,
-    /// The name of the file, as the browser says it.
-    pub(super) file: Option<String>,
-    pub(super) content: Bytes,
+    pub name: String,
+    /// The name of the file, as the sender says it.
+    pub file: Option<String>,
+    /// The media type of the content, where the sender says one.
+    pub media: Option<String>,
+    /// The content.
+    pub content: Bytes,
+    /// Where the content stands in the body.
+    pub at: Range<usize>,
+}
+
+impl Part {
+    /// The content as text; `None` for a file's, and for what is not UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.content).ok().filter(|_| self.file.is_none())
+    }
 }
 
 /// Parts of a form at most.
 const MOST: usize = 200;
 
 /// The boundary, when the body is a form.
-pub(super) fn boundary(headers: &HeaderMap) -> Option<String> {
+pub fn boundary(headers: &HeaderMap) -> Option<String> {
     let media = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let (kind, parameters) = media.split_once(';')?;
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
@@ -28,7 +43,7 @@ pub(super) fn boundary(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The parts of a form; `None` when it is broken.
-pub(super) fn parts(body: &Bytes, boundary: &str) -> Option<Vec<Part>> {
+pub fn parts(body: &Bytes, boundary: &str) -> Option<Vec<Part>> {
     let mark = format!("\r\n--{boundary}");
     let first = format!("--{boundary}");
     let mut at = find(body, first.as_bytes(), 0)? + first.len();
@@ -46,18 +61,27 @@ pub(super) fn parts(body: &Bytes, boundary: &str) -> Option<Vec<Part>> {
         let end = find(body, mark.as_bytes(), head_end.checked_add(2)?)?;
         let head = std::str::from_utf8(body.get(head_start.min(head_end)..head_end)?).ok()?;
         if let Some((name, file)) = disposition(head) {
-            parts.push(Part { name, file, content: body.slice(start.min(end)..end) });
+            let at = start.min(end)..end;
+            parts.push(Part { name, file, media: media(head), content: body.slice(at.clone()), at });
         }
         at = end + mark.len();
     }
 }
 
-fn disposition(head: &str) -> Option<(String, Option<String>)> {
-    let line = head.split("\r\n").find_map(|line| {
+fn header<'h>(head: &'h str, wanted: &str) -> Option<&'h str> {
+    head.split("\r\n").find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
-    })?;
-    let (_, parameters) = line.split_once(';')?;
+        name.trim().eq_ignore_ascii_case(wanted).then_some(value)
+    })
+}
+
+fn media(head: &str) -> Option<String> {
+    let kind = header(head, "content-type")?.split(';').next().unwrap_or_default().trim();
+    (!kind.is_empty()).then(|| kind.to_ascii_lowercase())
+}
+
+fn disposition(head: &str) -> Option<(String, Option<String>)> {
+    let (_, parameters) = header(head, "content-disposition")?.split_once(';')?;
     Some((parameter(parameters, "name")?, parameter(parameters, "filename")))
 }
 
@@ -80,7 +104,7 @@ fn parameter(parameters: &str, wanted: &str) -> Option<String> {
 }
 
 fn find(body: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
-    let found = body.get(from..)?.windows(wanted.len()).position(|window| window == wanted);
+    let found = memchr::memmem::find(body.get(from..)?, wanted);
     found.map(|at| at + from)
 }
 
@@ -99,7 +123,10 @@ mod tests {
             (parts[0].name.as_str(), &parts[0].file, &parts[0].content[..]),
             ("location", &None, &b"eu"[..])
         );
+        assert_eq!((parts[0].text(), parts[0].media.as_deref()), (Some("eu"), None));
+        assert_eq!(body.get(parts[0].at.clone()), Some(&b"eu"[..]));
         assert_eq!(parts[1].file.as_deref(), Some("a.json"));
+        assert_eq!((parts[1].text(), parts[1].media.as_deref()), (None, Some("application/json")));
         assert_eq!(&parts[1].content[..], b"{\"a\":\"\r\n--Y\"}");
     }
 

@@ -1,0 +1,217 @@
+//! What is to be drawn.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::form::Part;
+use crate::json::{Kind, Raw, Reader};
+use crate::model::{Block, Content, Ext, Image, Media, Request, Role, Turn};
+use crate::{Error, Format};
+
+/// Shapes that image models of Google know, as width and height.
+const SHAPES: [(u32, u32); 10] =
+    [(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9)];
+
+/// How the client wants its images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// As addresses.
+    pub is_url: bool,
+    /// As events.
+    pub is_stream: bool,
+    /// Images that it sent are to be changed.
+    pub is_edit: bool,
+}
+
+/// Reads a request for new images.
+///
+/// # Errors
+/// What is no such request, with its JSON path.
+pub fn decode_generation(body: &[u8]) -> Result<(Request, Wish), Error> {
+    Draft::default().json(body)?.finish()
+}
+
+/// Reads a request to change images, as JSON.
+///
+/// # Errors
+/// What is no such request, with its JSON path; masks, which no conversation has.
+pub fn decode_edit(body: &[u8]) -> Result<(Request, Wish), Error> {
+    Draft { is_edit: true, ..Draft::default() }.json(body)?.finish()
+}
+
+/// Reads a request to change images, as a form.
+///
+/// # Errors
+/// What is no such request, with the field; masks, which no conversation has.
+pub fn decode_form(parts: &[Part]) -> Result<(Request, Wish), Error> {
+    let mut draft = Draft { is_edit: true, ..Draft::default() };
+    for part in parts {
+        draft.part(part)?;
+    }
+    draft.finish()
+}
+
+/// A request as far as it was read.
+#[derive(Debug, Default)]
+struct Draft {
+    model: String,
+    prompt: Option<String>,
+    count: Option<u64>,
+    size: Option<String>,
+    images: Vec<Media>,
+    is_url: bool,
+    is_stream: bool,
+    is_edit: bool,
+    ext: Ext,
+}
+
+impl Draft {
+    fn json(mut self, body: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::from_bytes(body)?;
+        reader.object(|name, value| self.member(name, value))?;
+        reader.finish()?;
+        Ok(self)
+    }
+
+    fn member(&mut self, name: &str, value: &mut Reader<'_>) -> Result<(), Error> {
+        match name {
+            "model" => self.model = value.opt(Reader::string)?.unwrap_or_default(),
+            "prompt" => self.prompt = value.opt(Reader::string)?,
+            "n" => self.count = value.opt(Reader::u64)?,
+            "size" => self.size = value.opt(Reader::string)?,
+            "stream" => self.is_stream = value.opt(Reader::bool)?.unwrap_or(false),
+            "response_format" => self.response_format(value.opt(Reader::string)?.as_deref())?,
+            "image" | "images" if self.is_edit => self.images(value)?,
+            "mask" if self.is_edit && value.kind() != Kind::Null => return Err(no_masks()),
+            _ => {
+                if let Some(other) = value.opt(Reader::to_raw)? {
+                    self.ext.set(name, other);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn response_format(&mut self, word: Option<&str>) -> Result<(), Error> {
+        self.is_url = match word {
+            None | Some("b64_json") => false,
+            Some("url") => true,
+            Some(_) => return Err(Error::invalid("", "expected b64_json or url")),
+        };
+        Ok(())
+    }
+
+    /// One image or several, each a text or an object that names one.
+    fn images(&mut self, value: &mut Reader<'_>) -> Result<(), Error> {
+        if value.kind() == Kind::Array {
+            return value.array(|_, value| self.image(value));
+        }
+        self.image(value)
+    }
+
+    fn image(&mut self, value: &mut Reader<'_>) -> Result<(), Error> {
+        const EXPECTED: &str = "expected an image as a data: or http(s) address";
+        let mut address = None;
+        match value.kind() {
+            Kind::String => address = Some(value.string()?),
+            Kind::Object => value.object(|name, value| {
+                match (name, value.kind()) {
+                    ("image_url" | "url", Kind::String) => address = Some(value.string()?),
+                    ("image_url", Kind::Object) => value.object(|name, value| {
+                        if name == "url" {
+                            address = Some(value.string()?);
+                        }
+                        Ok(())
+                    })?,
+                    ("file_id", Kind::String) => {
+                        let message = "stored files are their own service's; send the image itself";
+                        return Err(Error::unsupported("", message));
+                    }
+                    _ => {}
+                }
+                Ok(())
+            })?,
+            _ => return Err(Error::malformed(EXPECTED)),
+        }
+        let media = address.as_deref().and_then(media).ok_or_else(|| Error::malformed(EXPECTED))?;
+        self.images.push(media);
+        Ok(())
+    }
+
+    fn part(&mut self, part: &Part) -> Result<(), Error> {
+        if part.file.is_some() {
+            return match part.name.as_str() {
+                "image" | "image[]" => {
+                    let mime = part.media.as_deref().filter(|kind| kind.starts_with("image/"));
+                    self.images.push(Media::Inline {
+                        mime: mime.unwrap_or("image/png").into(),
+                        base64: STANDARD.encode(&part.content).into(),
+                    });
+                    Ok(())
+                }
+                "mask" => Err(no_masks().under_key("mask")),
+                _ => Ok(()),
+            };
+        }
+        let name = part.name.as_str();
+        let text = part.text().ok_or_else(|| Error::malformed("the field is not UTF-8").under_key(name))?;
+        // What is a text in a form is written as JSON has it.
+        let raw = match name {
+            "n" | "stream" => Raw::parse(text.trim())
+                .map_err(|_odd| Error::malformed("expected a number, true or false").under_key(name))?,
+            "image" | "image[]" => {
+                return Err(Error::malformed("expected a file").under_key(name));
+            }
+            _ => Raw::string(text),
+        };
+        self.member(name, &mut raw.reader()).map_err(|error| error.under_key(name))
+    }
+
+    fn finish(self) -> Result<(Request, Wish), Error> {
+        let prompt = self.prompt.filter(|prompt| !prompt.trim().is_empty());
+        let prompt = prompt.ok_or_else(|| Error::missing("prompt"))?;
+        if self.is_edit && self.images.is_empty() {
+            return Err(Error::missing("image"));
+        }
+        let mut request = Request::new(Format::Chat, self.model);
+        request.candidates = self.count.filter(|count| *count != 1);
+        request.output.modalities = Some(vec!["text".into(), "image".into()]);
+        request.output.image = shape(self.size.as_deref())?.map(|(width, height)| {
+            Raw::object(|object| object.str("aspect_ratio", &format!("{width}:{height}")))
+        });
+        let image = |source| Block::new(Content::Image(Image { source, detail: None, opaque: None }));
+        let mut blocks: Vec<Block> = self.images.into_iter().map(image).collect();
+        blocks.push(Block::text(prompt));
+        request.turns.push(Turn::new(Role::User, blocks));
+        request.ext = self.ext;
+        Ok((request, Wish { is_url: self.is_url, is_stream: self.is_stream, is_edit: self.is_edit }))
+    }
+}
+
+fn no_masks() -> Error {
+    Error::unsupported("", "this model changes whole images; say in the prompt what is to change")
+}
+
+/// An image by its address.
+fn media(address: &str) -> Option<Media> {
+    let Some(data) = address.strip_prefix("data:") else {
+        let is_address = address.starts_with("https://") || address.starts_with("http://");
+        return is_address.then(|| Media::Url(address.into()));
+    };
+    let (mime, base64) = data.split_once(";base64,")?;
+    Some(Media::Inline { mime: mime.to_ascii_lowercase().into(), base64: base64.into() })
+}
+
+/// The shape that is nearest to a size in pixels; `None` where the model may choose.
+fn shape(size: Option<&str>) -> Result<Option<(u32, u32)>, Error> {
+    let Some(size) = size.filter(|size| *size != "auto") else { return Ok(None) };
+    let sides = size.split_once('x').and_then(|(width, height)| {
+        let (width, height) = (width.parse::<u32>().ok()?, height.parse::<u32>().ok()?);
+        (width > 0 && height > 0).then_some((f64::from(width), f64::from(height)))
+    });
+    let (width, height) =
+        sides.ok_or_else(|| Error::invalid("size", "expected auto or WIDTHxHEIGHT, such as 1024x1024"))?;
+    let distance =
+        |(one, other): (u32, u32)| ((f64::from(one) / f64::from(other)) / (width / height)).ln().abs();
+    Ok(SHAPES.into_iter().min_by(|one, other| distance(*one).total_cmp(&distance(*other))))
+}
