@@ -72,6 +72,8 @@ pub struct Profile {
     pub needs_tools_for_history: bool,
     /// Gemini: answers and requests are wrapped in the Code Assist envelope.
     pub is_enveloped: bool,
+    /// Gemini: `maxOutputTokens` is understood.
+    pub has_token_limit: bool,
 }
 
 /// Relatives of a format that need more than switches.
@@ -253,6 +255,7 @@ impl Profile {
             has_think_tags: false,
             needs_tools_for_history: false,
             is_enveloped: false,
+            has_token_limit: true,
         }
     }
 
@@ -351,9 +354,24 @@ impl Profile {
         Self { name: "vertex", dialect: Dialect::Vertex, sends_call_ids: false, ..Self::gemini() }
     }
 
+    /// The Gemini API as a page of AI Studio asks it. Source: what existing gateways leave out towards such pages.
+    pub fn aistudio() -> Self {
+        Self {
+            name: "aistudio",
+            has_token_limit: false,
+            response_format: ResponseFormatSupport::None,
+            ..Self::gemini()
+        }
+    }
+
     /// Code Assist behind an Antigravity login, for its Gemini models.
     pub fn antigravity() -> Self {
-        Self { name: "antigravity", dialect: Dialect::Antigravity, ..Self::code_assist() }
+        Self {
+            name: "antigravity",
+            dialect: Dialect::Antigravity,
+            has_token_limit: false,
+            ..Self::code_assist()
+        }
     }
 
     /// Code Assist.

@@ -27,7 +27,7 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
             Format::Gemini => gemini(work, Wish { name, description, schema, strict })?,
         },
         OutputFormat::Mime(mime) => {
-            if format == Format::Gemini {
+            if format == Format::Gemini && has_forms(work) {
                 work.request.output.format = OutputFormat::Mime(mime);
             } else {
                 let path = "generationConfig.responseMimeType";
@@ -92,7 +92,7 @@ fn json_object(work: &mut Work<'_>) {
         Format::Chat => profile.response_format >= ResponseFormatSupport::JsonObject,
         Format::Responses => true,
         Format::Claude => false,
-        Format::Gemini => !excludes_json(work),
+        Format::Gemini => has_forms(work) && !excludes_json(work),
     };
     if !takes_object {
         ask_for_object(&mut work.request);
@@ -190,6 +190,11 @@ fn claude(work: &mut Work<'_>, wish: Wish) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether the target knows forms of answers at all.
+fn has_forms(work: &Work<'_>) -> bool {
+    work.target.profile.response_format > ResponseFormatSupport::None
+}
+
 /// Whether the target refuses JSON answers beside function declarations.
 fn excludes_json(work: &Work<'_>) -> bool {
     let has_functions = work.request.tools.iter().any(|tool| !matches!(tool, Tool::Hosted { .. }));
@@ -197,7 +202,7 @@ fn excludes_json(work: &Work<'_>) -> bool {
 }
 
 fn gemini(work: &mut Work<'_>, wish: Wish) -> Result<(), Error> {
-    if excludes_json(work) {
+    if !has_forms(work) || excludes_json(work) {
         ask_for_schema(work, &wish.schema);
         return Ok(());
     }

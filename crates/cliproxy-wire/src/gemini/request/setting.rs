@@ -26,7 +26,7 @@ fn write_sampling(out: &mut Object<'_>, writer: &mut Writer<'_>) {
     let request = writer.request();
     let plan = &writer.prepared.plan;
     let sampling = &request.sampling;
-    if !writer.is_antigravity() {
+    if writer.target.profile.has_token_limit {
         out.opt_u64("maxOutputTokens", plan.max_output_tokens);
     } else if plan.max_output_tokens.is_some() {
         writer.notes.add("max_output_tokens");

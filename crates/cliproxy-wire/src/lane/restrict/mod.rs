@@ -1,10 +1,11 @@
 //! What relatives of a format refuse, taken out of a request that passes.
 //!
-//! The Codex backend and xAI take less than the public service, Vertex AI less than the Gemini API. A body that only says too much, or says a thing in
+//! The Codex backend and xAI take less than the public service, Vertex AI and pages of AI Studio less than the Gemini API. A body that only says too much, or says a thing in
 //! another word, is patched, and every other byte stays. A body that needs a way back for its answer (names that are too
 //! long, tools that must be imitated), or that asks for what cannot be had (what an earlier answer left at the upstream),
 //! is for the translation, which has the one and refuses the other.
 
+mod aistudio;
 mod codex;
 mod vertex;
 mod xai;
@@ -56,6 +57,9 @@ pub fn restrict(text: &str, restriction: &Restriction<'_>) -> Result<Option<Rest
         Dialect::Codex if profile.format == Format::Responses => codex::restrict(text, restriction)?,
         Dialect::Xai if profile.format == Format::Responses => xai::restrict(text, restriction)?,
         Dialect::Vertex => Some(vertex::restrict(text)?),
+        Dialect::Native if profile.format == Format::Gemini && !profile.has_token_limit => {
+            aistudio::restrict(text)?
+        }
         _ => Some(Restricted::default()),
     };
     let is_strict = restriction.target.strictness == Strictness::Strict;
