@@ -121,6 +121,16 @@ impl Credential {
         self.native.as_ref().filter(|profile| profile.format == client).unwrap_or(&self.profile)
     }
 
+    /// Whether it is a web page that is connected, and nothing else.
+    pub fn is_page(&self) -> bool {
+        self.kind == Kind::AiStudio
+    }
+
+    /// Whether it is listed with the accounts: it belongs to one, or is a page.
+    pub fn is_listed(&self) -> bool {
+        self.account.is_some() || self.is_page()
+    }
+
     /// What is sent as bearer token: the key, or what the account's file has for it at the moment.
     pub fn token(&self) -> Option<Secret> {
         match &self.account {

@@ -65,7 +65,7 @@ impl Engine {
         let vault = Vault::new(store);
         let difference = vault.accounts.load(&*vault.store).await?;
         self.0.vault.store(Some(Arc::new(vault)));
-        self.reload(self.snapshot().settings.clone());
+        self.derive_again();
         Ok(difference)
     }
 
@@ -78,7 +78,7 @@ impl Engine {
         let difference = vault.accounts.load(&*vault.store).await?;
         if !difference.is_empty() {
             self.forgive(&difference.changed);
-            self.reload(self.snapshot().settings.clone());
+            self.derive_again();
         }
         Ok(difference)
     }

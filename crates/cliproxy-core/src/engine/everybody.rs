@@ -23,7 +23,7 @@ pub struct Member {
     pub id: String,
     /// A stable short id.
     pub auth_index: String,
-    /// `file`, `config` or `demo`.
+    /// `file`, `memory`, `config` or `demo`.
     pub source: &'static str,
     /// The provider.
     pub provider: String,
@@ -69,7 +69,7 @@ impl Engine {
             list.push(of_file(listing, standing.map_or(0, |standing| standing.models)));
         }
         let snapshot = self.snapshot();
-        let keys = snapshot.routes.credentials().iter().filter(|credential| credential.account.is_none());
+        let keys = snapshot.routes.credentials().iter().filter(|credential| !credential.is_listed());
         list.extend(keys.map(|credential| self.of_key(credential, standings.get(&credential.id), now)));
         list.extend(snapshot.disabled.iter().map(|credential| self.of_key(credential, None, now)));
         list
@@ -157,8 +157,12 @@ fn of_file(listing: Listing, models: usize) -> Member {
     Member {
         id: listing.id,
         auth_index: listing.auth_index,
-        source: "file",
-        kind: Kind::of_account(&listing.provider).map_or("", Kind::name),
+        source: listing.source,
+        kind: if listing.runtime_only {
+            Kind::AiStudio.name()
+        } else {
+            Kind::of_account(&listing.provider).map_or("", Kind::name)
+        },
         provider: listing.provider,
         label: listing.label,
         name: Some(listing.name),

@@ -53,7 +53,7 @@ impl Engine {
             self.0.pool.quotas().note(&CredentialId::new(id), windows);
         }
         // Whoever has a seat already takes the rest over.
-        self.reload(self.snapshot().settings.clone());
+        self.derive_again();
     }
 
     /// Everything that a server last wrote down, for whoever looks at its accounts without being it: the rests and

@@ -16,6 +16,7 @@ mod forward;
 mod kept;
 mod listen;
 mod memory;
+mod page;
 mod passing;
 mod picture;
 mod pipe;
@@ -34,6 +35,7 @@ pub use answer::{Answer, AnswerBody, AnswerStream};
 pub use assist::Assist;
 pub use errand::{Errand, NotRun};
 pub use everybody::Member;
+pub use page::Page;
 pub(crate) use roster::auth_index;
 pub use roster::{Listing, Plan};
 pub use select::{Explained, Explanation};
@@ -42,7 +44,7 @@ pub use trial::TokenState;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
@@ -115,6 +117,8 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     snapshot: ArcSwap<Snapshot>,
+    /// Held while a snapshot is made and swapped in: two that are made at once would undo one another.
+    turn: Mutex<()>,
     pool: Pool,
     clients: Clients,
     schemas: Cleaned,
@@ -173,9 +177,10 @@ impl Builder {
             snapshot: ArcSwap::from_pointee(Snapshot::build(
                 self.settings,
                 &BTreeMap::new(),
-                self.extras,
+                &self.extras,
                 &pool,
             )),
+            turn: Mutex::default(),
             pool,
             clients: Clients::default(),
             schemas: Cleaned::default(),
@@ -361,13 +366,26 @@ impl Engine {
     /// Swaps the configuration. Running requests keep the one they began with; what happened to credentials that stay
     /// is remembered.
     pub fn reload(&self, settings: Settings) {
-        let snapshot = Arc::new(Snapshot::build(settings, &self.accounts(), self.0.extras, &self.0.pool));
+        let turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.derive(settings, &turn);
+    }
+
+    /// Derives everything anew from the settings of the moment: accounts or pages have come or gone.
+    pub(crate) fn derive_again(&self) {
+        let turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.derive(self.snapshot().settings.clone(), &turn);
+    }
+
+    fn derive(&self, settings: Settings, _turn: &MutexGuard<'_, ()>) {
+        let extras = Extras { pages: self.0.clients.pages().ids(), ..self.0.extras.clone() };
+        let snapshot = Arc::new(Snapshot::build(settings, &self.accounts(), &extras, &self.0.pool));
         self.0.snapshot.store(Arc::clone(&snapshot));
         let credentials = snapshot.routes.credentials().iter();
         let proxies: HashMap<_, _> =
             credentials.map(|credential| (&credential.id, &credential.proxy)).collect();
         self.0.pool.retain(|id| proxies.contains_key(id), |model| snapshot.routes.offers(model).is_some());
         self.0.clients.retain(|egress| proxies.get(&egress.credential) == Some(&&egress.proxy));
+        self.0.clients.pages().tell();
     }
 
     /// What is left of a credential's quotas, as far as answers to normal traffic told it. `now` is in Unix seconds.

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::standing::{Activity, Standing};
-use crate::credential::{Account, Condition, Record};
+use crate::credential::{Account, Condition, CredentialId, Record};
 use crate::oauth::{Changes, claims, rfc3339};
+use crate::provider::Kind;
 use crate::route::Listed;
 use crate::store::{self, Expected, Store, StoreError, Version};
 
@@ -41,7 +42,7 @@ pub struct Listing {
     pub unavailable: bool,
     /// It has no file.
     pub runtime_only: bool,
-    /// Always `file`.
+    /// `file`, or `memory` for a connected web page.
     pub source: &'static str,
     /// Size of the file in bytes.
     pub size: u64,
@@ -153,6 +154,9 @@ impl Engine {
             listing.path = path.map(|path| path.display().to_string());
             list.push(listing);
         }
+        let snapshot = self.snapshot();
+        let pages = snapshot.routes.credentials().iter().filter(|credential| credential.is_page());
+        list.extend(pages.map(|page| self.page_listing(&page.id, standings.get(&page.id), now)));
         list.sort_by_key(|listing| listing.name.to_lowercase());
         list
     }
@@ -209,7 +213,47 @@ impl Engine {
         }
     }
 
-    /// What an auth file offers, by file name or id.
+    /// A connected web page, in the terms of accounts.
+    fn page_listing(&self, id: &CredentialId, standing: Option<&Standing>, now: u64) -> Listing {
+        let block = standing.and_then(Standing::block);
+        let (status, message) = block.map_or(("active", ""), |block| ("error", block.why.text()));
+        let left = block.map(|block| block.until.saturating_duration_since(Instant::now()).as_secs());
+        let name = id.as_str().to_owned();
+        Listing {
+            auth_index: auth_index(&name),
+            r#type: Kind::AiStudio.name().to_owned(),
+            provider: Kind::AiStudio.name().to_owned(),
+            label: name.clone(),
+            status,
+            status_message: message.to_owned(),
+            disabled: false,
+            unavailable: block.is_some(),
+            runtime_only: true,
+            source: "memory",
+            size: 0,
+            account: Some(name.clone()),
+            email: Some(name.clone()),
+            account_type: "oauth",
+            project_id: None,
+            modtime: None,
+            updated_at: None,
+            last_refresh: None,
+            next_retry_after: left.and_then(|left| rfc3339(now.saturating_add(left))),
+            path: None,
+            priority: None,
+            note: None,
+            id_token: None,
+            quotas: self.quotas(id, now),
+            weight: None,
+            websockets: None,
+            request_retry: None,
+            activity: self.activity(std::slice::from_ref(id), now),
+            id: name.clone(),
+            name,
+        }
+    }
+
+    /// What an account offers, by the name of its file or its id.
     pub fn models_of_auth_file(&self, name: &str) -> Vec<Listed> {
         let snapshot = self.snapshot();
         let is_its = |listed: &&Listed| {
@@ -218,7 +262,7 @@ impl Engine {
                 offers.members().iter().any(|offer| {
                     let account = offer.credential.account.as_ref();
                     account.is_some_and(|account| account.id().as_str() == name)
-                        || (account.is_some() && offer.credential.id.as_str() == name)
+                        || (offer.credential.is_listed() && offer.credential.id.as_str() == name)
                 })
             })
         };
@@ -275,6 +319,12 @@ impl Engine {
 
     /// Forgets what is held against an account; gives the models that it offers.
     pub fn forgive_auth_file(&self, index: &str) -> Option<Vec<Listed>> {
+        let snapshot = self.snapshot();
+        let mut pages = snapshot.routes.credentials().iter().filter(|credential| credential.is_page());
+        if let Some(page) = pages.find(|page| auth_index(page.id.as_str()) == index) {
+            self.0.pool.forgive(&page.id);
+            return Some(self.models_of_auth_file(page.id.as_str()));
+        }
         let accounts = self.accounts();
         let account = accounts.values().find(|account| auth_index(account.id().as_str()) == index)?;
         self.forgive(std::slice::from_ref(account.id()));

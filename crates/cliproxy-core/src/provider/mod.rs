@@ -4,6 +4,7 @@
 //! sends, the engine retries. Wire formats are the codecs' business; here stand addresses, headers and the meaning of
 //! errors. Adding a provider is one folder and one line in [`of`].
 
+mod aistudio;
 mod antigravity;
 mod chat_body;
 mod claude;
@@ -47,6 +48,8 @@ use crate::upstream::{Outgoing, Talk};
 pub enum Kind {
     /// Gemini API key.
     Gemini,
+    /// Gemini API behind a web page of AI Studio.
+    AiStudio,
     /// Code Assist behind an Antigravity account.
     Antigravity,
     /// Code Assist behind an account of the Gemini CLI.
@@ -94,6 +97,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gemini => "gemini",
+            Self::AiStudio => "aistudio",
             Self::Antigravity => "antigravity",
             Self::GeminiCli => "gemini-cli",
             Self::Vertex => "vertex",
@@ -285,6 +289,7 @@ impl Adopted {
 pub fn of(kind: Kind) -> &'static dyn Provider {
     match kind {
         Kind::Gemini => &gemini::Gemini,
+        Kind::AiStudio => &aistudio::AiStudio,
         Kind::Antigravity => &antigravity::Antigravity,
         Kind::GeminiCli => &gemini_cli::GeminiCli,
         Kind::Vertex => &vertex::Vertex,

@@ -89,6 +89,14 @@ impl Trial {
         }
     }
 
+    pub(super) fn prepared(
+        &self,
+        provider: &dyn Provider,
+        credential: &Credential,
+    ) -> Result<Outgoing, Failure> {
+        provider.prepare(self.job(), credential)
+    }
+
     pub(super) fn refusal(&self, provider: &dyn Provider, credential: &Credential) -> Failure {
         provider.prepare(self.job(), credential).map(|_| ()).unwrap_err()
     }

@@ -36,7 +36,7 @@ impl Assembly<'_> {
             tracing::warn!(file = %account.id(), "the file does not say what requests need (a project, a usable location), so its account offers nothing");
             return;
         };
-        let models = self.models(&record, adopted.channel, &adopted.withheld);
+        let models = self.models(Some(&record), adopted.channel, &adopted.withheld);
         let projects: Vec<Option<&Arc<str>>> = match adopted.projects.as_slice() {
             [] => vec![None],
             projects => projects.iter().map(Some).collect(),
@@ -82,15 +82,20 @@ impl Assembly<'_> {
 
     /// The catalog's models for a channel, without the withheld ones and under the names that the file and the
     /// configuration give them.
-    fn models(&mut self, record: &Record, channel: &'static str, withheld: &[&str]) -> Vec<Offered> {
+    pub(super) fn models(
+        &mut self,
+        record: Option<&Record>,
+        channel: &'static str,
+        withheld: &[&str],
+    ) -> Vec<Offered> {
         let catalog = self.catalog(channel);
         let rules = &self.settings.oauth;
-        let own = patterns(record);
+        let own = record.map(patterns).unwrap_or_default();
         let excluded = rules.excluded_models.get(channel).map_or(&[][..], Vec::as_slice);
         let is_excluded = |id: &str| {
             own.iter().chain(excluded).any(|pattern| pattern.matches(id)) || withheld.contains(&id)
         };
-        let own_aliases = aliases(record);
+        let own_aliases = record.map(aliases).unwrap_or_default();
         let aliases = rules.aliases.get(channel).map_or(&[][..], Vec::as_slice);
         let mut offered = Vec::new();
         for (listed, upstream, caps, forces_name) in catalog.iter() {

@@ -4,6 +4,7 @@
 //! happens at run time lives in the [pool](crate::credential::Pool), keyed by credential id.
 
 mod account;
+mod page;
 
 pub(crate) use account::account_proxy;
 
@@ -48,10 +49,12 @@ pub struct Snapshot {
 }
 
 /// What is added to the configuration from outside.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Extras {
     /// The built-in demo provider.
     pub has_demo: bool,
+    /// The web pages of AI Studio that are connected.
+    pub pages: Vec<CredentialId>,
 }
 
 impl Snapshot {
@@ -59,7 +62,7 @@ impl Snapshot {
     pub fn build(
         settings: Settings,
         accounts: &BTreeMap<CredentialId, Arc<Account>>,
-        extras: Extras,
+        extras: &Extras,
         pool: &Pool,
     ) -> Self {
         let mut assembly = Assembly {
@@ -90,6 +93,9 @@ impl Snapshot {
         }
         for account in accounts.values() {
             assembly.account(account);
+        }
+        for page in &extras.pages {
+            assembly.page(page);
         }
         if extras.has_demo {
             let credential = Arc::new(demo::credential());

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::page;
 use super::socket::Socket;
 use super::tape::Tape;
 
@@ -20,6 +21,8 @@ pub enum UpstreamBody {
     Http(Incoming),
     /// From a websocket.
     Socket(Box<Socket>),
+    /// From a web page.
+    Page(Box<page::Answer>),
     /// Made inside the process.
     Local(Local),
     /// Already read.
@@ -33,6 +36,7 @@ impl fmt::Debug for UpstreamBody {
         f.write_str(match self {
             Self::Http(_) => "UpstreamBody::Http",
             Self::Socket(_) => "UpstreamBody::Socket",
+            Self::Page(_) => "UpstreamBody::Page",
             Self::Local(_) => "UpstreamBody::Local",
             Self::Whole(_) => "UpstreamBody::Whole",
             Self::Taped(_) => "UpstreamBody::Taped",
@@ -60,6 +64,7 @@ impl UpstreamBody {
                 Poll::Ready(chunk)
             }
             Self::Socket(socket) => socket.poll_chunk(context),
+            Self::Page(answer) => answer.poll_chunk(context),
             Self::Http(incoming) => loop {
                 match Pin::new(&mut *incoming).poll_frame(context) {
                     Poll::Ready(Some(Ok(frame))) => {

@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::Limits;
 use super::body::{Local, UpstreamBody};
 use super::connect::{ConnectError, Connector, Speaks, Tls};
+use super::page::{self, Pages};
 use super::socket::{self, First, Socket, Talk};
 use super::way::{Environment, Hop, Way};
 use crate::config::env;
@@ -51,6 +52,8 @@ pub enum Outgoing {
     },
     /// To be said over a websocket.
     Socket(Box<Talk>),
+    /// To be made by a web page that stands for this credential.
+    Page(Box<page::Ask>),
     /// Answered inside the process.
     Local {
         /// Status.
@@ -83,6 +86,7 @@ pub struct Clients {
     open: Mutex<Open>,
     /// Who was told to leave websockets alone.
     without_sockets: Mutex<HashSet<CredentialId>>,
+    pages: Pages,
     tls: Arc<Tls>,
     environment: std::sync::OnceLock<Arc<Environment>>,
 }
@@ -104,6 +108,9 @@ impl Clients {
                 }
                 instead
             }
+            Outgoing::Page(errand) => {
+                return Box::pin(self.pages.ask(&egress.credential, *errand, limits.first_byte)).await;
+            }
             other => other,
         };
         let mut request = Request::default();
@@ -112,7 +119,9 @@ impl Clients {
                 return Ok(Reply { status, headers, body: UpstreamBody::Local(body) });
             }
             // What is said instead of a websocket is no websocket.
-            Outgoing::Socket(_) => return Err(no_upgrade("instead of a websocket stands another one")),
+            Outgoing::Socket(_) | Outgoing::Page(_) => {
+                return Err(no_upgrade("instead of a websocket stands another one"));
+            }
             Outgoing::Http { method, uri, headers, body } => {
                 *request.method_mut() = method;
                 *request.uri_mut() = uri;
@@ -210,6 +219,11 @@ impl Clients {
         }
     }
 
+    /// The web pages that make requests for the gateway.
+    pub(crate) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
     /// The way out that a proxy setting means.
     pub(super) fn way(&self, proxy: &Proxy) -> Way {
         let environment =
@@ -256,7 +270,10 @@ fn no_upgrade(message: impl Into<String>) -> Failure {
 }
 
 /// Waits for the head of the answer on an open connection.
-async fn first_byte<T>(sending: impl Future<Output = T>, limit: Option<Duration>) -> Result<T, Failure> {
+pub(super) async fn first_byte<T>(
+    sending: impl Future<Output = T>,
+    limit: Option<Duration>,
+) -> Result<T, Failure> {
     let Some(limit) = limit else { return Ok(sending.await) };
     tokio::time::timeout(limit, sending).await.map_err(|_elapsed| {
         let message = format!("the upstream did not begin to answer within {} s", limit.as_secs_f32());

@@ -6,6 +6,7 @@ use std::fmt;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::client::Outgoing;
+use super::page;
 use super::socket::Talk;
 use crate::credential::CredentialId;
 
@@ -46,6 +47,10 @@ impl<'a> Asked<'a> {
             Outgoing::Socket(talk) => {
                 let Talk { uri, headers, opening, .. } = &**talk;
                 Some(Self { credential, method: &Method::GET, uri, headers, body: opening.as_bytes() })
+            }
+            Outgoing::Page(errand) => {
+                let page::Ask { method, uri, headers, body, .. } = &**errand;
+                Some(Self { credential, method, uri, headers, body })
             }
             Outgoing::Local { .. } => None,
         }

@@ -6,6 +6,7 @@ mod code_assist;
 mod debug;
 pub(crate) mod health;
 mod model;
+mod page;
 mod socket;
 
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/images/generations", post(draw))
         .route("/v1/images/edits", post(redraw))
         .route("/v1/responses", post(responses).get(socket::open))
+        .route("/v1/ws", get(page::open))
         .route("/v1/responses/compact", post(compact))
         .route("/v1/responses/input_tokens", post(input_tokens))
         .route("/v1/messages", post(messages))

@@ -10,6 +10,7 @@
 
 mod access;
 mod account;
+mod aistudio;
 mod allowance;
 mod amp;
 mod billing;
