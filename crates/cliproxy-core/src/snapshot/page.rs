@@ -28,6 +28,7 @@ impl Assembly<'_> {
             // The page asks, over its own connection: that the gateway cannot reach the service itself is not held
             // against it, nor the other way round.
             base_url: id.as_str().into(),
+            other_base_url: None,
             proxy: Proxy::Direct,
             headers: Vec::new(),
             prefix: None,
