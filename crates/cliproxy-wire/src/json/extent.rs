@@ -9,29 +9,25 @@ use wide::u8x16;
 /// The odd places of a mask.
 const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
 
-/// A block as bit masks.
-#[derive(Default)]
-struct Masks {
-    quotes: u64,
-    backslashes: u64,
-    /// Also letters that JSON has in strings only: brackets are told from them where no string is.
-    brackets: u64,
+/// The bytes of a block that `is_hit` says, one bit each.
+fn mask(block: &[u8; 64], is_hit: impl Fn(u8x16) -> u8x16) -> u64 {
+    let (parts, _) = block.as_chunks::<16>();
+    let bits = |part: &[u8; 16]| u64::from(is_hit(u8x16::new(*part)).to_bitmask());
+    parts.iter().zip([0, 16, 32, 48]).fold(0, |mask, (part, shift)| mask | (bits(part) << shift))
 }
 
-impl Masks {
-    fn of(block: &[u8; 64]) -> Self {
-        let mut masks = Self::default();
-        let (parts, _) = block.as_chunks::<16>();
-        for (part, shift) in parts.iter().zip([0, 16, 32, 48]) {
-            let bytes = u8x16::new(*part);
-            let mask = |hits: u8x16| u64::from(hits.to_bitmask()) << shift;
-            masks.quotes |= mask(bytes.simd_eq(u8x16::splat(b'"')));
-            masks.backslashes |= mask(bytes.simd_eq(u8x16::splat(b'\\')));
-            // The bits in which the four brackets differ are set, then all of them are 0x7F.
-            masks.brackets |= mask((bytes | u8x16::splat(0x26)).simd_eq(u8x16::splat(0x7F)));
-        }
-        masks
-    }
+fn quotes(block: &[u8; 64]) -> u64 {
+    mask(block, |bytes| bytes.simd_eq(u8x16::splat(b'"')))
+}
+
+fn backslashes(block: &[u8; 64]) -> u64 {
+    mask(block, |bytes| bytes.simd_eq(u8x16::splat(b'\\')))
+}
+
+/// Also letters that JSON has in strings only: brackets are told from them where no string is.
+fn brackets(block: &[u8; 64]) -> u64 {
+    // The bits in which the four brackets differ are set, then all of them are 0x7F.
+    mask(block, |bytes| (bytes | u8x16::splat(0x26)).simd_eq(u8x16::splat(0x7F)))
 }
 
 /// What is carried from block to block.
@@ -71,9 +67,12 @@ impl Scan {
 
     /// Reads a block; the place of the bracket that ends the container, if it is in there.
     fn block(&mut self, block: &[u8; 64]) -> Option<usize> {
-        let masks = Masks::of(block);
-        let quotes = masks.quotes & !self.escaped(masks.backslashes);
-        let mut brackets = masks.brackets & !self.strings(quotes);
+        let quotes = quotes(block) & !self.escaped(backslashes(block));
+        // Most of a large body is inside of long strings.
+        if quotes == 0 && self.in_string != 0 {
+            return None;
+        }
+        let mut brackets = brackets(block) & !self.strings(quotes);
         while brackets != 0 {
             let place = brackets.trailing_zeros() as usize;
             match block.get(place) {

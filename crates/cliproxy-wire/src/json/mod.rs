@@ -142,3 +142,14 @@ fn into_text(bytes: Vec<u8>) -> String {
     // The writer only ever appends `str` data, so this cannot fail; an empty value is the harmless answer.
     String::from_utf8(bytes).unwrap_or_default()
 }
+
+/// The text of a body.
+///
+/// # Errors
+/// When the bytes are not UTF-8.
+pub fn text(bytes: &[u8]) -> Result<&str, crate::Error> {
+    simdutf8::basic::from_utf8(bytes).map_err(|_the_other_tells_where| {
+        let place = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+        crate::Error::malformed(format!("the body is not UTF-8 at byte {place}"))
+    })
+}

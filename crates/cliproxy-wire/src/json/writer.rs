@@ -1,6 +1,6 @@
 //! The push writer: objects and arrays straight into a byte buffer.
 
-use super::reader::plain_run;
+use super::reader::{is_special, specials};
 
 /// Appends `value` as a JSON string. Only what JSON demands is escaped, so non-ASCII text stays as it is.
 pub fn string(out: &mut Vec<u8>, value: &str) {
@@ -12,23 +12,51 @@ pub fn string(out: &mut Vec<u8>, value: &str) {
 /// Appends `value` as the inside of a JSON string, without quotes.
 pub fn escape(out: &mut Vec<u8>, value: &str) {
     let mut rest = value.as_bytes();
-    loop {
-        let (plain, special) = rest.split_at(plain_run(rest));
-        out.extend_from_slice(plain);
-        let Some((&byte, behind)) = special.split_first() else { return };
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x8 => out.extend_from_slice(b"\\b"),
-            0xC => out.extend_from_slice(b"\\f"),
-            _ => {
-                let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
-            }
+    out.reserve(rest.len());
+    // A window is appended whole and cut behind what needs no escape: a copy of fixed length costs less than two calls.
+    while let Some(window) = rest.first_chunk::<16>() {
+        let hits = specials(window);
+        let start = out.len();
+        out.extend_from_slice(window);
+        if hits == 0 {
+            rest = rest.get(16..).unwrap_or_default();
+            continue;
         }
-        rest = behind;
+        let run = hits.trailing_zeros() as usize;
+        out.truncate(start + run);
+        if let Some(byte) = window.get(run) {
+            escape_byte(out, *byte);
+        }
+        rest = rest.get(run + 1..).unwrap_or_default();
+    }
+    for byte in rest {
+        if is_special(*byte) {
+            escape_byte(out, *byte);
+        } else {
+            out.push(*byte);
+        }
+    }
+}
+
+fn escape_byte(out: &mut Vec<u8>, byte: u8) {
+    /// What stands behind the backslash.
+    #[expect(clippy::indexing_slicing, reason = "a constant that would not compile")]
+    const LETTERS: [u8; 256] = {
+        let mut letters = [b'u'; 256];
+        letters[b'"' as usize] = b'"';
+        letters[b'\\' as usize] = b'\\';
+        letters[b'\n' as usize] = b'n';
+        letters[b'\r' as usize] = b'r';
+        letters[b'\t' as usize] = b't';
+        letters[0x8] = b'b';
+        letters[0xC] = b'f';
+        letters
+    };
+    let letter = LETTERS.get(usize::from(byte)).copied().unwrap_or(b'u');
+    out.extend_from_slice(&[b'\\', letter]);
+    if letter == b'u' {
+        let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        out.extend_from_slice(&[b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
     }
 }
 

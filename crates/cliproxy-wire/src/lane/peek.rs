@@ -8,7 +8,7 @@ use memchr::memmem;
 use crate::Error;
 use crate::form::Part;
 use crate::format::Format;
-use crate::json::{Kind, Reader};
+use crate::json::{self, Kind, Reader};
 use crate::opaque;
 
 /// A request body, looked at.
@@ -88,9 +88,7 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
         Some(body) => (body, 3),
         None => (body, 0),
     };
-    let text = std::str::from_utf8(body).map_err(|error| {
-        Error::malformed(format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
-    })?;
+    let text = json::text(body)?;
     if text.trim_ascii().is_empty() {
         return Err(Error::malformed("the body is empty; send a JSON object"));
     }

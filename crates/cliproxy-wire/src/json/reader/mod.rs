@@ -6,8 +6,10 @@
 mod skip;
 mod text;
 
-pub(super) use text::plain_run;
 pub use text::{Fragment, Surrogates};
+pub(super) use text::{is_special, specials};
+
+use std::borrow::Cow;
 
 use crate::Error;
 
@@ -70,12 +72,7 @@ impl<'a> Reader<'a> {
     /// When the bytes are not UTF-8.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, Error> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self::new(text)),
-            Err(error) => {
-                Err(Error::malformed(format!("the body is not UTF-8 at byte {}", error.valid_up_to())))
-            }
-        }
+        super::text(bytes).map(Self::new)
     }
 
     fn byte(&self) -> Option<u8> {
@@ -147,7 +144,10 @@ impl<'a> Reader<'a> {
             if self.byte() != Some(b'"') {
                 return Err(self.syntax("expected a member name"));
             }
-            let key = self.str()?;
+            let key = match self.plain() {
+                Some(name) => Cow::Borrowed(name),
+                None => self.str()?,
+            };
             self.space();
             if self.byte() != Some(b':') {
                 return Err(self.syntax("expected a colon"));

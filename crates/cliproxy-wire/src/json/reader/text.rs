@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use wide::u8x16;
+
 use super::{Kind, Reader};
 use crate::Error;
 
@@ -71,6 +73,9 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When the value is not a string or malformed.
     pub fn str(&mut self) -> Result<Cow<'a, str>, Error> {
+        if let Some(text) = self.plain() {
+            return Ok(Cow::Borrowed(text));
+        }
         let fragment = self.fragment()?;
         if fragment.low.is_none() && fragment.high.is_none() {
             return Ok(fragment.text);
@@ -84,6 +89,22 @@ impl<'a> Reader<'a> {
             text.push('\u{FFFD}');
         }
         Ok(text.into())
+    }
+
+    /// A string as it is written, if it is one without escapes: nearly every name and most values.
+    pub(super) fn plain(&mut self) -> Option<&'a str> {
+        self.space();
+        if self.byte() != Some(b'"') {
+            return None;
+        }
+        let bytes = self.text.as_bytes();
+        let start = self.at + 1;
+        let end = start + plain_run(bytes.get(start..)?);
+        if bytes.get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
     }
 
     /// An owned string.
@@ -116,28 +137,41 @@ impl<'a> Reader<'a> {
 
     /// The rest of a string that holds escapes; `start` is its first byte.
     fn escaped(&mut self, start: usize) -> Result<Fragment<'a>, Error> {
+        let bytes = self.text.as_bytes();
         // Most of it is copied once more into what keeps it, so too large is better than growing.
-        let mut text = String::with_capacity(self.rest().len().min(1 << 10) + self.at - start);
-        text.push_str(self.text.get(start..self.at).unwrap_or_default());
-        let mut low = None;
-        let mut high: Option<u16> = None;
+        let mut text = Vec::with_capacity(self.rest().len().min(1 << 10) + self.at - start);
+        text.extend_from_slice(bytes.get(start..self.at).unwrap_or_default());
+        let (mut low, mut high) = (None, None);
         loop {
-            let run = plain_run(self.rest());
-            if run > 0 {
-                give_up(&mut high, &mut text);
-                text.push_str(self.text.get(self.at..self.at + run).unwrap_or_default());
+            // A window is appended whole and cut behind what is plain: a copy of fixed length costs less than a call.
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            if let Some(window) = rest.first_chunk::<16>() {
+                let hits = specials(window);
+                let run = if hits == 0 { 16 } else { hits.trailing_zeros() as usize };
+                let length = text.len() + run;
+                text.extend_from_slice(window);
+                text.truncate(length);
+                self.at += run;
+                if hits == 0 {
+                    continue;
+                }
+            } else {
+                let run = plain_run(rest);
+                text.extend_from_slice(rest.get(..run).unwrap_or_default());
                 self.at += run;
             }
-            match self.byte() {
+            match bytes.get(self.at) {
                 Some(b'\\') => self.at += 1,
                 Some(b'"') => {
                     self.at += 1;
+                    // Cut at letters of ASCII alone, so this cannot fail.
+                    let text = String::from_utf8(text).unwrap_or_default();
                     return Ok(Fragment { low, text: Cow::Owned(text), high });
                 }
                 Some(_) => return Err(self.syntax("control character in a string")),
                 None => return Err(self.syntax("unfinished string")),
             }
-            match self.byte() {
+            match bytes.get(self.at).copied() {
                 Some(b'u') => {
                     self.at += 1;
                     self.unicode(&mut text, &mut low, &mut high)?;
@@ -146,7 +180,6 @@ impl<'a> Reader<'a> {
                     let Some(plain) = letter.and_then(unescaped) else {
                         return Err(self.syntax("unknown escape"));
                     };
-                    give_up(&mut high, &mut text);
                     text.push(plain);
                     self.at += 1;
                 }
@@ -154,23 +187,29 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The four digits behind `\u`, as text or as half of a pair.
+    /// The four digits behind `\u`, as text or as half of a pair. A first half is kept in `high` only where the second
+    /// may follow at once, here or in the next fragment.
     fn unicode(
         &mut self,
-        text: &mut String,
+        text: &mut Vec<u8>,
         low: &mut Option<u16>,
         high: &mut Option<u16>,
     ) -> Result<(), Error> {
         let unit = self.hex()?;
         match (unit, high.take()) {
-            (0xDC00..=0xDFFF, Some(first)) => text.push(join(first, unit)),
+            (0xDC00..=0xDFFF, Some(first)) => push(text, join(first, unit)),
             (0xDC00..=0xDFFF, None) if text.is_empty() && low.is_none() => *low = Some(unit),
-            (0xDC00..=0xDFFF, None) => text.push('\u{FFFD}'),
-            (_, Some(_)) => {
-                text.push('\u{FFFD}');
+            (0xDC00..=0xDFFF, None) => push(text, '\u{FFFD}'),
+            (_, before) => {
+                if before.is_some() {
+                    push(text, '\u{FFFD}');
+                }
                 *high = push_unit(text, unit);
             }
-            (_, None) => *high = push_unit(text, unit),
+        }
+        let goes_on = self.rest().starts_with(b"\\u") || self.byte() == Some(b'"');
+        if !goes_on && high.take().is_some() {
+            push(text, '\u{FFFD}');
         }
         Ok(())
     }
@@ -212,58 +251,61 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Which bytes of a window are a quote, a backslash or a control character, as bits.
+pub(in crate::json) fn specials(window: &[u8; 16]) -> u32 {
+    let bytes = u8x16::new(*window);
+    let is_control = bytes.min(u8x16::splat(0x1F)).simd_eq(bytes);
+    let hits = bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\')) | is_control;
+    hits.to_bitmask()
+}
+
 /// Length of the leading run without quote, backslash or control character: what a string holds, or may hold, as it
-/// is. Eight bytes at a time.
+/// is.
 pub(in crate::json) fn plain_run(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
     let mut at = 0;
-    let (chunks, tail) = bytes.as_chunks::<8>();
-    for chunk in chunks {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let slash = word ^ (ONES * u64::from(b'\\'));
-        // The classic "has a zero byte" and "has a byte below n" tests; false positives are impossible for the
-        // lowest hit, which is the one that counts.
-        let hit = ((quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash)
-            | (word.wrapping_sub(ONES * 0x20) & !word))
-            & HIGHS;
-        if hit != 0 {
-            return at + hit.trailing_zeros() as usize / 8;
+    let (windows, tail) = bytes.as_chunks::<16>();
+    for window in windows {
+        let hits = specials(window);
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize;
         }
-        at += 8;
+        at += 16;
     }
-    at + tail.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20).unwrap_or(tail.len())
+    at + tail.iter().position(|&byte| is_special(byte)).unwrap_or(tail.len())
+}
+
+/// Whether a byte cannot stand in a string as it is.
+pub(in crate::json) fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
 }
 
 /// What a letter behind a backslash stands for.
-fn unescaped(letter: u8) -> Option<char> {
-    Some(match letter {
-        b'"' => '"',
-        b'\\' => '\\',
-        b'/' => '/',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        _ => return None,
-    })
+fn unescaped(letter: u8) -> Option<u8> {
+    #[expect(clippy::indexing_slicing, reason = "a constant that would not compile")]
+    const PLAIN: [u8; 256] = {
+        let mut plain = [0; 256];
+        plain[b'"' as usize] = b'"';
+        plain[b'\\' as usize] = b'\\';
+        plain[b'/' as usize] = b'/';
+        plain[b'b' as usize] = 0x8;
+        plain[b'f' as usize] = 0xC;
+        plain[b'n' as usize] = b'\n';
+        plain[b'r' as usize] = b'\r';
+        plain[b't' as usize] = b'\t';
+        plain
+    };
+    PLAIN.get(usize::from(letter)).copied().filter(|plain| *plain != 0)
 }
 
-/// A first half that something other than a second half follows.
-fn give_up(high: &mut Option<u16>, text: &mut String) {
-    if high.take().is_some() {
-        text.push('\u{FFFD}');
-    }
+fn push(text: &mut Vec<u8>, character: char) {
+    text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-fn push_unit(text: &mut String, unit: u16) -> Option<u16> {
+fn push_unit(text: &mut Vec<u8>, unit: u16) -> Option<u16> {
     if (0xD800..=0xDBFF).contains(&unit) {
         return Some(unit);
     }
-    text.push(char::from_u32(u32::from(unit)).unwrap_or('\u{FFFD}'));
+    push(text, char::from_u32(u32::from(unit)).unwrap_or('\u{FFFD}'));
     None
 }
 
@@ -291,6 +333,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn runs_end_where_a_byte_is_special(text in r#"[ -~\n\t\x00\x1f\x20\x7fé"\\\\]{0,50}"#) {
+            let expected = text.bytes().position(is_special).unwrap_or(text.len());
+            prop_assert_eq!(plain_run(text.as_bytes()), expected);
+        }
+
         #[test]
         fn strings_read_back_as_written(text in any::<String>()) {
             let json = serde_json::to_string(&text).unwrap();
