@@ -173,6 +173,7 @@ impl Builder {
     /// The engine.
     pub fn build(self) -> Engine {
         let pool = Pool::default();
+        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
         Engine(Arc::new(Inner {
             snapshot: ArcSwap::from_pointee(Snapshot::build(
                 self.settings,
@@ -182,15 +183,15 @@ impl Builder {
             )),
             turn: Mutex::default(),
             pool,
-            clients: Clients::default(),
+            clients: Clients::new(tasks.clone(), cancel.clone()),
             schemas: Cleaned::default(),
             memories: Memories::default(),
             extras: self.extras,
             sinks: self.sinks,
             meter: Meter::default(),
             vault: ArcSwapOption::new(self.store.map(|store| Arc::new(Vault::new(store)))),
-            tasks: TaskTracker::new(),
-            cancel: CancellationToken::new(),
+            tasks,
+            cancel,
         }))
     }
 }
@@ -384,7 +385,7 @@ impl Engine {
         let proxies: HashMap<_, _> =
             credentials.map(|credential| (&credential.id, &credential.proxy)).collect();
         self.0.pool.retain(|id| proxies.contains_key(id), |model| snapshot.routes.offers(model).is_some());
-        self.0.clients.retain(|egress| proxies.get(&egress.credential) == Some(&&egress.proxy));
+        self.0.clients.retain(|id, proxy| proxies.get(id) == Some(&proxy));
         self.0.clients.pages().tell();
     }
 

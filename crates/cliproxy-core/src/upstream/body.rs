@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use tokio::time::error::Elapsed;
 
+use super::kept::Travelling;
 use super::page;
 use super::socket::Socket;
 use super::tape::Tape;
@@ -18,7 +18,7 @@ use super::tape::Tape;
 /// The body of an answer.
 pub enum UpstreamBody {
     /// From a connection.
-    Http(Incoming),
+    Http(Travelling),
     /// From a websocket.
     Socket(Box<Socket>),
     /// From a web page.
@@ -65,18 +65,9 @@ impl UpstreamBody {
             }
             Self::Socket(socket) => socket.poll_chunk(context),
             Self::Page(answer) => answer.poll_chunk(context),
-            Self::Http(incoming) => loop {
-                match Pin::new(&mut *incoming).poll_frame(context) {
-                    Poll::Ready(Some(Ok(frame))) => {
-                        if let Ok(bytes) = frame.into_data() {
-                            return Poll::Ready(Some(Ok(bytes)));
-                        }
-                    }
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(describe(&error)))),
-                    Poll::Ready(None) => return Poll::Ready(None),
-                    Poll::Pending => return Poll::Pending,
-                }
-            },
+            Self::Http(body) => {
+                body.poll_data(context).map(|data| data.map(|data| data.map_err(|error| describe(&error))))
+            }
         }
     }
 }
@@ -95,12 +86,23 @@ impl UpstreamBody {
     pub async fn next(&mut self, idle: Option<Duration>) -> Result<Option<Bytes>, ReadError> {
         let next = std::future::poll_fn(|context| self.poll_chunk(context));
         let chunk = match idle {
-            Some(limit) => {
-                tokio::time::timeout(limit, next).await.map_err(|_elapsed| ReadError::Idle(limit))?
-            }
+            Some(limit) => within(limit, next).await.map_err(|_elapsed| ReadError::Idle(limit))?,
             None => next.await,
         };
         chunk.transpose().map_err(ReadError::Broken)
+    }
+}
+
+/// Waits for `work` for so long. What is there already costs no timer.
+///
+/// # Errors
+/// The time was over first.
+pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut work = std::pin::pin!(work);
+    let first = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    match first {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => tokio::time::timeout(limit, work).await,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Clients: one per egress identity, made on first use.
 
-use std::collections::{HashMap, HashSet};
-use std::error::Error as _;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,14 +9,13 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Limits;
 use super::body::{Local, UpstreamBody};
-use super::connect::{ConnectError, Connector, Speaks, Tls};
+use super::connect::{ConnectError, Connector, Tls};
+use super::kept::{Line, Lines, Lost, Payload, Travelling};
 use super::page::{self, Pages};
 use super::socket::{self, First, Socket, Talk};
 use super::way::{Environment, Hop, Way};
@@ -76,14 +74,10 @@ pub struct Reply {
     pub body: UpstreamBody,
 }
 
-type HttpClient = Client<Connector, Full<Bytes>>;
-/// The clients that are open, with the way of each.
-type Open = HashMap<(Egress, Limits, Speaks), (HttpClient, Way)>;
-
 /// All clients of the process.
 #[derive(Debug, Default)]
 pub struct Clients {
-    open: Mutex<Open>,
+    lines: Arc<Lines>,
     /// Who was told to leave websockets alone.
     without_sockets: Mutex<HashSet<CredentialId>>,
     pages: Pages,
@@ -92,6 +86,11 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// Clients whose work in the background is tracked and cancelled with that of others.
+    pub fn new(tasks: TaskTracker, cancel: CancellationToken) -> Self {
+        Self { lines: Lines::new(tasks, cancel), ..Self::default() }
+    }
+
     /// Sends a request and waits for the head of the answer.
     ///
     /// # Errors
@@ -129,7 +128,9 @@ impl Clients {
                 *request.body_mut() = Full::new(body);
             }
         }
-        let (head, body) = self.exchange(egress, request, limits, Speaks::Any).await?.into_parts();
+        let line = self.line(egress, limits);
+        let forwarder = authenticated(&line, &mut request);
+        let (head, body) = answered(line.send(request).await, forwarder.as_deref())?.into_parts();
         Ok(Reply { status: head.status, headers: head.headers, body: UpstreamBody::Http(body) })
     }
 
@@ -148,7 +149,9 @@ impl Clients {
         let mut request = Request::default();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        let answer = self.exchange(egress, request, limits, Speaks::Http1).await?;
+        let line = self.line(egress, limits);
+        let forwarder = authenticated(&line, &mut request);
+        let answer = answered(line.upgrade(request).await, forwarder.as_deref())?;
         if answer.status() == StatusCode::UPGRADE_REQUIRED {
             tracing::info!(credential = %egress.credential, "the upstream offers no websockets; going on without");
             without().insert(egress.credential.clone());
@@ -162,7 +165,7 @@ impl Clients {
             return Ok(Some(Reply {
                 status: head.status,
                 headers: head.headers,
-                body: UpstreamBody::Http(body),
+                body: UpstreamBody::Http(Travelling::driven(body)),
             }));
         }
         if answer
@@ -189,36 +192,6 @@ impl Clients {
         }))
     }
 
-    async fn exchange(
-        &self,
-        egress: &Egress,
-        mut request: Request<Full<Bytes>>,
-        limits: &Limits,
-        speaks: Speaks,
-    ) -> Result<Response<Incoming>, Failure> {
-        let (client, way) = self.client(egress, limits, speaks);
-        let forwarder = way.forwarder(request.uri());
-        if let Some(auth) = forwarder.as_ref().and_then(|hop| hop.basic_auth()) {
-            request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, auth);
-        }
-        // Connecting has limits of its own and is not counted against the upstream's thinking time.
-        let mut connection = capture_connection(&mut request);
-        let connected = async move { drop(connection.wait_for_connection_metadata().await) };
-        let mut sending = client.request(request);
-        let answer = tokio::select! {
-            biased;
-            answer = &mut sending => answer,
-            () = connected => first_byte(sending, limits.first_byte).await?,
-        };
-        match (answer, forwarder) {
-            (Ok(answer), Some(hop)) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                Err(not_let_through(&hop))
-            }
-            (Ok(answer), _) => Ok(answer),
-            (Err(error), forwarder) => Err(transport_failure(&error, forwarder.is_some())),
-        }
-    }
-
     /// The web pages that make requests for the gateway.
     pub(crate) fn pages(&self) -> &Pages {
         &self.pages
@@ -236,30 +209,38 @@ impl Clients {
         Arc::clone(&self.tls)
     }
 
-    fn client(&self, egress: &Egress, limits: &Limits, speaks: Speaks) -> (HttpClient, Way) {
-        let key = (egress.clone(), *limits, speaks);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let (client, way) = open.entry(key).or_insert_with(|| {
+    fn line(&self, egress: &Egress, limits: &Limits) -> Arc<Line> {
+        self.lines.of(&egress.credential, &egress.proxy, limits, || {
             let way = self.way(&egress.proxy);
-            let connector = Connector::new(way.clone(), Arc::clone(&self.tls), *limits).speaking(speaks);
-            let client = Client::builder(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .pool_timer(TokioTimer::new())
-                // Below the 60 to 90 s after which load balancers drop idle connections.
-                .pool_idle_timeout(Duration::from_secs(50))
-                .http2_adaptive_window(true)
-                .http2_keep_alive_interval(Some(Duration::from_secs(20)))
-                .http2_keep_alive_while_idle(true)
-                .build(connector);
-            (client, way)
-        });
-        (client.clone(), way.clone())
+            (way.clone(), Connector::new(way, Arc::clone(&self.tls), *limits))
+        })
     }
 
     /// Closes the clients of credentials that are no more; running requests keep their connection.
-    pub fn retain(&self, keep: impl Fn(&Egress) -> bool) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(egress, _, _), _| keep(egress));
+    pub fn retain(&self, keep: impl Fn(&CredentialId, &Proxy) -> bool) {
+        self.lines.retain(keep);
+    }
+}
+
+/// The proxy that a request is sent to itself, which wants its password with every request.
+fn authenticated(line: &Line, request: &mut Request<Payload>) -> Option<Arc<Hop>> {
+    let forwarder = line.way.forwarder(request.uri());
+    if let Some(auth) = forwarder.as_ref().and_then(|hop| hop.basic_auth()) {
+        request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, auth);
+    }
+    forwarder
+}
+
+/// An answer of the upstream, and not of the proxy on the way.
+fn answered<B>(answer: Result<Response<B>, Lost>, forwarder: Option<&Hop>) -> Result<Response<B>, Failure> {
+    match (answer, forwarder) {
+        (Ok(answer), Some(hop)) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Err(not_let_through(hop))
+        }
+        (Ok(answer), _) => Ok(answer),
+        (Err(Lost::Connect(error)), _) => Err(connect_failure(&error)),
+        (Err(Lost::Broken(error)), forwarder) => Err(broken(&error, forwarder.is_some())),
+        (Err(Lost::Limit(failure)), _) => Err(failure),
     }
 }
 
@@ -291,33 +272,26 @@ fn not_let_through(hop: &Hop) -> Failure {
     Failure::upstream(fault, detail).with_origin(Origin::Proxy)
 }
 
-fn transport_failure(error: &hyper_util::client::legacy::Error, is_forwarded: bool) -> Failure {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(connect) = cause.downcast_ref::<ConnectError>() {
-            let chain = chain(connect);
-            let (kind, message) = match connect {
-                ConnectError::Timeout { .. } => (Kind::Timeout, connect.to_string()),
-                ConnectError::Proxy { .. } => (Kind::BadUpstream, NO_WAY.to_owned()),
-                ConnectError::Tls { .. } => {
-                    (Kind::BadUpstream, "the TLS handshake with the upstream failed".to_owned())
-                }
-                ConnectError::Tcp { .. } => (Kind::BadUpstream, "cannot connect to the upstream".to_owned()),
-                ConnectError::Private { .. } | ConnectError::Setup(_) => (Kind::Api, connect.to_string()),
-            };
-            let failure =
-                Failure::upstream(Fault::new(kind, message).with_code("upstream_unreachable"), chain);
-            return if matches!(
-                connect,
-                ConnectError::Proxy { .. } | ConnectError::Timeout { is_of_proxy: true, .. }
-            ) {
-                failure.with_origin(Origin::Proxy)
-            } else {
-                failure
-            };
+fn connect_failure(error: &ConnectError) -> Failure {
+    let (kind, message) = match error {
+        ConnectError::Timeout { .. } => (Kind::Timeout, error.to_string()),
+        ConnectError::Proxy { .. } => (Kind::BadUpstream, NO_WAY.to_owned()),
+        ConnectError::Tls { .. } => {
+            (Kind::BadUpstream, "the TLS handshake with the upstream failed".to_owned())
         }
-        source = cause.source();
+        ConnectError::Tcp { .. } => (Kind::BadUpstream, "cannot connect to the upstream".to_owned()),
+        ConnectError::Private { .. } | ConnectError::Setup(_) => (Kind::Api, error.to_string()),
+    };
+    let failure =
+        Failure::upstream(Fault::new(kind, message).with_code("upstream_unreachable"), chain(error));
+    if matches!(error, ConnectError::Proxy { .. } | ConnectError::Timeout { is_of_proxy: true, .. }) {
+        failure.with_origin(Origin::Proxy)
+    } else {
+        failure
     }
+}
+
+fn broken(error: &hyper::Error, is_forwarded: bool) -> Failure {
     let (peer, origin) = if is_forwarded {
         ("the configured proxy", Origin::Proxy)
     } else {

@@ -142,7 +142,7 @@ impl Connector {
         Self { guard: Some(guard), ..self }
     }
 
-    async fn open(mut self, destination: Uri) -> Result<Wire, ConnectError> {
+    pub(super) async fn open(mut self, destination: Uri) -> Result<Wire, ConnectError> {
         let host = display_host(&destination);
         let is_tls = destination.scheme_str() == Some("https");
         let hop = self.way.hop(&destination);
@@ -348,8 +348,10 @@ type Io = Pin<Box<dyn Duplex>>;
 /// An open connection.
 pub(super) struct Wire {
     io: Io,
-    is_h2: bool,
-    is_forwarded: bool,
+    /// The peer wants HTTP/2.
+    pub(super) is_h2: bool,
+    /// The peer is a proxy that wants whole addresses.
+    pub(super) is_forwarded: bool,
 }
 
 impl Connection for Wire {

@@ -18,6 +18,7 @@ use super::body::{ReadError, UpstreamBody, read_all};
 use super::client::Clients;
 use super::connect::{ConnectError, Connector};
 use super::guard::Guard;
+use super::kept::Travelling;
 use super::{Limits, Reply};
 use crate::config::settings::Proxy;
 
@@ -129,7 +130,11 @@ impl Clients {
         ]);
         let answer = client.request(request).await.map_err(|error| refused(&error))?;
         let (head, body) = answer.into_parts();
-        Ok(Reply { status: head.status, headers: head.headers, body: UpstreamBody::Http(body) })
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body: UpstreamBody::Http(Travelling::driven(body)),
+        })
     }
 }
 

@@ -1,24 +1,26 @@
 //! Outbound HTTP: the only module that opens sockets to upstreams.
 //!
 //! It exists so that proxies, TLS, time limits and connection reuse are decided in one place. Providers describe
-//! requests and judge answers; the engine retries; here requests are sent and bodies read. One client is kept per
-//! egress identity (credential and proxy), all sharing one TLS configuration: accounts never share a connection, so
-//! one account's stall, GOAWAY or proxy fault stays its own.
+//! requests and judge answers; the engine retries; here requests are sent and bodies read. Connections are kept per egress
+//! identity (credential and proxy), all sharing one TLS configuration: accounts never share one, so one account's stall,
+//! GOAWAY or proxy fault stays its own.
 
 mod body;
 mod client;
 mod connect;
 mod fetch;
 mod guard;
+mod kept;
 mod page;
 mod socket;
 mod tape;
 mod way;
 
-pub use body::{Local, LocalEnding, ReadError, UpstreamBody, read_all};
+pub use body::{Local, LocalEnding, ReadError, UpstreamBody, read_all, within};
 pub use client::{Clients, Egress, Outgoing, Reply};
 pub use connect::ConnectError;
 pub use fetch::{Fetch, Fetched, Unfetched};
+pub use kept::Travelling;
 pub use page::{Answers, Ask, Questions, Wrong};
 pub use socket::Talk;
 pub(crate) use socket::{LIMITS as LIMITS_EVENT, limits as limits_as_headers};

@@ -1,0 +1,158 @@
+//! How a request and its answer travel over an HTTP/1 connection that nobody but the one who waits for them drives.
+
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
+
+use super::{Line, Payload};
+use crate::upstream::connect::Wire;
+
+/// An HTTP/1 connection. It moves when it is driven, and only then.
+pub(super) struct Own {
+    sender: http1::SendRequest<Payload>,
+    connection: http1::Connection<Wire, Payload>,
+    is_open: bool,
+    /// The peer is a proxy that wants whole addresses.
+    pub(super) is_forwarded: bool,
+}
+
+impl Own {
+    /// Opens an HTTP/1 connection over a wire.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub(super) async fn over(wire: Wire) -> hyper::Result<Self> {
+        let is_forwarded = wire.is_forwarded;
+        let (sender, connection) = http1::handshake(wire).await?;
+        Ok(Self { sender, connection, is_open: true, is_forwarded })
+    }
+
+    fn drive(&mut self, context: &mut Context<'_>) {
+        // What ends a connection is told to whoever waits for an answer from it.
+        if self.is_open && Pin::new(&mut self.connection).poll(context).is_ready() {
+            self.is_open = false;
+        }
+    }
+
+    /// Whether the next request can be sent. Nobody is woken by the connection from here on.
+    pub(super) fn is_free(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.is_open && self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// With the request, when nothing of it was sent.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Payload>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Payload>>> {
+        // The answer comes through the connection, which is woken by its socket: waking for the answer as well would
+        // only run everything twice.
+        let answer = tokio::task::unconstrained(self.sender.try_send_request(request));
+        let mut answer = pin!(answer);
+        let (connection, is_open) = (&mut self.connection, &mut self.is_open);
+        std::future::poll_fn(|context| {
+            if *is_open && Pin::new(&mut *connection).poll(context).is_ready() {
+                *is_open = false;
+            }
+            answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
+    }
+}
+
+/// The body of an answer, with the connection that it comes over.
+pub struct Travelling {
+    body: Option<Incoming>,
+    own: Option<(Box<Own>, Arc<Line>, usize)>,
+}
+
+impl fmt::Debug for Travelling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Travelling")
+    }
+}
+
+impl Travelling {
+    /// A body whose connection has a task of its own.
+    pub(in crate::upstream) fn driven(body: Incoming) -> Self {
+        Self { body: Some(body), own: None }
+    }
+
+    /// A body whose connection goes back to its place behind it.
+    pub(super) fn over(body: Incoming, own: Box<Own>, line: Arc<Line>, number: usize) -> Self {
+        Self { body: Some(body), own: Some((own, line, number)) }
+    }
+
+    /// The next piece of data; `None` at the end.
+    pub(in crate::upstream) fn poll_data(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+        loop {
+            let frame = match &mut self.own {
+                None => self.poll_body(context),
+                Some(_) => self.poll_driven(context),
+            };
+            return match std::task::ready!(frame) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => Poll::Ready(Some(Ok(bytes))),
+                    Err(_trailers) => continue,
+                },
+                Some(Err(error)) => Poll::Ready(Some(Err(error))),
+                None => {
+                    self.part();
+                    Poll::Ready(None)
+                }
+            };
+        }
+    }
+
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Polled {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// First says that more is wanted, then lets the connection bring it.
+    fn poll_driven(&mut self, context: &mut Context<'_>) -> Polled {
+        let mut asleep = Context::from_waker(Waker::noop());
+        let frame = self.poll_body(&mut asleep);
+        if frame.is_ready() {
+            return frame;
+        }
+        if let Some((own, _, _)) = &mut self.own {
+            own.drive(context);
+        }
+        self.poll_body(&mut asleep)
+    }
+
+    /// Gives the connection back, if it can be used again.
+    fn part(&mut self) {
+        drop(self.body.take());
+        if let Some((mut own, line, number)) = self.own.take()
+            && own.is_free()
+        {
+            line.keep(number, own);
+        }
+    }
+}
+
+type Polled = Poll<Option<Result<http_body::Frame<Bytes>, hyper::Error>>>;
+
+impl Drop for Travelling {
+    /// What is left of an answer that has come already is taken, and the connection is kept; else it is closed.
+    fn drop(&mut self) {
+        self.part();
+    }
+}
