@@ -6,10 +6,15 @@ pub mod meter;
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 
 use self::allowance::Allowance;
 use crate::secret::Secret;
+
+/// Where clients of Google's and Anthropic's formats send a key.
+const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The client keys of a configuration.
 #[derive(Clone, Debug, Default)]
@@ -105,10 +110,10 @@ impl Access {
             return Ok(Caller::default());
         }
         let (mut was_presented, mut has_no_scheme) = (false, false);
-        let header = |name: &str| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
-        let from_headers = header("authorization")
+        let header = |name: HeaderName| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
+        let from_headers = header(AUTHORIZATION)
             .map(bearer)
-            .chain(header("x-goog-api-key").chain(header("x-api-key")).map(|value| (value, true)));
+            .chain(header(GOOGLE_KEY).chain(header(KEY)).map(|value| (value, true)));
         for (value, is_clear) in from_headers {
             let value = value.trim_ascii();
             if value.is_empty() {
@@ -148,11 +153,14 @@ impl Access {
     /// Takes the client keys out of a request that was let in: nothing behind needs them, and a header that an entry
     /// copies from clients must not carry one to an upstream. Values that are no key of ours stay.
     pub fn conceal(&self, headers: &mut HeaderMap) {
-        for name in ["authorization", "x-goog-api-key", "x-api-key"] {
+        if self.keys.is_empty() {
+            return;
+        }
+        for name in [AUTHORIZATION, GOOGLE_KEY, KEY] {
             let is_ours =
                 |value: &http::HeaderValue| self.find(bearer(value.as_bytes()).0.trim_ascii()).is_some();
-            if headers.get_all(name).into_iter().any(is_ours) {
-                headers.remove(name);
+            if headers.get_all(&name).into_iter().any(is_ours) {
+                headers.remove(&name);
             }
         }
     }
@@ -195,7 +203,7 @@ mod tests {
     use super::*;
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(http::HeaderName::from_static(name), http::HeaderValue::from_static(value))])
+        HeaderMap::from_iter([(HeaderName::from_static(name), http::HeaderValue::from_static(value))])
     }
 
     #[test]

@@ -70,7 +70,8 @@ pub(super) struct Closing {
     engine: Engine,
     credential: Arc<Credential>,
     lease: Option<Arc<Lease>>,
-    record: Option<Record>,
+    /// Apart, because it is large and what closes an answer is handed from one to the next.
+    record: Option<Box<Record>>,
     cooling: crate::credential::Cooling,
     may_renew: bool,
     started: Instant,
@@ -86,7 +87,7 @@ impl Closing {
             engine: engine.clone(),
             credential: Arc::clone(&offer.credential),
             lease: Some(lease),
-            record: Some(Record {
+            record: Some(Box::new(Record {
                 request_id: Arc::clone(&job.call.request_id),
                 at: job.call.created,
                 client: job.call.client.clone(),
@@ -105,7 +106,7 @@ impl Closing {
                 cost: None,
                 prices: None,
                 is_kept: false,
-            }),
+            })),
             cooling,
             may_renew: attempt.may_renew,
             started: job.started,
@@ -150,7 +151,7 @@ impl Closing {
         record.outcome = outcome;
         record.usage = usage;
         record.total = self.started.elapsed();
-        self.engine.record(record);
+        self.engine.record(&mut record);
     }
 
     /// Moves the content out and leaves nothing to be recorded behind.

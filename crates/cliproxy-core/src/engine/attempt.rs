@@ -707,7 +707,9 @@ pub(super) fn answer_headers(upstream: &HeaderMap, job: &Job) -> HeaderMap {
             headers.append(name, value.clone());
         }
     }
-    if let Some(id) = upstream.get("request-id").or_else(|| upstream.get("x-request-id")) {
+    let [id, other] =
+        [const { HeaderName::from_static("request-id") }, const { HeaderName::from_static("x-request-id") }];
+    if let Some(id) = upstream.get(id).or_else(|| upstream.get(other)) {
         headers.insert(HeaderName::from_static("x-upstream-request-id"), id.clone());
     }
     headers

@@ -276,9 +276,7 @@ impl fmt::Debug for Job {
 impl Job {
     /// The body as text.
     fn text(&self) -> Result<&str, Failure> {
-        std::str::from_utf8(&self.call.body).map_err(|_checked_before| {
-            Failure::client(cliproxy_wire::Error::malformed("the body is not UTF-8"))
-        })
+        cliproxy_wire::json::text(&self.call.body).map_err(Failure::client)
     }
 
     fn request(&mut self) -> Result<Arc<Request>, Failure> {
@@ -534,7 +532,7 @@ impl Engine {
     }
 
     /// Hands a finished request to the sinks, with what the configuration says of it.
-    fn record(&self, mut record: Record) {
+    fn record(&self, record: &mut Record) {
         let snapshot = self.snapshot();
         let usage = &snapshot.settings.usage;
         // Limits are counted from the ledger after a restart, so what they are on is kept in any case.
@@ -545,7 +543,7 @@ impl Engine {
         }
         self.0.meter.record(&record);
         for sink in &self.0.sinks {
-            sink.record(&record);
+            sink.record(record);
         }
     }
 
@@ -554,7 +552,7 @@ impl Engine {
     /// # Errors
     /// When no answer began.
     pub async fn run(&self, opened: Opened) -> Result<Answer, Failure> {
-        let mut job = *opened.0;
+        let mut job = opened.0;
         let mut attempts = 0;
         self.tell(|| Some(job.started()));
         let result = match job.call.operation {
@@ -572,7 +570,7 @@ impl Engine {
                 detail = failure.detail(),
                 "request failed: {failure}"
             );
-            self.record(Record {
+            self.record(&mut Record {
                 request_id: Arc::clone(&job.call.request_id),
                 at: job.call.created,
                 client: job.call.client.clone(),

@@ -152,8 +152,11 @@ fn restricted(
     body: Option<&[u8]>,
     notes: &mut Notes,
 ) -> Result<Fit, Failure> {
+    if !lane::restricts(target.profile) {
+        return Ok(Fit::AsItIs);
+    }
     let text = match body {
-        Some(body) => std::str::from_utf8(body).unwrap_or_default(),
+        Some(body) => json::text(body).map_err(Failure::client)?,
         None => job.text()?,
     };
     let purpose = match job.call.operation {

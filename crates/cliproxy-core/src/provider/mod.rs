@@ -364,7 +364,7 @@ pub(crate) fn judge(fault: &Fault) -> Retry {
 
 /// The client's own name of its conversation.
 pub(crate) fn session(client: &HeaderMap) -> Option<&str> {
-    let named = SESSION_HEADERS.iter().find_map(|name| client.get(*name)?.to_str().ok());
+    let named = SESSION_HEADERS.iter().find_map(|name| client.get(name)?.to_str().ok());
     named.filter(|name| !name.is_empty())
 }
 
@@ -375,7 +375,11 @@ fn cache_key(body: &[u8]) -> Option<HeaderValue> {
 }
 
 /// Headers in which clients of Responses name a conversation.
-const SESSION_HEADERS: [&str; 3] = ["session_id", "session-id", "conversation_id"];
+const SESSION_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("session_id"),
+    HeaderName::from_static("session-id"),
+    HeaderName::from_static("conversation_id"),
+];
 
 /// Our own name towards upstreams.
 pub(crate) const PRODUCT: &str = concat!("cli-proxy-api/", env!("CARGO_PKG_VERSION"));

@@ -44,8 +44,10 @@ impl Environment {
     }
 
     fn hop(&self, destination: &Uri) -> Option<Arc<Hop>> {
+        let hop = if destination.scheme_str() == Some("https") { &self.https } else { &self.http };
+        let hop = hop.as_ref()?;
         self.exceptions.intercept(destination)?;
-        if destination.scheme_str() == Some("https") { self.https.clone() } else { self.http.clone() }
+        Some(Arc::clone(hop))
     }
 }
 

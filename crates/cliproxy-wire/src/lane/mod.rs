@@ -21,7 +21,7 @@ pub use edit::{AnswerEnvelope, Changes};
 pub use history::{Acceptance, repairs};
 pub use peek::{Peek, peek};
 pub use relay::{Body, Relay, body, body_usage, is_empty};
-pub use restrict::{Purpose, Restricted, Restriction, restrict};
+pub use restrict::{Purpose, Restricted, Restriction, restrict, restricts};
 pub use rewrite::{Envelope, Rewrite, rename, rewrite};
 pub use tap::{Progress, Tap};
 pub use whole::Whole;

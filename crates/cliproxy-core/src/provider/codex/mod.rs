@@ -41,7 +41,7 @@ const NO_CODEX: &str = "use an account whose plan includes Codex, or change the 
 /// Headers that keep an agent's turns together at the upstream, and the format's own.
 fn is_format_header(name: &str) -> bool {
     name == "openai-beta"
-        || SESSION_HEADERS.contains(&name)
+        || SESSION_HEADERS.iter().any(|header| header == name)
         || matches!(name, "thread-id" | "x-client-request-id")
         || (name.starts_with("x-codex-") && name != "x-codex-installation-id")
 }
@@ -126,7 +126,7 @@ fn account_headers(headers: &mut HeaderMap, account: &Account, body: &Bytes) {
     {
         headers.insert(ACCOUNT, id);
     }
-    if SESSION_HEADERS.iter().any(|name| headers.contains_key(*name)) {
+    if SESSION_HEADERS.iter().any(|name| headers.contains_key(name)) {
         return;
     }
     if let Some(key) = cache_key(body) {

@@ -16,7 +16,7 @@ use crate::format::Format;
 use crate::id;
 use crate::json::patch::{Edit, Path};
 use crate::json::{Kind, Raw, Reader};
-use crate::profile::Dialect;
+use crate::profile::{Dialect, Profile};
 
 /// What the body asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,15 @@ pub struct Restricted {
     pub edits: Vec<Edit>,
     /// What of it the client will miss.
     pub notes: Notes,
+}
+
+/// Whether an upstream may refuse anything of a body that its format allows.
+pub fn restricts(profile: &Profile) -> bool {
+    match profile.dialect {
+        Dialect::Codex | Dialect::Xai => profile.format == Format::Responses,
+        Dialect::Vertex => true,
+        _ => false,
+    }
 }
 
 /// The edits that make a body one that the upstream takes; `None` when only a translation can.
