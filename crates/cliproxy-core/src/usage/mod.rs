@@ -56,6 +56,15 @@ impl Outcome {
             Self::Cancelled => "cancelled",
         }
     }
+
+    /// The word for the log.
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Complete => "Complete",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
 }
 
 /// One request.

@@ -84,15 +84,15 @@ pub struct LogSink;
 impl Sink for LogSink {
     fn record(&self, record: &Record) {
         tracing::info!(
-            request_id = %record.request_id,
+            request_id = &*record.request_id,
             format = record.format.name(),
-            model = %record.requested_model,
+            model = &*record.requested_model,
             upstream_model = record.upstream_model.as_deref(),
             provider = record.provider.as_deref(),
             credential = record.credential.as_ref().map(CredentialId::as_str),
             lane = record.lane,
             attempts = record.attempts,
-            outcome = ?record.outcome,
+            outcome = record.outcome.shown(),
             input_tokens = record.usage.input,
             output_tokens = record.usage.output,
             total_ms = u64::try_from(record.total.as_millis()).unwrap_or(u64::MAX),

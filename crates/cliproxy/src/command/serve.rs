@@ -32,7 +32,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .map_err(|problems| anyhow!("{problems}"))?;
     let logs = Logs::new(Places::of(&loaded.settings));
     let file = logs.apply(&loaded.settings.logging);
-    let level = logging::start(loaded.settings.logging.debug, &logs);
+    // Dropped last: what is logged until the end is written.
+    let (level, _ending) =
+        logging::start(loaded.settings.logging.debug, &logs).context("cannot start logging")?;
     if let Err(error) = file {
         tracing::error!("the log goes to standard output, because its file cannot be written: {error}");
     }

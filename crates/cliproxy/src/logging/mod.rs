@@ -1,19 +1,25 @@
 //! The application log: one line an event, fields as `key=value`, on standard output or in a file.
 
+mod lines;
+
+use std::cell::RefCell;
 use std::fmt::{self, Debug, Write as _};
 use std::io;
 
 use cliproxy_server::logs::{self, Logs, short_id};
+use jiff::Timestamp;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level as Severity, Subscriber};
+use tracing::{Event, Level as Severity, Metadata, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+pub(crate) use self::lines::Ending;
+use self::lines::Lines;
 
 /// Changes the level while the process runs.
 #[derive(Clone)]
@@ -38,43 +44,60 @@ fn targets(is_debug: bool) -> Targets {
         .with_target("cli_proxy_api", own)
 }
 
-/// Starts logging.
-pub(crate) fn start(is_debug: bool, logs: &Logs) -> Level {
+/// Starts logging; what is logged is written at the latest when the ending is dropped.
+///
+/// # Errors
+/// When the system has no thread to write the lines.
+pub(crate) fn start(is_debug: bool, logs: &Logs) -> io::Result<(Level, Ending)> {
     use std::io::IsTerminal as _;
     let (filter, handle) = reload::Layer::new(targets(is_debug));
-    let lines = tracing_subscriber::fmt::layer()
+    let lines = Lines::default();
+    let ending = lines.start(io::stdout())?;
+    let layer = tracing_subscriber::fmt::layer()
         .with_ansi(io::stdout().is_terminal())
         .event_format(Line { logs: logs.clone() })
-        .with_writer(Output { logs: logs.clone() });
-    tracing_subscriber::registry().with(filter).with(lines).init();
-    Level(handle)
+        .with_writer(Output { logs: logs.clone(), lines });
+    tracing_subscriber::registry().with(filter).with(layer).init();
+    Ok((Level(handle), ending))
 }
 
 /// Standard output, or the file in its place.
-#[derive(Clone)]
 struct Output {
     logs: Logs,
+    lines: Lines,
 }
 
-impl MakeWriter<'_> for Output {
-    type Writer = Self;
+impl<'o> MakeWriter<'o> for Output {
+    type Writer = Entry<'o>;
 
-    fn make_writer(&self) -> Self {
-        self.clone()
+    fn make_writer(&'o self) -> Entry<'o> {
+        Entry { output: self, is_urgent: true }
+    }
+
+    fn make_writer_for(&'o self, about: &Metadata<'_>) -> Entry<'o> {
+        Entry { output: self, is_urgent: *about.level() <= Severity::WARN }
     }
 }
 
-impl io::Write for Output {
+/// Takes one line.
+struct Entry<'o> {
+    output: &'o Output,
+    is_urgent: bool,
+}
+
+impl io::Write for Entry<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A file that cannot be written must not cost the log.
-        if self.logs.is_to_file() && self.logs.append(bytes) {
-            return Ok(bytes.len());
+        let Output { logs, lines } = self.output;
+        // A file is written at once, since panels ask for what has just happened. One that cannot be written must not cost
+        // the log.
+        if !(logs.is_to_file() && logs.append(bytes)) {
+            lines.take(bytes, self.is_urgent);
         }
-        io::stdout().write(bytes)
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stdout().flush()
+        Ok(())
     }
 }
 
@@ -100,7 +123,7 @@ where
         if self.logs.is_to_file() {
             return in_file(writer, event);
         }
-        SystemTime.format_time(&mut writer)?;
+        write_time(&mut writer)?;
         writer.write_str(level(*event.metadata().level(), writer.has_ansi_escapes()))?;
         let mut fields = Fields { line: Plain(writer), result: Ok(()), has_id: false };
         event.record(&mut fields);
@@ -150,6 +173,34 @@ impl Visit for RequestId {
 
 const REQUEST_ID: &str = "request_id";
 
+/// The time to the microsecond. What changes once a second is kept for that long.
+fn write_time(out: &mut impl fmt::Write) -> fmt::Result {
+    thread_local! {
+        static SECOND: RefCell<(i64, String)> = const { RefCell::new((0, String::new())) };
+    }
+    let now = Timestamp::now();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != now.as_second() || text.is_empty() {
+            *second = now.as_second();
+            text.clear();
+            write!(text, "{}", now.strftime("%Y-%m-%dT%H:%M:%S."))?;
+        }
+        out.write_str(text)
+    })?;
+    let mut digits = *b"000000Z";
+    let mut left = now.subsec_nanosecond().unsigned_abs() / 1000;
+    for digit in digits.iter_mut().take(6).rev() {
+        *digit = digit_of(left);
+        left /= 10;
+    }
+    out.write_str(std::str::from_utf8(&digits).unwrap_or_default())
+}
+
+/// The last digit of a number.
+fn digit_of(number: impl Into<u64>) -> u8 {
+    b'0' + u8::try_from(number.into() % 10).unwrap_or_default()
+}
+
 fn level(severity: Severity, has_colors: bool) -> &'static str {
     match (severity, has_colors) {
         (Severity::ERROR, false) => " ERROR",
@@ -185,10 +236,26 @@ impl Visit for Fields<'_> {
         self.field(field, |line| write!(line, "{value:?}"));
     }
 
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        let mut digits = [b'0'; 20];
+        let (mut left, mut start) = (value, digits.len());
+        for digit in digits.iter_mut().rev() {
+            *digit = digit_of(left);
+            (left, start) = (left / 10, start - 1);
+            if left == 0 {
+                break;
+            }
+        }
+        let text = digits.get(start..).and_then(|digits| std::str::from_utf8(digits).ok());
+        self.field(field, |line| line.0.write_str(text.unwrap_or_default()));
+    }
+
     /// Quoted only where its end would not be seen.
     fn record_str(&mut self, field: &Field, value: &str) {
         let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
-        if field.name() == "message" || (!value.is_empty() && value.bytes().all(is_plain)) {
+        if !value.is_empty() && value.bytes().all(is_plain) {
+            self.field(field, |line| line.0.write_str(value));
+        } else if field.name() == "message" {
             self.field(field, |line| line.write_str(value));
         } else {
             self.record_debug(field, &value);
@@ -274,6 +341,17 @@ mod tests {
             );
         });
         assert_eq!(line, " INFO served model=gpt-5(high) path=\"a b\" empty=\"\" count=3 id=req_1\n");
+    }
+
+    #[test]
+    fn numbers_and_the_time_are_written_as_they_are() {
+        let line = logged(|| tracing::info!(none = 0, one = 7u64, most = u64::MAX, minus = -3, "n"));
+        assert_eq!(line, " INFO n none=0 one=7 most=18446744073709551615 minus=-3\n");
+        let mut time = String::new();
+        write_time(&mut time).unwrap();
+        assert_eq!((time.len(), time.get(19..20)), (27, Some(".")), "{time}");
+        let written: Timestamp = time.parse().unwrap();
+        assert!(Timestamp::now().as_second() - written.as_second() <= 1, "{time}");
     }
 
     #[test]
