@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use cliproxy_core::snapshot::Snapshot;
 use cliproxy_wire::fault::{Fault, Kind};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -19,6 +20,31 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::api::{amp, refuse};
 use crate::{App, logs};
+
+/// What a call that no browser has to do with passes with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passage {
+    is_open: bool,
+}
+
+impl Passage {
+    /// The passage of a request that [`guard`] would let through; `None` where it has to look.
+    pub(crate) fn of<B>(snapshot: &Snapshot, request: &http::Request<B>) -> Option<Self> {
+        let is_open = !snapshot.access.is_required();
+        let is_for_this_machine = !snapshot.settings.access.allow_unauthenticated_remote;
+        let has_origin = request.headers().contains_key(ORIGIN);
+        let is_elsewhere = || host(request.uri(), request.headers()).is_some_and(is_foreign_name);
+        let is_to_be_judged = has_origin || (is_open && is_for_this_machine && is_elsewhere());
+        (!is_to_be_judged).then_some(Self { is_open })
+    }
+
+    /// Says in the answer what [`guard`] would say.
+    pub(crate) fn mark(self, headers: &mut HeaderMap) {
+        if !self.is_open {
+            allow(headers, None, false);
+        }
+    }
+}
 
 /// Adds cross-origin headers, answers preflights, refuses foreign pages where no key protects.
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -33,10 +59,8 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
     let is_open = !app.engine.snapshot().access.is_required();
     let is_foreign = is_open && origin.as_ref().is_some_and(is_foreign_site);
     let is_for_this_machine = !app.engine.snapshot().settings.access.allow_unauthenticated_remote;
-    if is_open
-        && is_for_this_machine
-        && host(request.uri(), request.headers()).is_some_and(|host| is_foreign_name(&host))
-    {
+    let is_elsewhere = host(request.uri(), request.headers()).is_some_and(is_foreign_name);
+    if is_open && is_for_this_machine && is_elsewhere {
         return refusal(
             request,
             "without client keys the gateway serves this machine only, by the names localhost and 127.0.0.1; add api-keys to config.yaml to use another name",
@@ -52,7 +76,7 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
         let mut response = Response::new(axum::body::Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         if !is_foreign {
-            allow(&mut response, origin, is_open);
+            allow(response.headers_mut(), origin, is_open);
         }
         return response;
     }
@@ -65,7 +89,7 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
     }
     let mut response = next.run(request).await;
     if !is_private && (origin.is_some() || !is_open) {
-        allow(&mut response, origin, is_open);
+        allow(response.headers_mut(), origin, is_open);
     }
     response
 }
@@ -75,10 +99,9 @@ async fn refusal(request: Request, message: &str) -> Response {
 }
 
 /// The name by which the gateway is called, without the port.
-fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
-    let uri = uri.host();
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let header = || headers.get(HOST).map(|host| host.to_str().unwrap_or("?"));
-    uri.or_else(header).map(|host| without_port(host).to_owned())
+    uri.host().or_else(header).map(without_port)
 }
 
 fn without_port(host: &str) -> &str {
@@ -89,8 +112,7 @@ fn without_port(host: &str) -> &str {
     host.get(..end).unwrap_or_default()
 }
 
-fn allow(response: &mut Response, origin: Option<HeaderValue>, is_open: bool) {
-    let headers = response.headers_mut();
+fn allow(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_open: bool) {
     let allowed =
         if is_open { origin.unwrap_or(HeaderValue::from_static("*")) } else { HeaderValue::from_static("*") };
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
@@ -115,7 +137,7 @@ fn allow(response: &mut Response, origin: Option<HeaderValue>, is_open: bool) {
 /// a name of its own.
 pub(crate) fn is_foreign_page(head: &Parts) -> bool {
     head.headers.get(ORIGIN).is_some_and(is_foreign_site)
-        || host(&head.uri, &head.headers).is_some_and(|host| is_foreign_name(&host))
+        || host(&head.uri, &head.headers).is_some_and(is_foreign_name)
 }
 
 /// A web site that is not on this machine. Extensions and desktop shells have schemes of their own and count as local.
@@ -134,8 +156,9 @@ pub(crate) fn is_foreign_site(origin: &HeaderValue) -> bool {
 
 /// A name that somebody else may have made resolve to this machine. An address is no name.
 fn is_foreign_name(host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    host.parse::<IpAddr>().is_err() && host != "localhost" && !host.ends_with(".localhost")
+    let host = host.trim_end_matches('.');
+    let last = host.rsplit('.').next().unwrap_or_default();
+    host.parse::<IpAddr>().is_err() && !last.eq_ignore_ascii_case("localhost")
 }
 
 #[cfg(test)]

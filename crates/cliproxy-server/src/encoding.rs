@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use cliproxy_core::upstream::within;
 use cliproxy_wire::fault::{Fault, Kind};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, StatusCode};
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::BodyExt as _;
 
 /// Longest silence in the middle of a body.
@@ -20,7 +20,10 @@ const DRAINING: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Too large, too slow, cut off, or in an encoding that cannot be unpacked.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Fault> {
+pub(crate) async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Fault>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let packed = read_packed(headers, body, limit).await?;
     unpacked(headers, packed, limit).await
 }
@@ -29,7 +32,10 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
 ///
 /// # Errors
 /// Too large, too slow, or cut off.
-pub(crate) async fn read_packed(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Fault> {
+pub(crate) async fn read_packed<B>(headers: &HeaderMap, mut body: B, limit: usize) -> Result<Bytes, Fault>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let result = gather(headers, &mut body, limit).await;
     if result.is_err() {
         drain(headers, body).await;
@@ -53,7 +59,10 @@ pub(crate) async fn unpacked(headers: &HeaderMap, packed: Bytes, limit: usize) -
 
 /// Reads on and throws away, within limits: a connection that is closed while its client still sends takes the answer
 /// with it. Clients that wait for a `100 Continue` do not send.
-pub(crate) async fn drain(headers: &HeaderMap, mut body: Body) {
+pub(crate) async fn drain<B>(headers: &HeaderMap, mut body: B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     if body.is_end_stream() || headers.contains_key(EXPECT) {
         return;
     }
@@ -63,7 +72,10 @@ pub(crate) async fn drain(headers: &HeaderMap, mut body: Body) {
     }
 }
 
-async fn gather(headers: &HeaderMap, body: &mut Body, limit: usize) -> Result<Bytes, Fault> {
+async fn gather<B>(headers: &HeaderMap, body: &mut B, limit: usize) -> Result<Bytes, Fault>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
@@ -71,7 +83,7 @@ async fn gather(headers: &HeaderMap, body: &mut Body, limit: usize) -> Result<By
     let mut first: Option<Bytes> = None;
     let mut gathered = BytesMut::new();
     loop {
-        let frame = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_elapsed| too_slow())?;
+        let frame = within(SILENCE, body.frame()).await.map_err(|_elapsed| too_slow())?;
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|_cut| {
             Fault::new(Kind::InvalidRequest, "the request body ended early; send it again")

@@ -14,7 +14,7 @@ mod reply;
 mod stream;
 pub mod telemetry;
 
-pub use api::router;
+pub use api::{Gateway, router};
 pub use listen::{ListenError, Shutdown, Tls, TlsFiles, serve};
 
 use std::sync::{Arc, Mutex, PoisonError};

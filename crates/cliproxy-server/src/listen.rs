@@ -7,21 +7,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::util::MapRequest;
+
+use crate::Gateway;
 
 /// Longest wait for a request's head, the first one of a connection counted from the connection on.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
@@ -74,13 +73,13 @@ pub enum ListenError {
     Tls(String),
 }
 
-/// Serves `router` on `listener` until told to stop; then waits for running answers within the grace time. Faults of
+/// Serves the gateway on `listener` until told to stop; then waits for running answers within the grace time. Faults of
 /// single connections end those connections only.
-pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, shutdown: Shutdown) {
+pub async fn serve(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, shutdown: Shutdown) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
-    let builder = Arc::new(builder);
+    let (builder, gateway) = (Arc::new(builder), Arc::new(gateway));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
     loop {
@@ -99,19 +98,20 @@ pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, shut
             tracing::debug!("cannot set TCP_NODELAY: {error}");
         }
         let watcher = graceful.watcher();
-        let (builder, router, tls) = (Arc::clone(&builder), router.clone(), tls.clone());
+        let (builder, gateway, tls) = (Arc::clone(&builder), Arc::clone(&gateway), tls.clone());
         let token = shutdown.token.clone();
         // Handshakes run on the connection's task, so a slow one does not hold up the others.
         connections.spawn(async move {
             match tls {
-                None => connection(&builder, stream, peer, router, watcher).await,
+                None => connection(&builder, stream, peer, gateway, watcher).await,
                 Some(Tls(acceptor)) => {
                     let stream = tokio::select! {
                         stream = handshake(&acceptor, stream) => stream,
                         () = token.cancelled() => None,
                     };
                     if let Some(stream) = stream {
-                        connection(&builder, stream, peer, router, watcher).await;
+                        // Larger, and apart so that plain connections need not make room for it.
+                        Box::pin(connection(&builder, stream, peer, gateway, watcher)).await;
                     }
                 }
             }
@@ -134,21 +134,18 @@ async fn connection<S>(
     builder: &auto::Builder<TokioExecutor>,
     stream: S,
     peer: SocketAddr,
-    router: Router,
+    gateway: Arc<Gateway>,
     watcher: Watcher,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let asked = CancellationToken::new();
     let note = asked.clone();
-    let router = MapRequest::new(router, move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         note.cancel();
-        // Rules about where somebody calls from go by the socket, which no header can lie about.
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
+        gateway.answer(request, peer)
     });
-    let serving =
-        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let late = async {
         if tokio::time::timeout(HEAD_LIMIT, asked.cancelled()).await.is_ok() {
             std::future::pending::<()>().await;

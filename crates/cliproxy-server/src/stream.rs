@@ -4,7 +4,6 @@
 //! headers go out, signs of life follow, and what comes of the call then goes into the body. The call's future lives
 //! in the body, so a client that leaves still cancels everything at once.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use bytes::Bytes;
 use cliproxy_core::engine::AnswerStream;
 use cliproxy_core::{Answer, AnswerBody, Failure};
 use futures_util::Stream as _;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;
@@ -27,6 +26,8 @@ enum State {
     Waiting(Box<Waiting>),
     Streaming(Box<AnswerStream>),
     Last(Bytes),
+    /// What a handler has made of it.
+    Made(axum::body::Body),
     Done,
 }
 
@@ -40,6 +41,11 @@ struct Waiting {
 }
 
 impl Egress {
+    /// A body in one piece.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { state: State::Last(bytes) }
+    }
+
     /// A body for an answer that has begun.
     pub(crate) fn streaming(stream: Box<AnswerStream>) -> Self {
         Self { state: State::Streaming(stream) }
@@ -59,14 +65,20 @@ impl Egress {
     }
 }
 
+impl From<axum::body::Body> for Egress {
+    fn from(body: axum::body::Body) -> Self {
+        Self { state: State::Made(body) }
+    }
+}
+
 impl Body for Egress {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         loop {
             match &mut self.state {
                 State::Streaming(stream) => {
@@ -100,8 +112,27 @@ impl Body for Egress {
                         return Poll::Ready(Some(Ok(Frame::data(bytes))));
                     }
                 }
+                State::Made(body) => return Pin::new(body).poll_frame(context),
                 State::Done => return Poll::Ready(None),
             }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.state {
+            State::Waiting(_) | State::Streaming(_) => false,
+            State::Last(bytes) => bytes.is_empty(),
+            State::Made(body) => body.is_end_stream(),
+            State::Done => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.state {
+            State::Waiting(_) | State::Streaming(_) => SizeHint::default(),
+            State::Last(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+            State::Made(body) => body.size_hint(),
+            State::Done => SizeHint::with_exact(0),
         }
     }
 }

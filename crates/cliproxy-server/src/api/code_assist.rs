@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::get;
@@ -59,7 +60,7 @@ async fn method(State(app): State<App>, Path(method): Path<String>, request: Req
     let route = Route { is_enveloped: true, ..Route::new(Format::Gemini, operation) };
     let served = async {
         let (head, body, caller) = received(&app, request).await?;
-        call::answer(app, route, head, body, caller, &id).await
+        call::answer(app, route, head, body, caller, &id).await.map(|response| response.map(Body::new))
     };
     served.await.unwrap_or_else(|refusal| refusal.into_response(Format::Gemini, &id))
 }
@@ -88,7 +89,7 @@ async fn assist(app: App, call: String, request: Request) -> Response {
         let call = if query.is_empty() { call } else { format!("{call}?{query}") };
         let asked = Assist { method: head.method, call, headers: head.headers, body, now };
         match app.engine.assist(&asked).await? {
-            Some(answer) => Ok(call::respond(answer, Format::Gemini, &id)),
+            Some(answer) => Ok(call::respond(answer, Format::Gemini, &id).map(Body::new)),
             None if is_sign_in => Ok(signed_in()),
             None => Err(nobody().into()),
         }

@@ -4,6 +4,7 @@ pub(crate) mod amp;
 pub(crate) mod call;
 mod code_assist;
 mod debug;
+mod front;
 pub(crate) mod health;
 mod model;
 mod page;
@@ -12,6 +13,7 @@ mod socket;
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, OriginalUri, Path, Request, State};
 use axum::response::Response;
 use axum::routing::{any, get, post};
@@ -20,6 +22,7 @@ use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
 use http::StatusCode;
 
+pub use self::front::Gateway;
 use crate::{App, browser, dashboard, encoding, reply};
 
 /// The gateway's routes, ready to be served or mounted into another program.
@@ -87,59 +90,55 @@ pub(crate) fn format_of(path: &str) -> Format {
 }
 
 async fn chat(State(app): State<App>, request: Request) -> Response {
-    call::serve(app, call::Route::new(Format::Chat, Operation::Generate), request).await
+    serve(app, call::Route::new(Format::Chat, Operation::Generate), request).await
 }
 
 async fn completions(State(app): State<App>, request: Request) -> Response {
-    call::serve(
-        app,
-        call::Route { is_legacy: true, ..call::Route::new(Format::Chat, Operation::Generate) },
-        request,
-    )
-    .await
+    let route = call::Route { is_legacy: true, ..call::Route::new(Format::Chat, Operation::Generate) };
+    serve(app, route, request).await
 }
 
 async fn embeddings(State(app): State<App>, request: Request) -> Response {
-    call::serve(app, call::Route::new(Format::Chat, Operation::Embed), request).await
+    serve(app, call::Route::new(Format::Chat, Operation::Embed), request).await
 }
 
 async fn draw(State(app): State<App>, request: Request) -> Response {
-    call::serve(app, call::Route::new(Format::Chat, Operation::Draw), request).await
+    serve(app, call::Route::new(Format::Chat, Operation::Draw), request).await
 }
 
 async fn redraw(State(app): State<App>, request: Request) -> Response {
-    call::serve(app, call::Route::new(Format::Chat, Operation::Redraw), request).await
+    serve(app, call::Route::new(Format::Chat, Operation::Redraw), request).await
 }
 
 async fn responses(State(app): State<App>, request: Request) -> Response {
-    call::serve(app, call::Route::new(Format::Responses, Operation::Generate), request).await
+    serve(app, call::Route::new(Format::Responses, Operation::Generate), request).await
 }
 
 async fn compact(State(app): State<App>, request: Request) -> Response {
-    call::serve(app, call::Route::new(Format::Responses, Operation::Compact), request).await
+    serve(app, call::Route::new(Format::Responses, Operation::Compact), request).await
 }
 
 async fn input_tokens(State(app): State<App>, request: Request) -> Response {
-    call::serve(app, call::Route::new(Format::Responses, Operation::CountTokens), request).await
+    serve(app, call::Route::new(Format::Responses, Operation::CountTokens), request).await
 }
 
 async fn messages(State(app): State<App>, request: Request) -> Response {
-    call::serve(app, call::Route::new(Format::Claude, Operation::Generate), request).await
+    serve(app, call::Route::new(Format::Claude, Operation::Generate), request).await
 }
 
 async fn count_tokens(State(app): State<App>, request: Request) -> Response {
-    call::serve(app, call::Route::new(Format::Claude, Operation::CountTokens), request).await
+    serve(app, call::Route::new(Format::Claude, Operation::CountTokens), request).await
 }
 
 /// `{model}:{method}`; the model may hold slashes and, percent-encoded, anything.
 async fn gemini(State(app): State<App>, Path(rest): Path<String>, request: Request) -> Response {
     let Some((model, operation)) = gemini_operation(&rest) else { return not_found(request).await };
-    call::serve(
-        app,
-        call::Route { model: Some(model), ..call::Route::new(Format::Gemini, operation) },
-        request,
-    )
-    .await
+    let route = call::Route { model: Some(model), ..call::Route::new(Format::Gemini, operation) };
+    serve(app, route, request).await
+}
+
+async fn serve(app: App, route: call::Route, request: Request) -> Response {
+    call::serve(app, route, request).await.map(Body::new)
 }
 
 /// Model and operation of `{model}:{method}`.
@@ -216,7 +215,7 @@ pub(crate) async fn refuse(request: Request, fault: &Fault) -> Response {
 }
 
 /// A defect of ours costs one request, not the process.
-fn panicked(_panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+pub(crate) fn panicked(_panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
     tracing::error!("a handler panicked; this is a defect, please report it");
     let fault = Fault::new(Kind::Api, "internal error of the gateway");
     reply::fault(Format::Chat, &fault, &call::request_id(), false)

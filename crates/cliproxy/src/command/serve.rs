@@ -15,7 +15,7 @@ use cliproxy_core::usage::{Live, Queue};
 use cliproxy_server::logs::{Logs, Places};
 use cliproxy_server::management::Records;
 use cliproxy_server::telemetry::Telemetry;
-use cliproxy_server::{App, Shutdown, Tls, TlsFiles, clock, router, serve};
+use cliproxy_server::{App, Gateway, Shutdown, Tls, TlsFiles, clock, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -126,7 +126,7 @@ async fn start(
     if has_demo {
         super::demo::invite(address, tls.is_some(), settings.access.client_keys.is_empty());
     }
-    serve(listener, router(app), tls, shutdown).await;
+    serve(listener, Gateway::new(app), tls, shutdown).await;
     telemetry.finish(&engine).await;
     engine.save_standing_now(clock::now()).await;
     engine.shutdown().await;

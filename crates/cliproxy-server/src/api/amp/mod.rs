@@ -18,6 +18,7 @@ pub(crate) use secret::Secrets;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get, post};
@@ -167,11 +168,13 @@ async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Res
     }
     quirk::request_headers(&mut head.headers);
     if route.format != Format::Claude || route.operation == Operation::CountTokens {
-        return call::answer(app, route, head, body, caller, id).await;
+        let answer = call::answer(app, route, head, body, caller, id).await;
+        return answer.map(|response| response.map(Body::new));
     }
     let body = quirk::request_body(body);
     let rewriter = rewriter(&snapshot, &route, requested.as_deref(), &body);
-    call::answer(app, route, head, body, caller, id).await.map(|response| rewriter.rewrite(response))
+    let answer = call::answer(app, route, head, body, caller, id).await;
+    answer.map(|response| rewriter.rewrite(response.map(Body::new)))
 }
 
 /// The model that a call is for, as its client names it.

@@ -8,9 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::Request as HttpRequest;
-use axum::response::Response;
 use bytes::Bytes;
 use cliproxy_core::access::{Caller, Refused};
 use cliproxy_core::config::file::ImageGeneration;
@@ -28,7 +25,8 @@ use cliproxy_wire::json::Raw;
 use cliproxy_wire::json::patch::{Edit, Path, apply};
 use cliproxy_wire::model::{Event, Request};
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body::Body;
 
 use self::recording::Wanted;
 use crate::clock::now;
@@ -81,16 +79,23 @@ pub(crate) fn request_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let [high, low] = KEYS.each_ref().map(|key| key.hash_one(number));
-    format!("req_{high:016x}{low:016x}")
+    let mut id = String::with_capacity(36);
+    id.push_str("req_");
+    let digits = [high, low].into_iter().flat_map(u64::to_be_bytes).flat_map(|byte| [byte >> 4, byte & 15]);
+    id.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
+    id
 }
 
 /// Serves one call.
-pub(crate) async fn serve(app: App, route: Route, request: HttpRequest) -> Response {
+pub(crate) async fn serve<B>(app: App, route: Route, request: http::Request<B>) -> Response<Egress>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let id: Arc<str> = request_id().into();
     let format = route.format;
     match run(app, route, request, &id).await {
         Ok(response) => response,
-        Err(refusal) => refusal.into_response(format, &id),
+        Err(refusal) => refusal.into_response(format, &id).map(Egress::from),
     }
 }
 
@@ -101,7 +106,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn into_response(self, format: Format, id: &str) -> Response {
+    pub(crate) fn into_response(self, format: Format, id: &str) -> axum::response::Response {
         match self {
             Self::Fault(fault) => reply::fault(format, &fault, id, false),
             Self::Failure(failure) => reply::failure(format, &failure, id),
@@ -146,17 +151,28 @@ impl From<Failure> for Refusal {
     }
 }
 
-async fn run(app: App, route: Route, request: HttpRequest, id: &Arc<str>) -> Result<Response, Refusal> {
+async fn run<B>(
+    app: App,
+    route: Route,
+    request: http::Request<B>,
+    id: &Arc<str>,
+) -> Result<Response<Egress>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let (head, body, caller) = received(&app, request, |snapshot, head| route.admit(snapshot, head)).await?;
     answer(app, route, head, body, caller, id).await
 }
 
 /// Reads a request that `admit` lets in.
-pub(crate) async fn received(
+pub(crate) async fn received<B>(
     app: &App,
-    request: HttpRequest,
+    request: http::Request<B>,
     admit: impl Fn(&Snapshot, &http::request::Parts) -> Result<Caller, Fault>,
-) -> Result<(http::request::Parts, Bytes, Caller), Refusal> {
+) -> Result<(http::request::Parts, Bytes, Caller), Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let (head, body) = request.into_parts();
     let snapshot = app.engine.snapshot();
     let caller = match admit(&snapshot, &head) {
@@ -179,7 +195,7 @@ pub(crate) async fn answer(
     body: Bytes,
     caller: Caller,
     id: &Arc<str>,
-) -> Result<Response, Refusal> {
+) -> Result<Response<Egress>, Refusal> {
     let most = match recording::wanted(&app) {
         // Few run with it; the others need not make room for it.
         Wanted::Everything => {
@@ -204,14 +220,14 @@ async fn answered(
     body: Bytes,
     caller: Caller,
     (id, tape): (&Arc<str>, Option<Arc<dyn Tape>>),
-) -> Result<Response, Refusal> {
-    app.engine.snapshot().access.conceal(&mut head.headers);
+) -> Result<Response<Egress>, Refusal> {
     let query = head.uri.query().unwrap_or_default();
     let (keepalive, streams_by_default) = {
-        let settings = &app.engine.snapshot().settings;
-        let streaming = &settings.streaming;
+        let snapshot = app.engine.snapshot();
+        snapshot.access.conceal(&mut head.headers);
+        let streaming = &snapshot.settings.streaming;
         let keepalive = (streaming.keepalive, streaming.nonstream_keepalive);
-        (keepalive, settings.gemini_cli_proxy.streams_by_default)
+        (keepalive, snapshot.settings.gemini_cli_proxy.streams_by_default)
     };
     let is_chat = route.format == Format::Chat && route.operation == Operation::Generate && !route.is_legacy;
     let body = if is_chat && streams_by_default { streaming(body) } else { body };
@@ -279,10 +295,10 @@ fn authenticated(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Cal
     snapshot.access.admit(&head.headers, head.uri.query(), now()).map_err(refused)
 }
 
-pub(crate) fn respond(answer: Answer, format: Format, id: &str) -> Response {
+pub(crate) fn respond(answer: Answer, format: Format, id: &str) -> Response<Egress> {
     let body = match answer.body {
-        AnswerBody::Whole(bytes) => Body::from(bytes),
-        AnswerBody::Stream(stream) => Body::new(Egress::streaming(stream)),
+        AnswerBody::Whole(bytes) => Egress::whole(bytes),
+        AnswerBody::Stream(stream) => Egress::streaming(stream),
     };
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
@@ -325,11 +341,11 @@ impl Style {
     }
 }
 
-fn committed(pending: Pending, style: Style, every: Duration, id: &Arc<str>) -> Response {
+fn committed(pending: Pending, style: Style, every: Duration, id: &Arc<str>) -> Response<Egress> {
     let failed_id = Arc::clone(id);
     let body =
         Egress::waiting(pending, style.beat(), every, move |failure| style.failure(failure, &failed_id));
-    let mut response = Response::new(Body::new(body));
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     let kind = if style.is_stream && !style.is_array {

@@ -6,18 +6,19 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::response::Response;
+use axum::body::Body;
 use bytes::Bytes;
 use cliproxy_core::access::Caller;
 use cliproxy_wire::Format;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 
 use super::{Refusal, Route, answered};
 use crate::App;
 use crate::logs::{Logs, Recorded, error_file};
 use crate::reply;
+use crate::stream::Egress;
 
 /// Which records are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +46,14 @@ pub(super) async fn answer(
     body: Bytes,
     caller: Caller,
     id: &Arc<str>,
-) -> Result<Response, Refusal> {
+) -> Result<Response<Egress>, Refusal> {
     let format = route.format;
     let record = begin(&app, id, (&head.method, &head.uri), &head.headers, body.clone()).await;
     let tape = record.as_ref().map(Recorded::tape);
     let result = answered(app, route, head, body, caller, (id, tape)).await;
     let Some(record) = record else { return result };
     match result {
-        Ok(response) => Ok(record.follow(response)),
+        Ok(response) => Ok(record.follow(response.map(Body::new)).map(Egress::from)),
         Err(refusal) => {
             let ((status, said), told) = (refusal.said(format, id), told(format, id));
             let writing = tokio::task::spawn_blocking(move || {

@@ -25,6 +25,7 @@ use http_body_util::BodyExt as _;
 
 use self::conversation::{Conversation, Turn};
 use super::call::{self, Refusal, Route};
+use crate::stream::Egress;
 use crate::{App, reply};
 
 /// Longest error body that is passed on.
@@ -148,7 +149,7 @@ impl Session {
         drop(answering);
         match answer {
             Ok(response) if response.status().is_success() => self.stream(response.into_body(), ahead).await,
-            Ok(response) => self.refuse_with(response).await,
+            Ok(response) => self.refuse_with(response.map(Body::new)).await,
             Err(refusal) => self.refuse(refusal).await,
         }
     }
@@ -156,7 +157,7 @@ impl Session {
     /// Passes an answer on, event by event, and listens whether the client is still there.
     async fn stream(
         &mut self,
-        mut body: Body,
+        mut body: Egress,
         ahead: &mut std::collections::VecDeque<Message>,
     ) -> Result<(), Gone> {
         let mut decoder = Decoder::new(LONGEST_EVENT);
