@@ -61,6 +61,7 @@ async fn settled() {
 #[tokio::test]
 async fn a_connection_is_used_again_until_its_peer_closes_it() {
     let (peer, clients) = (Peer::new().await, Clients::default());
+    let [read, closed] = [(); 2].map(|()| tokio::sync::Notify::new());
     let serving = async {
         let mut first = peer.accept().await;
         for word in ["one", "two"] {
@@ -69,7 +70,10 @@ async fn a_connection_is_used_again_until_its_peer_closes_it() {
             assert!(head.contains(&format!("{HOST}: {}\r\n", peer.0.local_addr().unwrap())), "{head}");
             answer(&mut first, word).await;
         }
+        // While nobody looks at it.
+        read.notified().await;
         drop(first);
+        closed.notify_one();
         let mut second = peer.accept().await;
         request(&mut second).await;
         answer(&mut second, "three").await;
@@ -79,7 +83,11 @@ async fn a_connection_is_used_again_until_its_peer_closes_it() {
         for word in ["one", "two", "three"] {
             let reply = ask(&clients, peer.uri()).await.unwrap();
             assert_eq!((reply.status, text(reply).await), (StatusCode::OK, word.to_owned()));
-            settled().await;
+            if word == "two" {
+                read.notify_one();
+                closed.notified().await;
+                settled().await;
+            }
         }
     };
     let (_open, ()) = tokio::join!(serving, asking);

@@ -17,8 +17,8 @@ use crate::upstream::connect::Wire;
 /// An HTTP/1 connection. It moves when it is driven, and only then.
 pub(super) struct Own {
     sender: http1::SendRequest<Payload>,
-    connection: http1::Connection<Wire, Payload>,
-    is_open: bool,
+    /// Let go as soon as it has ended: what it holds then is given back to whoever waits for an answer.
+    connection: Option<http1::Connection<Wire, Payload>>,
     /// The peer is a proxy that wants whole addresses.
     pub(super) is_forwarded: bool,
 }
@@ -31,20 +31,17 @@ impl Own {
     pub(super) async fn over(wire: Wire) -> hyper::Result<Self> {
         let is_forwarded = wire.is_forwarded;
         let (sender, connection) = http1::handshake(wire).await?;
-        Ok(Self { sender, connection, is_open: true, is_forwarded })
+        Ok(Self { sender, connection: Some(connection), is_forwarded })
     }
 
     fn drive(&mut self, context: &mut Context<'_>) {
-        // What ends a connection is told to whoever waits for an answer from it.
-        if self.is_open && Pin::new(&mut self.connection).poll(context).is_ready() {
-            self.is_open = false;
-        }
+        drive(&mut self.connection, context);
     }
 
     /// Whether the next request can be sent. Nobody is woken by the connection from here on.
     pub(super) fn is_free(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
-        self.is_open && self.sender.is_ready()
+        self.connection.is_some() && self.sender.is_ready()
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -59,14 +56,19 @@ impl Own {
         // only run everything twice.
         let answer = tokio::task::unconstrained(self.sender.try_send_request(request));
         let mut answer = pin!(answer);
-        let (connection, is_open) = (&mut self.connection, &mut self.is_open);
+        let connection = &mut self.connection;
         std::future::poll_fn(|context| {
-            if *is_open && Pin::new(&mut *connection).poll(context).is_ready() {
-                *is_open = false;
-            }
+            drive(connection, context);
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await
+    }
+}
+
+fn drive(connection: &mut Option<http1::Connection<Wire, Payload>>, context: &mut Context<'_>) {
+    let ended = connection.as_mut().is_some_and(|open| Pin::new(open).poll(context).is_ready());
+    if ended {
+        *connection = None;
     }
 }
 
