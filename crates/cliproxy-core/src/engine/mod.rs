@@ -541,7 +541,7 @@ impl Engine {
             record.cost = usage.prices.cost(model, &record.usage);
             record.prices = usage.prices.fingerprint().cloned();
         }
-        self.0.meter.record(&record);
+        self.0.meter.record(record);
         for sink in &self.0.sinks {
             sink.record(record);
         }
