@@ -1,3 +1,5 @@
+//! Connections against a peer whose every byte and every end the test decides.
+
 use http::header::HOST;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
