@@ -52,6 +52,7 @@ pub fn restricts(profile: &Profile) -> bool {
     match profile.dialect {
         Dialect::Codex | Dialect::Xai => profile.format == Format::Responses,
         Dialect::Vertex => true,
+        Dialect::Native => profile.format == Format::Gemini && !profile.has_token_limit,
         _ => false,
     }
 }
