@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
@@ -10,8 +11,11 @@ use cliproxy_core::config::{Settings, Source, env};
 use cliproxy_core::lender::{self, Action, Mode, Planned, Undone};
 use cliproxy_core::oauth::Changes;
 use cliproxy_core::provider::LOGINS;
-use cliproxy_core::store::{FileStore, Store as _, StoreError};
+use cliproxy_core::store::{FileStore, Store as _, StoreError, lock};
 use serde_json::{Value, json};
+
+/// How long another import may take before this one gives up.
+const LONGEST_IMPORT: Duration = Duration::from_mins(1);
 
 /// What `import` is told.
 #[derive(Clone, Debug, Args)]
@@ -76,9 +80,10 @@ pub(super) fn run(arguments: &ImportArguments, source: &Source) -> anyhow::Resul
     let folder = store.workplace().context("the auth directory has no place for notes")?;
     let reader = if arguments.json { Reader::Program } else { Reader::Person };
     let runtime = super::runtime()?;
-    if (arguments.undo || arguments.apply)
-        && let Some(aside) = lender::set_damaged_aside(&folder)?
-    {
+    // What is planned for the logins that were found holds only while nobody else imports them.
+    let changes = arguments.undo || arguments.apply;
+    let _alone = changes.then(|| lock::take(&folder, "importing", LONGEST_IMPORT)).transpose()?;
+    if changes && let Some(aside) = lender::set_damaged_aside(&folder)? {
         let place = aside.display().to_string();
         let text = format!(
             "The list of earlier imports was damaged and is kept as {place}; what it named cannot be undone by this program."
