@@ -219,8 +219,8 @@ async fn unknown_routes_say_so_in_the_format_of_their_path() {
         ("claude", "/v1/messages/nothing"),
         ("claude", "/v1/messages/batches"),
         ("gemini", "/v1beta/nothing"),
-        ("gemini", "/v1beta/models/demo-echo:predict"),
-        ("gemini", "/v1/models/demo-echo:embedContent"),
+        ("gemini", "/v1beta/models/demo-echo:nothing"),
+        ("gemini", "/v1/models/demo-echo:nothing"),
     ] {
         // What stands behind `/v1/models/` is a model's name for a get, colon or not.
         let methods: &[Method] =
