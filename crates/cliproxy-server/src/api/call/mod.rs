@@ -51,9 +51,7 @@ impl Route {
     pub(crate) fn new(format: Format, operation: Operation) -> Self {
         Self { format, operation, model: None, shown: None, is_legacy: false, is_enveloped: false }
     }
-}
 
-impl Route {
     /// Whether a request of this route may be read at all, by what its head says.
     pub(crate) fn admit(&self, snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
         let images = snapshot.settings.translation.images;
@@ -112,9 +110,7 @@ impl Refusal {
             Self::Failure(failure) => reply::failure(format, &failure, id),
         }
     }
-}
 
-impl Refusal {
     /// The request that was refused, as far as it was read.
     fn request(&self) -> Option<&(http::HeaderMap, Bytes)> {
         match self {
