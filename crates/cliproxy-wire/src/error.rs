@@ -51,9 +51,9 @@ impl Error {
         Self::new(ErrorKind::Malformed, message.into())
     }
 
-    /// A required member is missing; the path names it.
+    /// A required member is missing, or was passed over because its type is not the one it must have; the path names it.
     pub fn missing(member: &str) -> Self {
-        Self::malformed("this member is required").under_key(member)
+        Self::malformed("missing, or not of the type it must have").under_key(member)
     }
 
     /// The upstream has no equivalent. `message` names the upstream and the remedy. An empty path is the value itself.

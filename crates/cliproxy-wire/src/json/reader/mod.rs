@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
     }
 
     fn syntax(&self, what: &str) -> Error {
-        Error::syntax(format!("{what} at byte {}", self.at))
+        Error::syntax(format!("not valid JSON: {what} at byte {}", self.at))
     }
 
     /// Reads an object, calling `each` with the name and the reader at the value of every member.
