@@ -67,19 +67,10 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Whether the output is for a program, so that nothing else may stand in it.
-    pub(crate) fn prints_for_programs(&self) -> bool {
-        match &self.command {
-            Some(Command::Accounts(accounts)) => accounts.json,
-            Some(Command::Completions(_) | Command::Man(_)) => true,
-            Some(Command::Doctor(doctor)) => doctor.json,
-            Some(Command::Explain(explain)) => explain.json,
-            Some(Command::Import(import)) => import.is_for_programs(),
-            Some(Command::Keys(keys)) => keys.json,
-            Some(Command::Logs(logs)) => logs.json,
-            Some(Command::Usage(usage)) => usage.is_for_programs(),
-            Some(Command::Check | Command::Serve) | None => self.login.json,
-        }
+    /// Whether wrappers of the existing program may have started this, who look for the version line first. The other
+    /// commands are our own, and their output is nothing but what was asked for.
+    pub(crate) fn begin_with_version(&self) -> bool {
+        matches!(self.command, None | Some(Command::Serve)) && !self.login.json
     }
 }
 

@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let parsed = arguments::Arguments::try_parse_from(arguments::modernized(std::env::args_os()));
-    if !parsed.as_ref().is_ok_and(arguments::Arguments::prints_for_programs) {
+    if parsed.as_ref().map_or(true, arguments::Arguments::begin_with_version) {
         print_version();
     }
     let result = match parsed {
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Wrappers look for this line first, whatever the mode; what is for programs begins with its JSON.
+/// Wrappers look for this line first.
 fn print_version() {
     let version = env!("CARGO_PKG_VERSION");
     // A reader that has left is no reason not to do what was asked.

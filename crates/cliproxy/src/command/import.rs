@@ -41,13 +41,6 @@ pub(crate) struct ImportArguments {
     json: bool,
 }
 
-impl ImportArguments {
-    /// Whether a program reads what is printed.
-    pub(crate) fn is_for_programs(&self) -> bool {
-        self.json
-    }
-}
-
 /// Who reads what is printed.
 #[derive(Clone, Copy, Debug)]
 enum Reader {

@@ -34,13 +34,6 @@ pub(crate) struct UsageArguments {
     csv: bool,
 }
 
-impl UsageArguments {
-    /// Whether the output is read by a program.
-    pub(crate) fn is_for_programs(&self) -> bool {
-        self.json || self.csv
-    }
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Dimension {
     Model,
