@@ -8,6 +8,7 @@
 
 use std::io::Write as _;
 
+mod abroad;
 mod authority;
 pub mod browser;
 mod gateway;
@@ -22,6 +23,7 @@ mod talker;
 mod terminal;
 mod upstream;
 
+pub use abroad::Abroad;
 pub use authority::{Authority, ServerFiles};
 pub use gateway::{Finished, Gateway, Killer, Launch};
 pub use proxy::Proxy;
