@@ -56,8 +56,13 @@ impl Runner {
     }
 
     /// Runs it against a gateway to its end, which must be good.
-    pub(crate) fn run(mut self, gateway: &Gateway) {
-        self.variable("GATEWAY", gateway.url()).variable("GATEWAY_KEY", KEY);
+    pub(crate) fn run(self, gateway: &Gateway) {
+        self.run_below(gateway, "");
+    }
+
+    /// The same for clients whose address is `path` of the gateway.
+    fn run_below(mut self, gateway: &Gateway, path: &str) {
+        self.variable("GATEWAY", &format!("{}{path}", gateway.url())).variable("GATEWAY_KEY", KEY);
         self.run_alone();
     }
 
@@ -73,23 +78,23 @@ impl Runner {
 }
 
 /// Runs it with a simulated provider of each format.
-async fn with_fleet(mut runner: Runner) {
+async fn with_fleet(mut runner: Runner, path: &str) {
     let fleet = Fleet::start().await;
     let gateway = Gateway::start(Path::new(env!("CARGO_BIN_EXE_cli-proxy-api")), &fleet.config(KEY), &[]);
     runner.variable("WINDOW", fleet.window());
-    runner.run(&gateway);
+    runner.run_below(&gateway, path);
 }
 
-/// Runs a file of the Python suite.
-pub(crate) async fn python(file: &str) {
+/// Runs a file of the Python suite with `path` of the gateway as the address.
+pub(crate) async fn python(file: &str, path: &str) {
     if let Some(python) = sdk::python() {
-        with_fleet(Runner::python(&python, file)).await;
+        with_fleet(Runner::python(&python, file), path).await;
     }
 }
 
-/// Runs a file of the JavaScript suite.
-pub(crate) async fn javascript(file: &str) {
+/// Runs a file of the JavaScript suite with `path` of the gateway as the address.
+pub(crate) async fn javascript(file: &str, path: &str) {
     if let Some(node) = sdk::node() {
-        with_fleet(Runner::javascript(&node, file)).await;
+        with_fleet(Runner::javascript(&node, file), path).await;
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn routes() -> Router<App> {
         .route(&below("/v1/messages"), calls(Format::Claude, Operation::Generate))
         .route(&below("/v1/messages/count_tokens"), calls(Format::Claude, Operation::CountTokens))
         .route(&below("/v1beta/models"), get(model::list_gemini))
-        .route(&below("/v1beta/models/{*model}"), get(one_gemini).post(gemini));
+        .route(&below("/v1beta/models/{*model}"), get(one_gemini).post(gemini))
+        .route(&below("/v1/models/{*model}"), get(one).post(gemini));
     // Amp says the version for some providers and leaves it out for others.
     for version in ["", "/v1"] {
         let below = |path: &str| format!("/api/provider/{{provider}}{version}{path}");
@@ -55,7 +56,9 @@ pub(super) fn routes() -> Router<App> {
             .route(&below("/embeddings"), calls(Format::Chat, Operation::Embed))
             .route(&below("/images/generations"), calls(Format::Chat, Operation::Draw))
             .route(&below("/images/edits"), calls(Format::Chat, Operation::Redraw))
-            .route(&below("/responses"), calls(Format::Responses, Operation::Generate));
+            .route(&below("/responses"), calls(Format::Responses, Operation::Generate))
+            .route(&below("/responses/compact"), calls(Format::Responses, Operation::Compact))
+            .route(&below("/responses/input_tokens"), calls(Format::Responses, Operation::CountTokens));
     }
     router
 }
@@ -70,14 +73,25 @@ async fn completions(State(app): State<App>, request: Request) -> Response {
     serve(app, route, request).await
 }
 
-/// The shape follows from the path alone: Amp's programs send no header that would tell.
-async fn models(State(app): State<App>, Path(provider): Path<String>, request: Request) -> Response {
-    let shape = match provider.as_str() {
+/// The shape of what is said about models. It follows from the path alone: Amp's programs send no header that would tell.
+fn shape_of(provider: &str) -> Shape {
+    match provider {
         "anthropic" => Shape::Claude,
         "google" => Shape::Gemini,
         _ => Shape::OpenAi,
-    };
-    model::listing(&app, shape, &request)
+    }
+}
+
+async fn models(State(app): State<App>, Path(provider): Path<String>, request: Request) -> Response {
+    model::listing(&app, shape_of(&provider), &request)
+}
+
+async fn one(
+    State(app): State<App>,
+    Path((provider, model)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    model::single(&app, shape_of(&provider), &model, &request)
 }
 
 async fn one_gemini(

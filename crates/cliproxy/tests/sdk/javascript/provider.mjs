@@ -9,6 +9,8 @@ export const load = createRequire(`${process.env.SDK_ROOT}/package.json`);
 const { z } = load("zod");
 
 export const GATEWAY = process.env.GATEWAY;
+// Amp refuses whole answers of other models than Claude that have thoughts beside calls.
+export const FOR_AMP = GATEWAY.includes("/api/provider/");
 export const KEY = process.env.GATEWAY_KEY;
 const WINDOW = process.env.WINDOW;
 export const FORMATS = ["chat", "responses", "claude", "gemini"];

@@ -9,6 +9,8 @@ import urllib.request
 import pydantic
 
 GATEWAY = os.environ["GATEWAY"]
+# Amp refuses whole answers of other models than Claude that have thoughts beside calls.
+FOR_AMP = "/api/provider/" in GATEWAY
 KEY = os.environ["GATEWAY_KEY"]
 WINDOW = os.environ.get("WINDOW")
 FORMATS = ["chat", "responses", "claude", "gemini"]
