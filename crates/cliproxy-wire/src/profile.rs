@@ -385,6 +385,11 @@ impl Profile {
         }
     }
 
+    /// Whether documents may be sent by address. Chat has no place for one.
+    pub fn accepts_document_urls(&self) -> bool {
+        self.accepts_media_urls && self.format != Format::Chat
+    }
+
     /// Whether a model here has the tool that makes images. xAI refuses it for those before 4.6; their numbers do not
     /// follow their age, so those that have it are named. The Codex backend refuses it for its smallest models.
     pub fn has_image_tool(&self, model: &str) -> bool {

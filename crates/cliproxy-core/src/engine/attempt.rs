@@ -261,7 +261,7 @@ impl Engine {
         }
         let is_predicted = single::is_predicted(offer);
         let asks_stream = (wants_stream || profile.is_stream_only) && !profile.is_body_only && !is_predicted;
-        self.inline_pictures(job, offer).await?;
+        self.inline_media(job, offer).await?;
         let outbound =
             if is_predicted { single::predicted(job)? } else { self.outbound(job, &attempt, asks_stream)? };
         let operation = match job.call.operation {

@@ -1,37 +1,38 @@
-//! Pictures by address, for upstreams that do not read addresses themselves.
+//! Pictures and documents by address, for upstreams that do not read addresses themselves.
 //!
-//! Done before a request is encoded, once per call: whoever is tried next gets the picture that was read. Which
-//! addresses may be read, and what counts as a picture, is decided in [`crate::upstream`].
+//! Done before a request is encoded, once per call: whoever is tried next gets what was read. Which addresses may be
+//! read, and what counts as a picture or a document, is decided in [`crate::upstream`].
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cliproxy_wire::fault::{Fault, Kind};
-use cliproxy_wire::model::{Block, Content, Media, Request, Role, Str};
+use cliproxy_wire::model::{Block, Content, Document, Media, Request, Role, Str};
 
 use super::{Engine, Job};
 use crate::config::settings::FetchImages;
 use crate::failure::Failure;
 use crate::route::Offer;
-use crate::upstream::Fetch;
+use crate::upstream::{Fetch, Fetched, Wanted};
 
-/// Most pictures of a request that are read.
+/// Most addresses of a request that are read.
 const MOST: usize = 16;
 
 impl Engine {
-    /// Puts pictures in the place of their addresses, where the upstream needs it.
-    pub(super) async fn inline_pictures(&self, job: &mut Job, offer: &Offer) -> Result<(), Failure> {
+    /// Puts pictures and documents in the place of their addresses, where the upstream needs it.
+    pub(super) async fn inline_media(&self, job: &mut Job, offer: &Offer) -> Result<(), Failure> {
         let snapshot = Arc::clone(&job.snapshot);
         let rules = &snapshot.settings.image_urls;
         let profile = offer.credential.profile_for(job.call.format);
-        let is_wanted = match rules.fetch {
-            FetchImages::Never => false,
-            FetchImages::Needed => !profile.accepts_media_urls,
-            FetchImages::Always => true,
+        let is_wanted = |wanted: Wanted| match (rules.fetch, wanted) {
+            (FetchImages::Never, _) => false,
+            (FetchImages::Needed, Wanted::Image) => !profile.accepts_media_urls,
+            (FetchImages::Needed, Wanted::Document) => !profile.accepts_document_urls(),
+            (FetchImages::Always, _) => true,
         };
         // Between equal formats bytes pass, and what cannot be in the body need not be looked for.
-        if !is_wanted
+        if !(is_wanted(Wanted::Image) || is_wanted(Wanted::Document))
             || profile.format == job.call.format
             || job.peeked.is_form
             || !job.text()?.contains("http")
@@ -39,37 +40,46 @@ impl Engine {
             return Ok(());
         }
         let request = job.request()?;
-        let mut wanted: Vec<Str> = Vec::new();
+        let mut places: Vec<(Wanted, Str)> = Vec::new();
         let mut request = (*request).clone();
-        each(&mut request, &mut |source| {
-            if let Media::Url(url) = source
-                && !wanted.contains(url)
+        each(&mut request, &mut |medium| {
+            let place = (medium.wanted(), medium.address());
+            if let (wanted, Some(url)) = place
+                && is_wanted(wanted)
+                && !places.iter().any(|known| known.0 == wanted && known.1 == *url)
             {
-                wanted.push(Str::clone(url));
+                places.push((wanted, Str::clone(url)));
             }
         });
-        if wanted.is_empty() {
+        if places.is_empty() {
             return Ok(());
         }
-        if wanted.len() > MOST {
-            return Err(refused(&format!("more than {MOST} images by address; send the images themselves")));
+        if let Some((wanted, _)) = places.get(MOST) {
+            let told = format!("more than {MOST} images and files by address; send the content itself");
+            return Err(refused(*wanted, &told));
         }
         let end = tokio::time::Instant::now() + rules.time;
         let mut left = rules.bytes;
-        let mut read = Vec::with_capacity(wanted.len());
-        for url in &wanted {
+        let mut read = Vec::with_capacity(places.len());
+        for (wanted, url) in &places {
             let time = end.saturating_duration_since(tokio::time::Instant::now());
-            let fetch = Fetch { bytes: left, time, private_hosts: Arc::clone(&rules.private_hosts) };
+            let private_hosts = Arc::clone(&rules.private_hosts);
+            let fetch = Fetch { wanted: *wanted, bytes: left, time, private_hosts };
             let fetched = self.0.clients.fetch(url, &fetch, &snapshot.settings.proxy).await;
-            let picture = fetched.map_err(|why| refused(&format!("the image at {} {why}", host(url))))?;
-            left = left.saturating_sub(picture.bytes.len());
-            read.push((picture.mime, Str::from(STANDARD.encode(&picture.bytes))));
+            let noun = match wanted {
+                Wanted::Image => "image",
+                Wanted::Document => "file",
+            };
+            let file =
+                fetched.map_err(|why| refused(*wanted, &format!("the {noun} at {} {why}", host(url))))?;
+            left = left.saturating_sub(file.bytes.len());
+            read.push(inline(&file));
         }
-        each(&mut request, &mut |source| {
-            let Media::Url(url) = source else { return };
-            let at = wanted.iter().position(|known| known == url);
-            if let Some((mime, base64)) = at.and_then(|at| read.get(at)) {
-                *source = Media::Inline { mime: Str::from(*mime), base64: Str::clone(base64) };
+        each(&mut request, &mut |medium| {
+            let Some(url) = medium.address() else { return };
+            let at = places.iter().position(|known| known.0 == medium.wanted() && known.1 == *url);
+            if let Some(file) = at.and_then(|at| read.get(at)) {
+                medium.replace(file.clone());
             }
         });
         job.request = Some(Arc::new(request));
@@ -77,16 +87,70 @@ impl Engine {
     }
 }
 
-/// Every picture that the client sent.
-fn each(request: &mut Request, visit: &mut dyn FnMut(&mut Media)) {
+/// What was read, as it stands in a request.
+fn inline(file: &Fetched) -> Media {
+    let mime = Str::from(file.mime);
+    let is_text = !file.mime.starts_with("image/") && file.mime != "application/pdf";
+    match std::str::from_utf8(&file.bytes) {
+        Ok(text) if is_text => Media::Text { mime, text: text.into() },
+        _ => Media::Inline { mime, base64: STANDARD.encode(&file.bytes).into() },
+    }
+}
+
+/// A picture or document that the client sent.
+enum Medium<'r> {
+    Image(&'r mut Media),
+    Document(&'r mut Document),
+}
+
+impl Medium<'_> {
+    fn wanted(&self) -> Wanted {
+        match self {
+            Self::Image(_) => Wanted::Image,
+            Self::Document(_) => Wanted::Document,
+        }
+    }
+
+    fn address(&self) -> Option<&Str> {
+        let (Self::Image(Media::Url(url)) | Self::Document(Document { source: Media::Url(url), .. })) = self
+        else {
+            return None;
+        };
+        Some(url)
+    }
+
+    fn replace(self, file: Media) {
+        match self {
+            Self::Image(source) => *source = file,
+            Self::Document(document) => {
+                // The address goes, and what it calls the file with it.
+                if let (None, Media::Url(url)) = (&document.filename, &document.source) {
+                    document.filename = name(url);
+                }
+                document.source = file;
+            }
+        }
+    }
+}
+
+/// The name of a file by its address.
+fn name(address: &str) -> Option<Str> {
+    let url = url::Url::parse(address.trim()).ok()?;
+    let last = url.path_segments()?.next_back().filter(|name| name.contains('.'))?;
+    Some(last.into())
+}
+
+/// Every picture and document that the client sent.
+fn each(request: &mut Request, visit: &mut dyn FnMut(Medium<'_>)) {
     for turn in request.turns.iter_mut().filter(|turn| turn.role != Role::Assistant) {
         turn.blocks.iter_mut().for_each(|block| each_of(block, visit));
     }
 }
 
-fn each_of(block: &mut Block, visit: &mut dyn FnMut(&mut Media)) {
+fn each_of(block: &mut Block, visit: &mut dyn FnMut(Medium<'_>)) {
     match &mut block.content {
-        Content::Image(image) => visit(&mut image.source),
+        Content::Image(image) => visit(Medium::Image(&mut image.source)),
+        Content::Document(document) => visit(Medium::Document(document)),
         Content::ToolResult(result) => result.content.iter_mut().for_each(|block| each_of(block, visit)),
         _ => {}
     }
@@ -98,6 +162,10 @@ fn host(address: &str) -> String {
     url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "the given address".to_owned())
 }
 
-fn refused(message: &str) -> Failure {
-    Failure::client(Fault::new(Kind::InvalidRequest, message).with_code("invalid_image_url"))
+fn refused(wanted: Wanted, message: &str) -> Failure {
+    let code = match wanted {
+        Wanted::Image => "invalid_image_url",
+        Wanted::Document => "invalid_file_url",
+    };
+    Failure::client(Fault::new(Kind::InvalidRequest, message).with_code(code))
 }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::Limits;
-use super::guard::Guard;
+use super::guard::{Guard, Reach};
 use super::way::{Hop, HopScheme, Way};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -169,11 +169,7 @@ impl Connector {
             |source: std::io::Error| ConnectError::Tcp { host: host.to_owned(), source: source.into() };
         let judged = match &self.guard {
             None => destination.clone(),
-            Some(guard) => guard
-                .checked(destination)
-                .await
-                .map_err(failed)?
-                .ok_or_else(|| ConnectError::Private { host: host.to_owned() })?,
+            Some(guard) => judged(guard.checked(destination, Reach::Own).await.map_err(failed)?, host)?,
         };
         let stream: TokioIo<TcpStream> = self
             .tcp
@@ -195,11 +191,18 @@ impl Connector {
             host: host.to_owned(),
             source,
         };
+        let target = match (&self.guard, hop.scheme) {
+            (Some(guard), _) => {
+                let checked = guard.checked(destination, Reach::Proxy).await;
+                judged(checked.map_err(|error| failed(error.into()))?, host)?
+            }
+            (None, HopScheme::Socks5 { resolves_here: true }) => {
+                resolved(destination).await.map_err(|error| failed(error.into()))?
+            }
+            (None, _) => with_port(destination),
+        };
         match hop.scheme {
-            HopScheme::Socks5 { resolves_here } => {
-                let target =
-                    if resolves_here { resolved(destination).await } else { Ok(with_port(destination)) };
-                let target = target.map_err(|error| failed(error.into()))?;
+            HopScheme::Socks5 { .. } => {
                 let mut socks = SocksV5::new(hop.uri.clone(), self.tcp.clone());
                 if let Some((user, password)) = &hop.credentials {
                     socks = socks.with_auth(user.clone(), password.clone());
@@ -208,8 +211,11 @@ impl Connector {
                 Ok((Box::pin(io), false))
             }
             HopScheme::Http | HopScheme::Https => {
-                let mut to_proxy = ToProxy { connector: self.clone(), hop: Arc::clone(hop) };
-                if !is_tls {
+                // Where the proxy is the owner has said, so nobody judges it.
+                let connector = Self { guard: None, ..self.clone() };
+                let mut to_proxy = ToProxy { connector, hop: Arc::clone(hop) };
+                // A proxy that is given a whole address may resolve its name anew; a tunnel leads where it is told.
+                if !is_tls && self.guard.is_none() {
                     return to_proxy
                         .call(hop.uri.clone())
                         .await
@@ -220,7 +226,7 @@ impl Connector {
                 if let Some(auth) = hop.basic_auth() {
                     tunnel = tunnel.with_auth(auth);
                 }
-                let io = tunnel.call(with_port(destination)).await.map_err(|error| failed(error.into()))?;
+                let io = tunnel.call(target).await.map_err(|error| failed(error.into()))?;
                 Ok((io, false))
             }
         }
@@ -261,6 +267,11 @@ async fn limited<T>(
         Ok(result) => result,
         Err(_elapsed) => Err(ConnectError::Timeout { stage, host: host.to_owned(), limit, is_of_proxy }),
     }
+}
+
+/// The address that a guard lets through.
+fn judged(checked: Option<Uri>, host: &str) -> Result<Uri, ConnectError> {
+    checked.ok_or_else(|| ConnectError::Private { host: host.to_owned() })
 }
 
 fn display_host(uri: &Uri) -> String {

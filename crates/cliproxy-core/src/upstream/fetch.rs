@@ -1,13 +1,17 @@
-//! Pictures that a client names by address, read within limits of size, kind, time, redirects and addresses.
+//! Pictures and documents that a client names by address, read within limits of size, kind, time, redirects and
+//! addresses.
 //!
 //! An answer is believed by its bytes, not by what it says that they are. Nothing of the gateway or of a credential goes
-//! out with the request, and nothing of an answer that is no picture comes back.
+//! out with the request, and nothing of an answer that is not what was wanted comes back. A proxy is asked to connect to
+//! the number that was judged, never to a name.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, USER_AGENT};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, USER_AGENT,
+};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
@@ -25,10 +29,21 @@ use crate::config::settings::Proxy;
 /// Most redirects that are followed.
 const REDIRECTS: usize = 3;
 
+/// What an address is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A jpeg, png, gif or webp image.
+    Image,
+    /// A PDF or a text.
+    Document,
+}
+
 /// Limits of one reading.
 #[derive(Clone, Debug)]
 pub struct Fetch {
-    /// Largest picture, in bytes.
+    /// What is to be there.
+    pub wanted: Wanted,
+    /// Largest file, in bytes.
     pub bytes: usize,
     /// Longest time for everything.
     pub time: Duration,
@@ -36,7 +51,7 @@ pub struct Fetch {
     pub private_hosts: Arc<[String]>,
 }
 
-/// A picture.
+/// A picture or document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// MIME type.
@@ -45,7 +60,7 @@ pub struct Fetched {
     pub bytes: Bytes,
 }
 
-/// Why there is no picture. The words are for the client.
+/// Why there is none. The words are for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfetched {
     /// Not an address of the web, or one with user name and password.
@@ -54,8 +69,8 @@ pub enum Unfetched {
     /// On the machine, in its network, or another special place.
     #[error("is not on the open web; image-urls.private-hosts in config.yaml names hosts that may be read")]
     Private,
-    /// A proxy would resolve the name, and nobody here would know to what.
-    #[error("cannot be read, because a proxy is configured; send the image itself")]
+    /// The proxy is configured to resolve names, and nobody here would know to what.
+    #[error("cannot be read, because the configured proxy resolves names itself (socks5h); send the content")]
     Proxied,
     /// Too many redirects.
     #[error("is redirected too often")]
@@ -68,7 +83,10 @@ pub enum Unfetched {
     TooSlow,
     /// Not jpeg, png, gif or webp.
     #[error("is no jpeg, png, gif or webp image")]
-    Kind,
+    NoImage,
+    /// Neither PDF nor text.
+    #[error("is neither a PDF nor a text")]
+    NoDocument,
     /// Another status than success.
     #[error("answers with status {0}")]
     Status(u16),
@@ -78,7 +96,7 @@ pub enum Unfetched {
 }
 
 impl Clients {
-    /// Reads the picture at an address.
+    /// Reads what is at an address.
     ///
     /// # Errors
     /// See [`Unfetched`].
@@ -92,7 +110,7 @@ impl Clients {
         for _ in 0..=REDIRECTS {
             let reply = self.ask(&url, fetch, proxy).await?;
             if !reply.status.is_redirection() {
-                return picture(reply, fetch).await;
+                return file(reply, fetch).await;
             }
             let target = reply.headers.get(LOCATION).and_then(|target| target.to_str().ok());
             // A redirect is judged like any address: it may lead anywhere.
@@ -110,7 +128,7 @@ impl Clients {
         bare.set_fragment(None);
         let uri = Uri::try_from(bare.as_str()).map_err(|_no_uri| Unfetched::Address)?;
         let way = self.way(proxy);
-        if way.hop(&uri).is_some() {
+        if way.hop(&uri).is_some_and(|hop| hop.resolves_names()) {
             return Err(Unfetched::Proxied);
         }
         let guard = Guard::new(Arc::clone(&fetch.private_hosts));
@@ -124,7 +142,7 @@ impl Clients {
         let mut request = Request::new(Full::new(Bytes::new()));
         *request.uri_mut() = uri;
         *request.headers_mut() = HeaderMap::from_iter([
-            (ACCEPT, HeaderValue::from_static("image/jpeg, image/png, image/gif, image/webp")),
+            (ACCEPT, HeaderValue::from_static(fetch.wanted.accept())),
             (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
             (USER_AGENT, HeaderValue::from_static(crate::provider::PRODUCT)),
         ]);
@@ -149,7 +167,7 @@ fn refused(error: &hyper_util::client::legacy::Error) -> Unfetched {
     Unfetched::Unreachable
 }
 
-async fn picture(reply: Reply, fetch: &Fetch) -> Result<Fetched, Unfetched> {
+async fn file(reply: Reply, fetch: &Fetch) -> Result<Fetched, Unfetched> {
     if reply.status != StatusCode::OK {
         return Err(Unfetched::Status(reply.status.as_u16()));
     }
@@ -159,17 +177,38 @@ async fn picture(reply: Reply, fetch: &Fetch) -> Result<Fetched, Unfetched> {
         return Err(Unfetched::TooLarge);
     }
     if reply.headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        return Err(Unfetched::Kind);
+        return Err(fetch.wanted.missing());
     }
+    let told = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let bytes = read_all(reply.body, None, fetch.bytes).await.map_err(|error| match error {
         ReadError::TooLarge => Unfetched::TooLarge,
         ReadError::Broken(_) | ReadError::Idle(_) => Unfetched::Unreachable,
     })?;
-    mime(&bytes).map(|mime| Fetched { mime, bytes }).ok_or(Unfetched::Kind)
+    let mime = match fetch.wanted {
+        Wanted::Image => image(&bytes),
+        Wanted::Document => document(&bytes, told.as_deref().unwrap_or_default()),
+    };
+    mime.map(|mime| Fetched { mime, bytes }).ok_or_else(|| fetch.wanted.missing())
 }
 
-/// What a file is by its first bytes.
-fn mime(bytes: &[u8]) -> Option<&'static str> {
+impl Wanted {
+    fn accept(self) -> &'static str {
+        match self {
+            Self::Image => "image/jpeg, image/png, image/gif, image/webp",
+            Self::Document => "application/pdf, text/*",
+        }
+    }
+
+    fn missing(self) -> Unfetched {
+        match self {
+            Self::Image => Unfetched::NoImage,
+            Self::Document => Unfetched::NoDocument,
+        }
+    }
+}
+
+/// Which image a file is by its first bytes.
+fn image(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xFF, 0xD8, 0xFF, ..] => Some("image/jpeg"),
         [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some("image/png"),
@@ -177,4 +216,18 @@ fn mime(bytes: &[u8]) -> Option<&'static str> {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
         _ => None,
     }
+}
+
+/// Which document a file is: a PDF by its first bytes, or a text, which shows nothing but that it can be read. Which of
+/// the texts is for the answer to tell.
+fn document(bytes: &[u8], told: &str) -> Option<&'static str> {
+    const TEXTS: [&str; 5] = ["text/html", "text/csv", "text/markdown", "text/xml", "application/json"];
+    if bytes.starts_with(b"%PDF-") {
+        return Some("application/pdf");
+    }
+    if bytes.is_empty() || bytes.contains(&0) || std::str::from_utf8(bytes).is_err() {
+        return None;
+    }
+    let told = told.split(';').next().unwrap_or_default().trim();
+    Some(TEXTS.into_iter().find(|text| told.eq_ignore_ascii_case(text)).unwrap_or("text/plain"))
 }

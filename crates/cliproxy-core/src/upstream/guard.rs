@@ -19,23 +19,34 @@ pub(super) struct Guard {
     allowed: Arc<[String]>,
 }
 
+/// Who connects to the address in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// This machine, which knows which of its networks lead anywhere.
+    Own,
+    /// A proxy. It may have no way for IPv6 addresses, and is given one address only.
+    Proxy,
+}
+
 impl Guard {
     pub(super) fn new(allowed: Arc<[String]>) -> Self {
         Self { allowed }
     }
 
     /// The same address with a number for a host that may be connected to; `None` when there is none.
-    pub(super) async fn checked(&self, uri: &Uri) -> std::io::Result<Option<Uri>> {
+    pub(super) async fn checked(&self, uri: &Uri, reach: Reach) -> std::io::Result<Option<Uri>> {
         let uri = with_port(uri);
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(80);
         let is_allowed =
             self.allowed.iter().any(|known| *known == host || *known == format!("{host}:{port}"));
-        let mut found = tokio::net::lookup_host((host.as_str(), port)).await?;
-        let Some(address) = found.find(|address| is_allowed || is_public(address.ip())) else {
-            return Ok(None);
+        let found = tokio::net::lookup_host((host.as_str(), port)).await?;
+        let mut open = found.filter(|address| is_allowed || is_public(address.ip()));
+        let address = match reach {
+            Reach::Own => open.next(),
+            Reach::Proxy => open.min_by_key(SocketAddr::is_ipv6),
         };
-        numbered(uri, address).map(Some)
+        address.map(|address| numbered(uri, address)).transpose()
     }
 }
 
@@ -155,14 +166,18 @@ mod tests {
     #[tokio::test]
     async fn a_connection_goes_to_the_number_that_was_judged() {
         let uri = Uri::from_static("http://LOCALHOST:8080/a?b=c");
-        assert_eq!(Guard::new(Arc::new([])).checked(&uri).await.unwrap(), None);
+        assert_eq!(Guard::new(Arc::new([])).checked(&uri, Reach::Own).await.unwrap(), None);
         for allowed in ["localhost", "localhost:8080"] {
-            let checked = Guard::new(Arc::new([allowed.to_owned()])).checked(&uri).await.unwrap().unwrap();
+            let checked =
+                Guard::new(Arc::new([allowed.to_owned()])).checked(&uri, Reach::Own).await.unwrap().unwrap();
             assert!(
                 checked.host().unwrap().trim_matches(['[', ']']).parse::<IpAddr>().unwrap().is_loopback()
             );
             assert_eq!((checked.port_u16(), checked.path()), (Some(8080), "/a"));
         }
-        assert_eq!(Guard::new(Arc::new(["localhost:80".to_owned()])).checked(&uri).await.unwrap(), None);
+        assert_eq!(
+            Guard::new(Arc::new(["localhost:80".to_owned()])).checked(&uri, Reach::Own).await.unwrap(),
+            None
+        );
     }
 }

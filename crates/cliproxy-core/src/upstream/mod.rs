@@ -19,7 +19,7 @@ mod way;
 pub use body::{Local, LocalEnding, ReadError, UpstreamBody, read_all, within};
 pub use client::{Clients, Egress, Outgoing, Reply};
 pub use connect::ConnectError;
-pub use fetch::{Fetch, Fetched, Unfetched};
+pub use fetch::{Fetch, Fetched, Unfetched, Wanted};
 pub use kept::Travelling;
 pub use page::{Answers, Ask, Questions, Wrong};
 pub use socket::Talk;

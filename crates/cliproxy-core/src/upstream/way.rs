@@ -117,6 +117,11 @@ impl Hop {
         Self { uri, shown, scheme: HopScheme::Http, credentials: None }
     }
 
+    /// Whether the owner wants names to be resolved there and nowhere else.
+    pub(super) fn resolves_names(&self) -> bool {
+        self.scheme == HopScheme::Socks5 { resolves_here: false }
+    }
+
     /// The `proxy-authorization` header.
     pub(super) fn basic_auth(&self) -> Option<http::HeaderValue> {
         use base64::Engine as _;

@@ -3,7 +3,7 @@
 use super::decode::{List, section};
 
 section! {
-    /// `image-urls`: pictures that requests name by address.
+    /// `image-urls`: pictures and documents that requests name by address.
     pub struct ImageUrls {
         /// When they are read here: `needed`, `always`, `never`.
         fetch: String,
