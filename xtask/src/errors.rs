@@ -49,6 +49,10 @@ const CODES: &[(&str, &str)] = &[
         "the client key may use none of the credentials that offer the model; see `api-key-limits`",
     ),
     ("empty_answer", "the upstream's answer holds nothing, and so did those of the others; ask again"),
+    (
+        "invalid_file_url",
+        "a file's address may not be read or holds neither PDF nor text; send the file itself",
+    ),
     ("invalid_image_url", "an image's address may not be read or holds no image; send the image itself"),
     (
         "key_limit_exceeded",

@@ -163,9 +163,9 @@ fn host(address: &str) -> String {
 }
 
 fn refused(wanted: Wanted, message: &str) -> Failure {
-    let code = match wanted {
-        Wanted::Image => "invalid_image_url",
-        Wanted::Document => "invalid_file_url",
-    };
-    Failure::client(Fault::new(Kind::InvalidRequest, message).with_code(code))
+    let fault = Fault::new(Kind::InvalidRequest, message);
+    Failure::client(match wanted {
+        Wanted::Image => fault.with_code("invalid_image_url"),
+        Wanted::Document => fault.with_code("invalid_file_url"),
+    })
 }
