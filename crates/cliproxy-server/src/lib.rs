@@ -11,6 +11,7 @@ pub mod logs;
 pub mod management;
 mod peer;
 mod reply;
+mod sockets;
 mod stream;
 pub mod telemetry;
 
@@ -31,6 +32,7 @@ pub struct App {
     pub(crate) console: Option<Arc<management::Console>>,
     pub(crate) logs: logs::Logs,
     pub(crate) telemetry: telemetry::Telemetry,
+    pub(crate) sockets: sockets::Sockets,
 }
 
 impl App {
@@ -44,6 +46,7 @@ impl App {
             console: None,
             logs: logs::Logs::default(),
             telemetry: telemetry::Telemetry::default(),
+            sockets: sockets::Sockets::default(),
         }
     }
 

@@ -119,13 +119,16 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, sh
     }
     drop(listener);
     connections.close();
+    let sockets = gateway.sockets();
+    let answered = async { tokio::join!(graceful.shutdown(), sockets.finish()) };
     tokio::select! {
-        () = graceful.shutdown() => {}
+        ((), ()) = answered => {}
         () = tokio::time::sleep(shutdown.grace) => {
             tracing::warn!("some answers were still running after the grace time and are cut off");
         }
         () = shutdown.at_once.cancelled() => tracing::warn!("running answers are cut off"),
     }
+    sockets.leave().await;
 }
 
 /// Serves one connection to its end. One whose first request does not come is closed: the limit on heads begins only

@@ -22,6 +22,7 @@ use tower::Service as _;
 
 use super::call::{self, Route};
 use super::{gemini_operation, panicked, router};
+use crate::sockets::Sockets;
 use crate::stream::Egress;
 use crate::{App, browser};
 
@@ -39,6 +40,11 @@ impl Gateway {
     /// The gateway's routes.
     pub fn new(app: App) -> Self {
         Self { router: router(app.clone()), app }
+    }
+
+    /// The websockets that are open.
+    pub(crate) fn sockets(&self) -> &Sockets {
+        &self.app.sockets
     }
 
     /// Answers a request that came from `peer`.

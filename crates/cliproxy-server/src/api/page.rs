@@ -52,7 +52,9 @@ pub(super) async fn open(State(app): State<App>, request: Request) -> Response {
     let Some(page) = app.engine.connect_page() else {
         return refuse(&Fault::new(Kind::Unavailable, "as many pages are connected as may be; close one"));
     };
+    let open = app.sockets.pages.enter();
     upgrade.max_message_size(LONGEST).max_frame_size(LONGEST).on_upgrade(move |socket| async move {
+        let _open = open;
         // Boxed: what a socket holds is larger than what a task should move around.
         Box::pin(keep(app, head, page, socket)).await;
     })
@@ -112,6 +114,7 @@ async fn keep(app: App, head: Parts, mut page: Page, socket: WebSocket) {
     let id = page.id().clone();
     tracing::info!(credential = %id, "a page of AI Studio has connected");
     let cancel = app.engine.tasks().1.clone();
+    let end = app.sockets.pages.clone();
     let (mut out, incoming) = socket.split();
     let refused = async {
         while admit(&app.engine.snapshot(), &head).is_ok() {
@@ -124,6 +127,7 @@ async fn keep(app: App, head: Parts, mut page: Page, socket: WebSocket) {
         ending = read(incoming, &page.answers) => ending,
         ending = write(&mut out, &mut page.questions) => ending,
         () = refused => Ending::Refused,
+        () = end.come() => Ending::Over,
         () = cancel.cancelled() => Ending::Over,
     };
     tracing::info!(credential = %id, "a page of AI Studio has gone: {ending:?}");

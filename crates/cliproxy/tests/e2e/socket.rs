@@ -1,7 +1,7 @@
 //! Responses over a websocket: conversations that send what is new alone, errors that leave the connection open, clients
 //! that leave.
 
-use cliproxy_testkit::{Gateway, Received, Script, Upstream};
+use cliproxy_testkit::{Gate, Gateway, Received, Script, Upstream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -35,6 +35,17 @@ impl Client {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 _ => return None,
+            }
+        }
+    }
+
+    /// Code with which the gateway closes the connection.
+    async fn closed(&mut self) -> u16 {
+        loop {
+            match support::within(self.0.next()).await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("no close came: {other:?}"),
             }
         }
     }
@@ -232,4 +243,62 @@ async fn messages_over_the_limit_end_the_connection() {
     drop(client.0.send(Message::text("x".repeat(2 << 20))).await);
     assert!(client.event().await.is_none());
     assert_eq!(upstream.received().len(), 2);
+}
+
+/// An answer of Responses, cut where text has been said.
+fn halves() -> (String, String) {
+    let events = support::events("responses");
+    let text = events.find("response.output_text.delta").unwrap();
+    let half = text + events[text..].find("\n\n").unwrap() + 2;
+    (events[..half].to_owned(), events[half..].to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_in_order_lets_the_answer_finish_and_then_says_that_it_is_the_end() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let upstream = Upstream::start(move |_| {
+        let (first, rest) = halves();
+        Script::events(vec![first.into()]).wait(&held).send(rest)
+    })
+    .await;
+    let gateway = support::start(&support::config("responses", &upstream), &[]);
+    let (mut asking, mut idle) =
+        (connect(&gateway, &[]).await.unwrap(), connect(&gateway, &[]).await.unwrap());
+    asking.say(&json!({"type": "response.create", "model": "up", "input": [user("hi")]})).await;
+    let mut events = vec![asking.event().await.expect("the answer has begun")];
+    // What was sent ahead is not begun any more.
+    asking.say(&json!({"type": "response.create", "input": [user("more")]})).await;
+    gateway.signal("TERM");
+    assert_eq!(idle.closed().await, 1001);
+    gate.open();
+    while events.last().unwrap()["type"] != "response.completed" {
+        events.push(asking.event().await.expect("the answer goes on"));
+    }
+    assert_eq!(text_of(&events), TEXT);
+    assert_eq!(asking.closed().await, 1001);
+    assert!(gateway.ended().await.success(), "{}", gateway.log());
+    assert!(!gateway.log().contains("cut off"), "{}", gateway.log());
+    assert_eq!(upstream.received().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_cuts_the_answer_off_and_it_does_not_look_complete() {
+    let upstream = Upstream::start(|_| {
+        let (first, _) = halves();
+        Script::events(vec![first.into()]).stalled()
+    })
+    .await;
+    let gateway = support::start(&support::config("responses", &upstream), &[]);
+    let mut asking = connect(&gateway, &[]).await.unwrap();
+    asking.say(&json!({"type": "response.create", "model": "up", "input": [user("hi")]})).await;
+    assert_eq!(asking.event().await.expect("the answer has begun")["type"], "response.created");
+    gateway.signal("TERM");
+    gateway.line("ending: no new connections").await;
+    gateway.signal("TERM");
+    gateway.line("running answers are cut off").await;
+    while let Some(event) = asking.event().await {
+        assert_ne!(event["type"], "response.completed");
+    }
+    assert!(gateway.ended().await.success(), "{}", gateway.log());
 }

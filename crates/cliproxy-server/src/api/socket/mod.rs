@@ -7,6 +7,7 @@
 mod conversation;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
@@ -34,6 +35,8 @@ const LONGEST_ERROR: usize = 1 << 20;
 const LONGEST_EVENT: usize = 32 << 20;
 /// Messages that a client may send ahead while an answer runs.
 const AHEAD: usize = 8;
+/// Longest time for the last words of a connection.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Opens a websocket; a request for none is told what there is.
 pub(super) async fn open(State(app): State<App>, request: Request) -> Response {
@@ -52,7 +55,9 @@ pub(super) async fn open(State(app): State<App>, request: Request) -> Response {
     for name in handshake.iter().chain(&[CONNECTION, UPGRADE]) {
         head.headers.remove(name);
     }
+    let open = app.sockets.conversations.enter();
     upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
+        let _open = open;
         let cancel = app.engine.tasks().1.clone();
         let session = Session { app, head, socket, conversation: Conversation::new(limit) };
         // Boxed: what a session holds is larger than what a task should move around.
@@ -87,14 +92,19 @@ struct Gone;
 impl Session {
     async fn serve(mut self) {
         let mut ahead = std::collections::VecDeque::new();
-        loop {
-            let message = match ahead.pop_front() {
-                Some(message) => message,
-                None => match self.socket.recv().await {
-                    Some(Ok(message)) => message,
-                    // A message over the limit and a broken frame end the connection on both sides.
-                    Some(Err(_)) | None => return,
-                },
+        let end = self.app.sockets.conversations.clone();
+        while !end.has_come() {
+            let message = if let Some(message) = ahead.pop_front() {
+                message
+            } else {
+                tokio::select! {
+                    () = end.come() => break,
+                    message = self.socket.recv() => match message {
+                        Some(Ok(message)) => message,
+                        // A message over the limit and a broken frame end the connection on both sides.
+                        Some(Err(_)) | None => return,
+                    },
+                }
             };
             let handled = match message {
                 Message::Text(text) => self.message(text.as_str(), &mut ahead).await,
@@ -110,6 +120,20 @@ impl Session {
                 return;
             }
         }
+        self.close(close_code::AWAY, "the gateway ends").await;
+    }
+
+    /// Says why the connection ends, and takes what the client still sends: a close with something unread would reach it
+    /// as a broken connection.
+    async fn close(&mut self, code: u16, reason: &'static str) {
+        let frame = CloseFrame { code, reason: reason.into() };
+        let leaving = async {
+            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.recv().await {}
+            }
+        };
+        // Whether it arrives or not, the connection ends.
+        drop(tokio::time::timeout(FAREWELL, leaving).await);
     }
 
     async fn message(
@@ -224,9 +248,7 @@ impl Session {
         });
         self.send(String::from_utf8_lossy(&event).into_owned()).await?;
         if status == StatusCode::UNAUTHORIZED.as_u16() {
-            let frame = CloseFrame { code: close_code::POLICY, reason: "unauthorized".into() };
-            // Whether it arrives or not, the connection ends.
-            drop(self.socket.send(Message::Close(Some(frame))).await);
+            self.close(close_code::POLICY, "unauthorized").await;
             return Err(Gone);
         }
         Ok(())

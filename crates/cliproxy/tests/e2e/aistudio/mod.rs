@@ -4,6 +4,7 @@
 mod access;
 mod fault;
 mod page;
+mod slow;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};

@@ -61,6 +61,12 @@ impl Page {
         within(self.0.send(message)).await.unwrap();
     }
 
+    /// Sends a piece however long it takes to be taken.
+    pub(super) async fn press(&mut self, asked: &Value, data: &str) {
+        let frame = json!({"id": asked["id"], "type": "stream_chunk", "payload": {"data": data}});
+        self.0.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
     /// Sends a text of this length, as far as it is taken.
     pub(super) async fn overfill(&mut self, length: usize) {
         drop(within(self.0.send(Message::text("x".repeat(length)))).await);
