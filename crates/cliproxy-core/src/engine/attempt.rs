@@ -11,6 +11,7 @@ use cliproxy_wire::estimate::{Family, Input};
 use cliproxy_wire::fault::{self, Fault, HeaderHints, Kind};
 use cliproxy_wire::format::{encode_request, encode_response, stream_encoder};
 use cliproxy_wire::image;
+use cliproxy_wire::lane;
 use cliproxy_wire::model::Response;
 use cliproxy_wire::opaque::Repair;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -27,6 +28,7 @@ use super::select::{blocks, choose, is_busy, nobody, not_allowed};
 use super::switch;
 use super::verdict::Refusal;
 use super::{Engine, Job, single};
+use crate::config::file::ImageGeneration;
 use crate::config::payload;
 use crate::credential::{Lease, Scope};
 use crate::failure::{Failure, Relay, Rest, Retry};
@@ -429,6 +431,7 @@ impl Engine {
         } else {
             translated(job, &target)?
         };
+        withhold_image_tool(job, offer, &mut outbound);
         outbound.body = apply_payload(job, offer, outbound.body);
         Ok(outbound)
     }
@@ -586,6 +589,22 @@ fn translated(job: &mut Job, target: &Target<'_>) -> Result<Outbound, Failure> {
         way: Way::Translate(encoded.bridge),
         dropped,
     })
+}
+
+/// Takes the tool that makes images out, where the owner has switched it off.
+fn withhold_image_tool(job: &Job, offer: &Offer, outbound: &mut Outbound) {
+    let images = job.snapshot.settings.translation.images;
+    let is_off = matches!(images, ImageGeneration::Disabled | ImageGeneration::DisabledInChat);
+    let format = offer.credential.profile_for(job.call.format).format;
+    if !is_off || !matches!(format, Format::Chat | Format::Responses) {
+        return;
+    }
+    let without = std::str::from_utf8(&outbound.body).ok().and_then(lane::without_image_tool);
+    if let Some((body, places)) = without {
+        outbound.body = body.into();
+        outbound.dropped =
+            Some(outbound.dropped.take().into_iter().chain(places).collect::<Vec<_>>().join(", "));
+    }
 }
 
 fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {

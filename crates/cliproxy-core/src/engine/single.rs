@@ -19,6 +19,7 @@ use cliproxy_wire::json::{self, Reader};
 use cliproxy_wire::lane::{self, Changes, Rewrite, rename, rewrite};
 use cliproxy_wire::model::{Block, Request, Role, Turn, Usage};
 use cliproxy_wire::{Format, usage};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -40,11 +41,14 @@ use crate::usage::Outcome;
 
 /// Models that an error names, at most.
 const MOST_NAMED: usize = 8;
+/// Requests of one call that run at once, where an upstream takes one text at a time.
+const ASKED_AT_ONCE: usize = 4;
 
 /// What goes out for an operation, and how its answer comes back.
 pub(super) struct Single {
     operation: Operation,
-    body: Bytes,
+    /// One; several where the upstream takes one text at a time.
+    bodies: Vec<Bytes>,
     back: Back,
 }
 
@@ -164,7 +168,7 @@ fn passed(job: &Job, offer: &Offer) -> Result<Single, Failure> {
     };
     let model = echoes(job, offer).then(|| job.shown().as_ref().to_owned());
     let changes = Changes { model: model.filter(|_| !is_gemini), ..Changes::default() };
-    Ok(Single { operation: call.operation, body, back: Back::Pass(changes) })
+    Ok(Single { operation: call.operation, bodies: vec![body], back: Back::Pass(changes) })
 }
 
 /// A batch whose requests name the upstream's model.
@@ -194,12 +198,13 @@ fn embed(job: &Job, offer: &Offer) -> Result<Single, Failure> {
     };
     let request = read.map_err(Failure::client)?;
     let model = &offer.upstream;
-    let (operation, body, answer): (_, _, fn(&[u8]) -> _) = match kind {
-        Kind::OpenAi => (Operation::Embed, request.to_openai(model), embedding::read_openai),
-        Kind::Gemini => (Operation::EmbedBatch, request.to_gemini(model), embedding::read_gemini),
-        _ => (Operation::Predict, request.to_vertex(), embedding::read_vertex),
+    let (operation, bodies, answer): (_, _, fn(&[u8]) -> _) = match kind {
+        Kind::OpenAi => (Operation::Embed, vec![request.to_openai(model)], embedding::read_openai),
+        Kind::Gemini => (Operation::EmbedBatch, vec![request.to_gemini(model)], embedding::read_gemini),
+        _ => (Operation::Predict, request.to_vertex(model), embedding::read_vertex),
     };
-    Ok(Single { operation, body: body.into(), back: Back::Vectors(request, answer) })
+    let bodies = bodies.into_iter().map(Bytes::from).collect();
+    Ok(Single { operation, bodies, back: Back::Vectors(request, answer) })
 }
 
 /// A prediction for what a conversation asks.
@@ -248,6 +253,31 @@ impl Engine {
         }
     }
 
+    /// The answers to several requests, in their order, of which a few are asked at once.
+    async fn ask_each(
+        &self,
+        job: &Job,
+        offer: &Offer,
+        operation: Operation,
+        bodies: Vec<Bytes>,
+    ) -> Result<Vec<Reply>, Failure> {
+        let is_single = bodies.len() == 1;
+        let asking = bodies.into_iter().map(|body| async move {
+            let outbound = outbound(body);
+            let mut reply = self.send(job, offer, operation, &outbound).await?;
+            // What is left unread keeps a connection each.
+            if !is_single {
+                let read = read_all(reply.body, job.snapshot.limits.idle, LONGEST_ANSWER).await;
+                let body = read.map_err(|error| {
+                    self.judge(job, offer, Refusal::inside(read_fault(&error), &http::HeaderMap::new()))
+                })?;
+                reply.body = UpstreamBody::Whole(Some(body));
+            }
+            Ok(reply)
+        });
+        stream::iter(asking).buffered(ASKED_AT_ONCE).try_collect().await
+    }
+
     async fn single(
         &self,
         job: &Job,
@@ -259,21 +289,24 @@ impl Engine {
         let mut closing = Closing::new(self, job, attempt, Arc::clone(lease));
         self.tell_attempt(job, attempt);
         closing.set_lane(match &single.back {
-            Back::Pass(_) if single.body == job.call.body => "passthrough",
+            Back::Pass(_) if single.bodies.first() == Some(&job.call.body) => "passthrough",
             Back::Pass(_) => "patch",
             Back::Vectors(..) => "translate",
         });
-        let reply = match self.send(job, offer, single.operation, &outbound(single.body)).await {
-            Ok(reply) => reply,
+        let mut replies = match self.ask_each(job, offer, single.operation, single.bodies).await {
+            Ok(replies) => replies,
             Err(failure) => {
                 let failure = unrested(failure);
                 closing.fail(&failure);
                 return Err(failure);
             }
         };
-        let mut headers = answer_headers(&reply.headers, job);
-        let kind = reply.headers.get(CONTENT_TYPE).cloned();
-        if content_type(&reply.headers).starts_with("text/event-stream") {
+        let first = replies.first().map(|reply| &reply.headers);
+        let none = http::HeaderMap::new();
+        let mut headers = answer_headers(first.unwrap_or(&none), job);
+        let kind = first.and_then(|headers| headers.get(CONTENT_TYPE)).cloned();
+        let is_stream = first.is_some_and(|headers| content_type(headers).starts_with("text/event-stream"));
+        if let Some(reply) = replies.pop_if(|_last| is_stream) {
             let (limits, streaming) = (&job.snapshot.limits, &job.snapshot.settings.streaming);
             let pipe = Pipe::Passing(Box::new(Passing::new()));
             let stream = AnswerStream::new(
@@ -286,9 +319,9 @@ impl Engine {
             );
             return self.begin(job, offer, stream, headers).await;
         }
-        let answered = match read_all(reply.body, job.snapshot.limits.idle, LONGEST_ANSWER).await {
-            Ok(body) => single.back.answer(job, offer, body),
-            Err(error) => Err(read_fault(&error)),
+        let answered = match read_each(replies, job).await {
+            Ok(bodies) => single.back.answer(job, offer, bodies),
+            Err(fault) => Err(fault),
         };
         match answered {
             Ok((body, cost)) => {
@@ -312,6 +345,16 @@ impl Engine {
     }
 }
 
+/// Reads answers to their end.
+async fn read_each(replies: Vec<Reply>, job: &Job) -> Result<Vec<Bytes>, Fault> {
+    let mut bodies = Vec::with_capacity(replies.len());
+    for reply in replies {
+        let body = read_all(reply.body, job.snapshot.limits.idle, LONGEST_ANSWER).await;
+        bodies.push(body.map_err(|error| read_fault(&error))?);
+    }
+    Ok(bodies)
+}
+
 /// An upstream that does not know a model for this operation may know it for others, so nobody rests for it.
 fn unrested(failure: Failure) -> Failure {
     match failure.retry() {
@@ -322,9 +365,10 @@ fn unrested(failure: Failure) -> Failure {
 
 impl Back {
     /// The answer for the client, and what it cost.
-    fn answer(self, job: &Job, offer: &Offer, body: Bytes) -> Result<(Bytes, Usage), Fault> {
+    fn answer(self, job: &Job, offer: &Offer, bodies: Vec<Bytes>) -> Result<(Bytes, Usage), Fault> {
         match self {
             Self::Pass(changes) => {
+                let body = bodies.into_iter().next().unwrap_or_default();
                 let passed = lane::body(job.call.format, body, &changes);
                 if !passed.is_json {
                     return Err(Fault::new(FaultKind::BadUpstream, "the upstream's answer is not JSON")
@@ -337,7 +381,8 @@ impl Back {
                 Ok((passed.bytes, cost))
             }
             Self::Vectors(request, read) => {
-                let embedded = read(&body)?;
+                let answers = bodies.iter().map(|body| read(body)).collect::<Result<_, _>>()?;
+                let embedded = Embedded::joined(answers);
                 let is_estimated = embedded.input_tokens.is_none();
                 let tokens = embedded.input_tokens.unwrap_or_else(|| estimated(&request, offer));
                 let is_gemini = job.call.format == Format::Gemini;

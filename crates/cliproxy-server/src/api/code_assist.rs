@@ -32,6 +32,8 @@ use crate::{App, browser, peer};
 
 /// The method that a client calls first, and does nothing without.
 const SIGN_IN: &str = ":loadCodeAssist";
+/// What the client asks for next, to know which of its features are on trial.
+const EXPERIMENTS: &str = ":listExperiments";
 /// The tier and project of a client that nobody's account stands behind.
 const TIER: &str = "standard-tier";
 const PROJECT: &str = "cli-proxy-api";
@@ -84,13 +86,14 @@ async fn assist(app: App, call: String, request: Request) -> Response {
         if head.method == Method::POST {
             lane::peek(Format::Gemini, &body).map_err(Fault::from)?;
         }
-        let is_sign_in = call == SIGN_IN;
+        let (is_sign_in, asks_experiments) = (call == SIGN_IN, call == EXPERIMENTS);
         let query = app.engine.snapshot().access.without_keys(head.uri.query().unwrap_or_default());
         let call = if query.is_empty() { call } else { format!("{call}?{query}") };
         let asked = Assist { method: head.method, call, headers: head.headers, body, now };
         match app.engine.assist(&asked).await? {
             Some(answer) => Ok(call::respond(answer, Format::Gemini, &id).map(Body::new)),
             None if is_sign_in => Ok(signed_in()),
+            None if asks_experiments => Ok(no_experiments()),
             None => Err(nobody().into()),
         }
     };
@@ -109,6 +112,14 @@ fn signed_in() -> Response {
         root.object("currentTier", tier);
         root.array("allowedTiers", |tiers| tiers.object(tier));
         root.str("cloudaicompanionProject", PROJECT);
+    })
+}
+
+/// None, told in the answer's own shape: a refusal is a warning in the client's log at every start.
+fn no_experiments() -> Response {
+    json_response(StatusCode::OK, |root| {
+        root.array("experimentIds", |_none| {});
+        root.array("flags", |_none| {});
     })
 }
 

@@ -127,6 +127,13 @@ fn count(value: &mut Reader<'_>, wanted: &str, found: &mut Option<u64>) -> Resul
 }
 
 impl Embedded {
+    /// The answers to texts that were asked for one by one, as one answer.
+    pub fn joined(answers: Vec<Self>) -> Self {
+        let input_tokens = answers.iter().map(|answer| answer.input_tokens).sum();
+        let vectors = answers.into_iter().flat_map(|answer| answer.vectors).collect();
+        Self { vectors, input_tokens }
+    }
+
     fn checked(self, read: Result<(), Error>) -> Result<Self, Fault> {
         let unreadable = |why: &str| {
             Fault::new(FaultKind::BadUpstream, format!("the upstream's answer cannot be read: {why}"))

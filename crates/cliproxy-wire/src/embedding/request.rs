@@ -138,12 +138,20 @@ impl Request {
         body
     }
 
-    /// The request for Vertex AI's `predict`.
-    pub fn to_vertex(&self) -> Vec<u8> {
+    /// The requests for Vertex AI's `predict`: one for all texts, or one for each where the model takes no more.
+    pub fn to_vertex(&self, model: &str) -> Vec<Vec<u8>> {
+        // Source: Vertex AI's reference of text embeddings, "gemini-embedding-001 supports one input per request".
+        if model.to_ascii_lowercase().contains("gemini-embedding") {
+            return self.inputs.chunks(1).map(|text| self.predict(text)).collect();
+        }
+        vec![self.predict(&self.inputs)]
+    }
+
+    fn predict(&self, texts: &[String]) -> Vec<u8> {
         let mut body = Vec::new();
         json::object(&mut body, |object| {
             object.array("instances", |list| {
-                for text in &self.inputs {
+                for text in texts {
                     list.object(|instance| {
                         instance.str("content", text);
                         instance.opt_str("task_type", self.task.as_deref());

@@ -17,7 +17,7 @@ fn texts_are_asked_for_in_each_language() {
         r#"{"requests":[{"model":"models/m","content":{"parts":[{"text":"a"}]},"outputDimensionality":3},{"model":"models/m","content":{"parts":[{"text":"é"}]},"outputDimensionality":3}]}"#
     );
     assert_eq!(
-        text(request.to_vertex()),
+        text(request.to_vertex("text-embedding-005").remove(0)),
         r#"{"instances":[{"content":"a"},{"content":"é"}],"parameters":{"outputDimensionality":3}}"#
     );
     let gemini = br#"{"requests":[
@@ -26,11 +26,14 @@ fn texts_are_asked_for_in_each_language() {
     let request = Request::of_gemini_batch(gemini).unwrap();
     assert_eq!(text(request.to_openai("m")), r#"{"model":"m","input":["ab","c"],"encoding_format":"float"}"#);
     assert_eq!(
-        text(request.to_vertex()),
+        text(request.to_vertex("text-embedding-005").remove(0)),
         r#"{"instances":[{"content":"ab","task_type":"RETRIEVAL_QUERY"},{"content":"c","task_type":"RETRIEVAL_QUERY"}]}"#
     );
     let one = Request::of_gemini(br#"{"content":{"parts":[{"text":"a"}]},"title":"T"}"#).unwrap();
-    assert_eq!(text(one.to_vertex()), r#"{"instances":[{"content":"a","title":"T"}]}"#);
+    assert_eq!(
+        text(one.to_vertex("gemini-embedding-001").remove(0)),
+        r#"{"instances":[{"content":"a","title":"T"}]}"#
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod edit;
 mod gate;
 mod history;
+mod image_tool;
 mod items;
 mod line;
 mod peek;
@@ -19,6 +20,7 @@ mod whole;
 
 pub use edit::{AnswerEnvelope, Changes};
 pub use history::{Acceptance, repairs};
+pub use image_tool::without_image_tool;
 pub use peek::{Peek, peek};
 pub use relay::{Body, Relay, body, body_usage, is_empty};
 pub use restrict::{Purpose, Restricted, Restriction, restrict, restricts};

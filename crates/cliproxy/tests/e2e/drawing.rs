@@ -319,3 +319,30 @@ async fn listings_say_what_may_be_asked_of_a_model() {
     assert_eq!(methods("imagen-4.0-generate-001"), "predict");
     assert_eq!(methods("gemini-2.5-pro"), "generateContent");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_that_makes_images_is_withheld_where_it_is_switched_off() {
+    for (switch, is_withheld) in [("true", true), ("chat", true), ("passthrough", false), ("false", false)] {
+        let upstream = Upstream::start(support::answering("responses")).await;
+        let config =
+            format!("disable-image-generation: {switch}\n{}", support::config("responses", &upstream));
+        let gateway = support::start(&config, &[]);
+        let tools = json!([{"type": "image_generation"}, {"type": "web_search"}]);
+        let body = json!({"model": "up", "input": "hi", "tools": tools, "tool_choice": {"type": "image_generation"}});
+        let answer = support::ask(&gateway, "/v1/responses", &body).await;
+        assert_eq!(answer.status, 200, "{switch}: {}", answer.body);
+        let sent = upstream.received().pop().unwrap().json();
+        let dropped = if is_withheld { "tools[0]" } else { "" };
+        assert_eq!(answer.header("x-gateway-dropped"), dropped, "{switch}");
+        if is_withheld {
+            assert_eq!(sent["tools"], json!([{"type": "web_search"}]), "{switch}");
+            assert_eq!(sent.get("tool_choice"), None, "{switch}");
+        } else {
+            assert_eq!(
+                (&sent["tools"], &sent["tool_choice"]),
+                (&body["tools"], &body["tool_choice"]),
+                "{switch}"
+            );
+        }
+    }
+}

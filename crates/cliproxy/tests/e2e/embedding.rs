@@ -173,7 +173,7 @@ async fn a_model_without_them_is_refused_and_those_with_them_are_named() {
     let said = refused("/v1/embeddings", "chat", json!({"model": "embed", "input": [1, 2]})).await;
     assert!(said.contains("input[0]") || said.contains("tokens"), "{said}");
     let said = refused("/v1/embeddings", "chat", json!({"model": "embed"})).await;
-    assert!(said.contains("required"), "{said}");
+    assert!(said.contains("input") && said.contains("missing"), "{said}");
     let (path, body) = support::request("chat", "embed", false);
     let said = refused(&path, "chat", body).await;
     assert!(said.contains("gives no answers") && said.contains("`up`"), "{said}");
@@ -225,4 +225,29 @@ async fn what_they_cost_is_recorded() {
     let usage = support::send(request.header("authorization", "Bearer management-key")).await.json();
     assert_eq!(usage["usage"]["total_tokens"], 4, "{usage}");
     assert_eq!(usage["usage"]["total_requests"], 1, "{usage}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_takes_one_text_at_a_time_is_asked_for_each() {
+    let upstream = Upstream::start(|received: &Received| {
+        if received.json()["instances"].as_array().unwrap().len() > 1 {
+            let error =
+                json!({"error": {"code": 400, "message": "one input, please", "status": "INVALID_ARGUMENT"}});
+            return Script::json(400, error.to_string());
+        }
+        answering(received)
+    })
+    .await;
+    let entry = "models: [{name: gemini-embedding-001, alias: embed}]";
+    let entry = support::entry("vertex", "upstream-key-0001", &upstream.url(), entry);
+    let gateway = support::start(&support::list("vertex", &[entry]), &[]);
+    let texts: Vec<String> = (1..=9).map(|length| "x".repeat(length)).collect();
+    let answer = support::ask(&gateway, "/v1/embeddings", &openai(&json!(texts))).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let body = answer.json();
+    for (index, vector) in body["data"].as_array().unwrap().iter().enumerate() {
+        assert_eq!((&vector["index"], &vector["embedding"][0]), (&json!(index), &json!(index + 1)), "{body}");
+    }
+    assert_eq!(body["usage"]["prompt_tokens"], 18, "{body}");
+    assert_eq!(upstream.received().len(), 9);
 }

@@ -229,6 +229,8 @@ async fn without_an_account_the_client_is_set_up_and_other_models_serve_it() {
         answer["currentTier"]["id"].is_string() && answer["cloudaicompanionProject"].is_string(),
         "{answer}"
     );
+    let answer = posted(&gateway, ":listExperiments", "{}").await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"experimentIds": [], "flags": []})));
     let answer = posted(&gateway, ":retrieveUserQuota", "{}").await;
     assert_eq!((answer.status, answer.error("gemini").0.as_str()), (404, "NOT_FOUND"));
     assert!(upstream.received().is_empty());
