@@ -197,10 +197,11 @@ async fn pages_take_turns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_is_listed_with_the_accounts_as_long_as_it_is_connected() {
     let gateway = support::launch().config(CONFIG).arguments(&["--password", "panel-key-0001"]).start();
-    let files = || async {
-        let request = support::client().get(format!("{}/v0/management/auth-files", gateway.url()));
-        support::send(request.header("authorization", "Bearer panel-key-0001")).await.json()["files"].clone()
+    let asked = async |path: &str| {
+        let request = support::client().get(format!("{}/v0/management{path}", gateway.url()));
+        support::send(request.header("authorization", "Bearer panel-key-0001")).await.json()
     };
+    let files = async || asked("/auth-files").await["files"].clone();
     assert_eq!(files().await, json!([]));
     assert!(!support::get(&gateway, "/v1/models").await.body.contains(MODEL));
     let page = Page::connect(&gateway).await;
@@ -219,6 +220,8 @@ async fn a_page_is_listed_with_the_accounts_as_long_as_it_is_connected() {
     ] {
         assert_eq!(listed[0][name], value, "{name}");
     }
+    let explained = asked(&format!("/explain?model={MODEL}")).await;
+    assert_eq!(explained["chosen"]["credential"], json!(id), "{explained}");
     let models = support::get(&gateway, "/v1/models").await.body;
     assert!(models.contains("gemini-pro-latest") && models.contains("gemini-2.5-flash-image"), "{models}");
     drop(page);
