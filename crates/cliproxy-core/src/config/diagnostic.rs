@@ -167,6 +167,11 @@ impl Report {
         push(&mut self.warnings, None, "", message.into())
     }
 
+    /// Whether anything was found so far that keeps the file from being used.
+    pub(crate) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
     /// Notes a key that is ignored on purpose: one warning per key and load, also in lists.
     pub(crate) fn ignored(&mut self, position: Position, path: &str, message: &str) {
         if self.ignored.insert(without_indexes(path)) {

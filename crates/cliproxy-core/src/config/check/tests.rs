@@ -172,9 +172,8 @@ fn problems_and_warnings_have_file_line_and_column() {
     insta::assert_snapshot!(outcome.text, @r#"
     problem: config.yaml:2:7: port: expected a whole number, found a single value
     problem: config.yaml:3:12: api-keys[0]: this client key is a placeholder of the example file: everybody knows it; write a key of your own, for example the output of `openssl rand -hex 24`
-    warning: config.yaml: no client keys are configured, so only this machine is served; set `api-keys`, or `allow-unauthenticated-remote: true` to serve everybody
     warning: config.yaml:1:1: prot: unknown key, ignored; did you mean `port`?
-    config.yaml: not usable, 2 problems, 2 warnings
+    config.yaml: not usable, 2 problems, 1 warning
     "#);
 }
 

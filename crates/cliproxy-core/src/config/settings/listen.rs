@@ -146,6 +146,10 @@ fn host(
         if is_protected {
             return Host::Every;
         }
+        // Keys may be missing only because they, or the file, could not be read; the problem says more.
+        if report.has_problems() {
+            return Host::Loopback;
+        }
         let message = "no client keys are configured, so only this machine is served";
         match &config.host {
             Some(member) => report.warning(&member.origin, message),
