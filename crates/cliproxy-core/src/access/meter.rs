@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::allowance::{Allowance, Limit, Per};
@@ -20,7 +21,7 @@ pub struct Meter {
 }
 
 /// What was used in one window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Used {
     /// Requests.
     pub requests: u64,
@@ -49,7 +50,8 @@ impl Counter {
 }
 
 /// How a key stands with one of its limits.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "LimitStanding")]
 pub struct Standing {
     /// The window's word.
     pub per: &'static str,

@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -43,7 +44,8 @@ impl fmt::Debug for Keeper {
 }
 
 /// A version before the present one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "KeptVersion")]
 pub struct Kept {
     /// From 1, the newest.
     pub number: u32,

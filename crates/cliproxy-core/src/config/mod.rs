@@ -17,6 +17,7 @@ pub mod keeper;
 pub mod pattern;
 pub mod payload;
 pub mod settings;
+pub mod shape;
 mod source;
 pub mod view;
 pub mod watch;

@@ -9,12 +9,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::CredentialId;
 
 /// One quota of one account, as last told.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "QuotaWindow")]
 pub struct Window {
     /// The provider's word for it, such as `5h`, `weekly` or `tokens`.
     pub name: Cow<'static, str>,
@@ -28,6 +30,7 @@ pub struct Window {
     pub limit: Option<f64>,
     /// How long a window lasts, where the provider says it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
+    #[schemars(with = "Option<u64>")]
     pub length: Option<Duration>,
     /// When it begins anew, in Unix seconds; an estimate of the provider's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

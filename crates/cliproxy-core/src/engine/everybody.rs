@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -17,7 +18,8 @@ use crate::provider::Kind;
 use crate::secret::Secret;
 
 /// One account or key.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Credential")]
 pub struct Member {
     /// Id of the credential, as in explanations, logs and the ledger.
     pub id: String,

@@ -39,7 +39,7 @@ pub use page::Page;
 pub(crate) use roster::auth_index;
 pub use roster::{Listing, Plan};
 pub use select::{Explained, Explanation};
-pub use standing::Activity;
+pub use standing::{Activity, Recent};
 pub use trial::TokenState;
 
 use std::collections::{BTreeMap, HashMap};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -18,7 +19,8 @@ use crate::route::Listed;
 use crate::store::{self, Expected, Store, StoreError, Version};
 
 /// An auth file as it is listed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuthFile")]
 pub struct Listing {
     /// Id of the credential: the path of the file below the auth directory.
     pub id: String,
@@ -99,7 +101,7 @@ pub struct Listing {
 }
 
 /// What a ChatGPT account's identity token says.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Plan {
     /// The account, for the header of quota questions.
     #[serde(skip_serializing_if = "Option::is_none")]

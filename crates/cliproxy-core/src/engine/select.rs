@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use cliproxy_wire::fault::{Fault, Kind};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -27,7 +28,7 @@ pub struct Explanation {
 }
 
 /// An explanation for programs, with what is left of everybody's quotas.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Explained {
     /// The model in the routing table.
     pub model: String,
@@ -38,7 +39,7 @@ pub struct Explained {
 }
 
 /// One who offers a model.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Candidate {
     /// The credential's id.
     pub credential: String,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -45,7 +46,7 @@ impl Standing {
 }
 
 /// How it went so far.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Activity {
     /// Attempts that worked since the start.
     pub success: u64,
@@ -58,7 +59,7 @@ pub struct Activity {
 }
 
 /// Ten minutes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Recent {
     /// For people, in the machine's time zone.
     pub time: String,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rusqlite::params;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ledger::{insert, stored};
@@ -154,33 +155,39 @@ fn quoted(text: &str) -> String {
 }
 
 /// What an export holds, of this program or the existing one.
-#[derive(Debug, Deserialize)]
-struct Exported {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "UsageExport")]
+pub struct Exported {
+    /// 0 or 1.
     #[serde(default)]
     version: u64,
     usage: Usage,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "ExportedUsage")]
 struct Usage {
     apis: BTreeMap<String, Client>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "ExportedClient")]
 struct Client {
     models: BTreeMap<String, Model>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "ExportedModel")]
 struct Model {
     details: Vec<Detail>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
 #[serde(default)]
+#[schemars(rename = "ExportedRequest")]
 struct Detail {
     timestamp: String,
     source: String,
@@ -189,8 +196,9 @@ struct Detail {
 }
 
 #[expect(clippy::struct_field_names, reason = "the names of the format")]
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
 #[serde(default)]
+#[schemars(rename = "ExportedTokens")]
 struct Tokens {
     input_tokens: u64,
     output_tokens: u64,

@@ -17,7 +17,7 @@ mod series;
 mod sink;
 mod sum;
 
-pub use exchange::{Export, Imported, NotImported};
+pub use exchange::{Export, Exported, Imported, NotImported};
 pub use ledger::{Bounds, Ledger, LedgerError};
 pub use live::{Frame, Live, Watcher};
 pub use panel::Statistics;

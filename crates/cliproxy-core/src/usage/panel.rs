@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{By, Ledger, LedgerError, Row, Span};
@@ -32,7 +33,7 @@ fn client_of(row: &Row) -> String {
 }
 
 /// What is on record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Statistics {
     /// Requests.
     pub total_requests: u64,
@@ -55,7 +56,8 @@ pub struct Statistics {
 }
 
 /// What one client key was used for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "UsageOfClient")]
 pub struct Client {
     /// Requests.
     pub total_requests: u64,
@@ -66,7 +68,8 @@ pub struct Client {
 }
 
 /// What one model was used for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "UsageOfModel")]
 pub struct Model {
     /// Requests.
     pub total_requests: u64,
@@ -77,7 +80,8 @@ pub struct Model {
 }
 
 /// One request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "UsageDetail")]
 pub struct Detail {
     /// When it came, RFC 3339.
     pub timestamp: String,
@@ -93,7 +97,8 @@ pub struct Detail {
 
 /// Tokens of one request.
 #[expect(clippy::struct_field_names, reason = "the names of the format")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "UsageTokens")]
 pub struct Tokens {
     /// Read.
     pub input_tokens: u64,

@@ -1,12 +1,13 @@
 //! One request as it is kept: what a [`Record`] says, in words and numbers that outlive the program's version.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Record};
 
 /// One request of the ledger. Times are in Unix seconds, durations in milliseconds, costs in the currency of the
 /// configured prices.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// Distinguishes rows, over restarts too.
     pub key: String,

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use rusqlite::params;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ledger::stored;
@@ -27,7 +28,7 @@ impl Steps {
 }
 
 /// Sums over time: for each line one number a step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Series {
     /// When each step begins, in Unix seconds.
     pub times: Vec<u64>,
@@ -38,7 +39,8 @@ pub struct Series {
 }
 
 /// The numbers of one name.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SeriesLine")]
 pub struct Line {
     /// The name; empty for what has none.
     pub name: String,

@@ -1,6 +1,7 @@
 //! Questions to the ledger: totals of a span, by what they are asked for, and the rows themselves.
 
 use rusqlite::{OptionalExtension as _, params};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ledger::stored;
@@ -64,7 +65,7 @@ impl By {
 }
 
 /// Sums over requests.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Totals {
     /// Requests.
     pub requests: u64,

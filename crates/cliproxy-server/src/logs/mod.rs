@@ -13,8 +13,8 @@ mod store;
 pub(crate) use access::follow;
 pub use lines::{Asked, Lines, read};
 pub(crate) use record::{Recorded, error_file};
+pub(crate) use store::{Listed, is_error, listed};
 pub use store::{Logs, Places};
-pub(crate) use store::{is_error, listed};
 
 /// The short form of a request id, as in log lines and file names: its first eight hex digits.
 pub fn short_id(request_id: &str) -> &str {

@@ -1,12 +1,14 @@
 //! The settings of the Amp control plane.
 
 use cliproxy_core::config::document::Document;
-use cliproxy_core::config::entries;
+use cliproxy_core::config::{entries, shape};
 use http::Method;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Outcome, Refusal, done, ok};
+use super::answer::{Done, Json, Member, Outcome, Refusal, done};
+use super::route::member;
 use super::{Ask, Endpoint, endpoint};
 
 const KEY: &str = "ampcode";
@@ -74,55 +76,72 @@ static LISTED: [Listed; 2] = [
 ];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let mut list = vec![endpoint(Method::GET, "/ampcode", "The settings of Amp", |ask: Ask| async move {
+    let whole = endpoint(Method::GET, "/ampcode", "The settings of Amp", |ask: Ask| async move {
         let document = ask.console.keeper.document().await?;
         let section = document.get(&[KEY]).filter(|section| section.is_object()).cloned();
-        Ok(ok(&json!({KEY: section.unwrap_or_else(|| json!({}))})))
-    })];
+        Ok(Member(KEY, section.unwrap_or_else(|| json!({}))))
+    });
+    let mut list = vec![whole.gives_member(KEY, |generator| shape::value(generator, KEY))];
     list.extend(SINGLES.iter().flat_map(single));
     list.extend(LISTED.iter().flat_map(listed));
     list
 }
 
+/// A value of any type.
+#[derive(Deserialize)]
+struct Written {
+    value: Option<Value>,
+}
+
 fn single(of: &'static Single) -> Vec<Endpoint> {
-    let mut list = vec![endpoint(Method::GET, of.path, of.about, move |ask| async move {
+    let read = endpoint(Method::GET, of.path, of.about, move |ask: Ask| async move {
         let document = ask.console.keeper.document().await?;
         let nothing = if of.is_text { json!("") } else { json!(false) };
-        Ok(ok(&json!({of.member: document.get(&[KEY, of.member]).cloned().unwrap_or(nothing)})))
-    })];
+        Ok(Member(of.member, document.get(&[KEY, of.member]).cloned().unwrap_or(nothing)))
+    });
+    let mut list = vec![read.gives_member(of.member, |generator| shape::of_ampcode(generator, of.member))];
     for method in [Method::PUT, Method::PATCH] {
-        list.push(endpoint(method, of.path, of.about, move |ask| async move {
-            let body: Map<String, Value> = ask.json()?;
-            let value = match body.get("value") {
+        let write = endpoint(method, of.path, of.about, move |ask: Ask| async move {
+            let value = match ask.json::<Written>()?.value {
                 Some(Value::String(text)) if of.is_text => Value::from(text.trim()),
-                Some(value @ Value::Bool(_)) if !of.is_text => value.clone(),
+                Some(value @ Value::Bool(_)) if !of.is_text => value,
                 _ => return Err(Refusal::bad("invalid body")),
             };
             set(&ask, of.member, |_| Ok(value)).await
-        }));
+        });
+        let write = write
+            .reads_as::<Written>(|generator| member("value", &shape::of_ampcode(generator, of.member)))
+            .edits();
+        list.push(write);
     }
     if of.is_text {
-        list.push(endpoint(Method::DELETE, of.path, of.about, move |ask| async move {
+        let clear = endpoint(Method::DELETE, of.path, of.about, move |ask| async move {
             set(&ask, of.member, |_| Ok(json!(""))).await
-        }));
+        });
+        list.push(clear.edits());
     }
     list
 }
 
 fn listed(of: &'static Listed) -> Vec<Endpoint> {
     vec![
-        endpoint(Method::GET, of.path, of.about, move |ask| async move {
+        endpoint(Method::GET, of.path, of.about, move |ask: Ask| async move {
             let document = ask.console.keeper.document().await?;
-            Ok(ok(&json!({of.member: items(&document, of.member)})))
-        }),
+            Ok(Member(of.member, items(&document, of.member).into()))
+        })
+        .gives_member(of.member, |generator| shape::of_ampcode(generator, of.member)),
         endpoint(Method::PUT, of.path, of.about, move |ask| async move {
             let new = objects(&ask, of.name)?;
             set(&ask, of.member, |_| Ok(Value::Array(new))).await
-        }),
+        })
+        .reads_as::<Objects>(|generator| member("value", &shape::of_ampcode(generator, of.member)))
+        .edits(),
         endpoint(Method::PATCH, of.path, of.about, move |ask| async move {
             let new = objects(&ask, of.name)?;
             set(&ask, of.member, |old| Ok(Value::Array(entries::merged(&old, new, of.name)))).await
-        }),
+        })
+        .reads_as::<Objects>(|generator| member("value", &shape::of_ampcode(generator, of.member)))
+        .edits(),
         endpoint(Method::DELETE, of.path, of.about, move |ask| async move {
             let names = unwanted(&ask, of)?;
             set(&ask, of.member, |old| {
@@ -133,7 +152,9 @@ fn listed(of: &'static Listed) -> Vec<Endpoint> {
                 Ok(Value::Array(old.into_iter().filter(is_wanted).collect()))
             })
             .await
-        }),
+        })
+        .reads::<Unwanted>()
+        .edits(),
     ]
 }
 
@@ -141,26 +162,29 @@ fn items(document: &Document, member: &str) -> Vec<Value> {
     document.get(&[KEY, member]).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
+#[derive(Deserialize)]
+struct Objects {
+    value: Vec<Map<String, Value>>,
+}
+
 /// Objects that have a name; others are dropped.
 fn objects(ask: &Ask, name: &str) -> Result<Vec<Value>, Refusal> {
-    #[derive(Deserialize)]
-    struct Written {
-        value: Vec<Map<String, Value>>,
-    }
-    let Written { value } = ask.json()?;
+    let Objects { value } = ask.json()?;
     let is_named = |object: &Map<String, Value>| {
         object.get(name).and_then(Value::as_str).is_some_and(|name| !name.trim().is_empty())
     };
     Ok(value.into_iter().filter(is_named).map(Value::Object).collect())
 }
 
+/// The names of what goes; an empty list stands for everything.
+#[derive(Deserialize, JsonSchema)]
+struct Unwanted {
+    value: Option<Vec<String>>,
+}
+
 /// The names of what is to be deleted; none stands for all.
 fn unwanted(ask: &Ask, of: &Listed) -> Result<Vec<String>, Refusal> {
-    #[derive(Deserialize)]
-    struct Written {
-        value: Option<Vec<String>>,
-    }
-    let sent = ask.json::<Written>().ok().and_then(|written| written.value);
+    let sent = ask.json::<Unwanted>().ok().and_then(|unwanted| unwanted.value);
     let Some(sent) = sent else {
         return if of.clears { Ok(Vec::new()) } else { Err(Refusal::bad("missing value")) };
     };
@@ -172,14 +196,15 @@ fn unwanted(ask: &Ask, of: &Listed) -> Result<Vec<String>, Refusal> {
     Ok(names)
 }
 
-async fn set(ask: &Ask, member: &str, change: impl FnOnce(Vec<Value>) -> Result<Value, Refusal>) -> Outcome {
-    ask.console
-        .keeper
-        .edit(ask.expected(), |document| {
-            let new = change(items(document, member))?;
-            document.set(&[KEY, member], Some(new))?;
-            Ok::<(), Refusal>(())
-        })
-        .await?;
+async fn set(
+    ask: &Ask,
+    member: &str,
+    change: impl FnOnce(Vec<Value>) -> Result<Value, Refusal>,
+) -> Outcome<Json<Done>> {
+    ask.edit(|document| {
+        let new = change(items(document, member))?;
+        Ok(document.set(&[KEY, member], Some(new))?)
+    })
+    .await?;
     Ok(done())
 }

@@ -2,48 +2,64 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use cliproxy_core::config::keeper::Unkept;
-use cliproxy_core::config::view;
+use cliproxy_core::config::keeper::{Kept, Unkept};
+use cliproxy_core::config::{shape, view};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode};
-use serde_json::json;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::answer::{Outcome, Refusal, ok, shown};
+use super::answer::{Json, Outcome, Raw, Refusal, Remark, remarks};
 use super::{Ask, Endpoint, endpoint};
 
 /// Largest text that is taken.
 const LARGEST: usize = 8 << 20;
 
+/// Its content type. Any other one is read, too.
+const YAML: &str = "application/yaml";
+
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        endpoint(Method::GET, "/config", "The configuration as JSON, with the keys of the file", whole),
-        endpoint(Method::GET, "/config.yaml", "The configuration file as it is", text),
+        endpoint(Method::GET, "/config", "The configuration as JSON, with the keys of the file", whole)
+            .gives(shape::whole),
+        endpoint(Method::GET, "/config.yaml", "The configuration file as it is", text).gives_text(&[YAML]),
         endpoint(
             Method::PUT,
             "/config.yaml",
             "Replaces the configuration file; `If-Match` with the `ETag` of the read text refuses a stale one",
             replace,
         )
-        .takes(LARGEST),
+        .takes(LARGEST)
+        .or_reads(YAML, any_text)
+        .edits(),
         endpoint(Method::POST, "/config/check", "Says what is wrong with a text, and writes nothing", check)
-            .takes(LARGEST),
+            .takes(LARGEST)
+            .or_reads(YAML, any_text)
+            .edits(),
         endpoint(Method::GET, "/config/versions", "The versions before the present one", versions),
-        endpoint(Method::GET, "/config/versions/{number}", "The text of a version", version),
+        endpoint(Method::GET, "/config/versions/{number}", "The text of a version", version)
+            .gives_text(&[YAML]),
         endpoint(
             Method::POST,
             "/config/versions/{number}/restore",
             "Replaces the configuration file by a version before",
             restore,
-        ),
+        )
+        .edits(),
     ]
 }
 
-async fn whole(ask: Ask) -> Outcome {
-    let document = ask.console.keeper.document().await?;
-    Ok(ok(&view::whole(&document, &ask.app.engine.snapshot().settings)))
+fn any_text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "examples": ["port: 8317\ndebug: false\n"]})
 }
 
-async fn text(ask: Ask) -> Outcome {
+async fn whole(ask: Ask) -> Outcome<Json<Value>> {
+    let document = ask.console.keeper.document().await?;
+    Ok(Json(view::whole(&document, &ask.app.engine.snapshot().settings)))
+}
+
+async fn text(ask: Ask) -> Outcome<Raw> {
     let (text, version) = match ask.console.keeper.text().await {
         Ok(read) => read,
         Err(error @ Unkept::Missing) => {
@@ -58,7 +74,7 @@ async fn text(ask: Ask) -> Outcome {
     if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
         headers.insert(ETAG, tag);
     }
-    Ok(response)
+    Ok(Raw(response))
 }
 
 fn yaml(text: String) -> Response {
@@ -70,20 +86,35 @@ fn yaml(text: String) -> Response {
     response
 }
 
-async fn check(ask: Ask) -> Outcome {
+/// What is noticed of a text that is right.
+#[derive(Serialize, JsonSchema)]
+struct Checked {
+    ok: bool,
+    warnings: Vec<Remark>,
+    /// Keys that need a restart to apply.
+    needs_restart: Vec<&'static str>,
+}
+
+async fn check(ask: Ask) -> Outcome<Json<Checked>> {
     let text = std::str::from_utf8(&ask.body).map_err(|_not_text| {
         Refusal::coded(StatusCode::BAD_REQUEST, "invalid_yaml", "the text is not UTF-8")
     })?;
     match ask.console.keeper.check(text) {
-        Ok((loaded, needs_restart)) => Ok(ok(&json!({
-            "ok": true, "warnings": shown(&loaded.warnings), "needs_restart": needs_restart,
-        }))),
+        Ok((loaded, needs_restart)) => {
+            Ok(Json(Checked { ok: true, warnings: remarks(&loaded.warnings), needs_restart }))
+        }
         Err(problems) => Err(Unkept::Invalid(problems).into()),
     }
 }
 
-async fn versions(ask: Ask) -> Outcome {
-    Ok(ok(&json!({"versions": ask.console.keeper.versions().await})))
+/// Versions before the present one, newest first.
+#[derive(Serialize, JsonSchema)]
+struct Versions {
+    versions: Vec<Kept>,
+}
+
+async fn versions(ask: Ask) -> Outcome<Json<Versions>> {
+    Ok(Json(Versions { versions: ask.console.keeper.versions().await }))
 }
 
 async fn kept(ask: &Ask) -> Result<String, Refusal> {
@@ -92,18 +123,25 @@ async fn kept(ask: &Ask) -> Result<String, Refusal> {
     text.ok_or_else(|| Refusal::missing("version not found"))
 }
 
-async fn version(ask: Ask) -> Outcome {
-    Ok(yaml(kept(&ask).await?))
+async fn version(ask: Ask) -> Outcome<Raw> {
+    Ok(Raw(yaml(kept(&ask).await?)))
 }
 
-async fn restore(ask: Ask) -> Outcome {
+async fn restore(ask: Ask) -> Outcome<Json<Written>> {
     let text = kept(&ask).await?;
     written(&ask, &text).await
 }
 
-async fn written(ask: &Ask, text: &str) -> Outcome {
+/// The file is another one now.
+#[derive(Serialize, JsonSchema)]
+struct Written {
+    ok: bool,
+    changed: [&'static str; 1],
+}
+
+async fn written(ask: &Ask, text: &str) -> Outcome<Json<Written>> {
     match ask.console.keeper.replace(text, ask.expected()).await {
-        Ok(()) => Ok(ok(&json!({"ok": true, "changed": ["config"]}))),
+        Ok(()) => Ok(Json(Written { ok: true, changed: ["config"] })),
         Err(error @ (Unkept::Invalid(_) | Unkept::Stale)) => Err(error.into()),
         Err(error) => {
             Err(Refusal::coded(StatusCode::INTERNAL_SERVER_ERROR, "write_failed", error.to_string()))
@@ -111,7 +149,7 @@ async fn written(ask: &Ask, text: &str) -> Outcome {
     }
 }
 
-async fn replace(ask: Ask) -> Outcome {
+async fn replace(ask: Ask) -> Outcome<Json<Written>> {
     let invalid = |message: String| Refusal::coded(StatusCode::BAD_REQUEST, "invalid_yaml", message);
     let text =
         std::str::from_utf8(&ask.body).map_err(|_not_text| invalid("the text is not UTF-8".to_owned()))?;

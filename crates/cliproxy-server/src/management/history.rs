@@ -2,9 +2,11 @@
 
 use cliproxy_core::usage::{By, Cursor, Ledger, LedgerError, Row, Series, Span, Steps, Totals};
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::answer::{Outcome, Refusal, ok};
+use super::answer::{Json, Outcome, Refusal};
+use super::route::Parameter;
 use super::{Ask, Endpoint, endpoint};
 use crate::clock::now;
 
@@ -18,26 +20,29 @@ const PAGE: u64 = 1000;
 const DAY: u64 = 24 * 3600;
 const HOUR: u64 = 3600;
 
+/// What sums are made by.
+const WORDS: &[&str] = &["none", "model", "credential", "provider", "client", "format", "outcome", "lane"];
+
+const BY: Parameter = Parameter::word("by", "what sums are made by", WORDS);
+const FROM: Parameter = Parameter::number("from", "Unix seconds, included");
+const UNTIL: Parameter = Parameter::number("until", "Unix seconds, excluded");
+
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint(Method::GET, "/usage/totals", "Sums `by` name, `from` and `until` Unix seconds", totals)
-            .asks(&[
-                ("by", "`none`, `model`, `credential`, `provider`, `client`, `format`, `outcome` or `lane`"),
-                ("from", "Unix seconds, included"),
-                ("until", "Unix seconds, excluded"),
-            ]),
+            .asks([BY, FROM, UNTIL]),
         endpoint(
             Method::GET,
             "/usage/series",
             "Sums over time `by` name, `from` and `until` Unix seconds, in steps of `step` seconds",
             series,
         )
-        .asks(&[
-            ("by", "`none`, `model`, `credential`, `provider`, `client`, `format`, `outcome` or `lane`"),
-            ("from", "Unix seconds, included"),
-            ("until", "Unix seconds, excluded"),
-            ("step", "seconds"),
-            ("top", "names with lines of their own"),
+        .asks([
+            BY,
+            FROM,
+            UNTIL,
+            Parameter::number("step", "seconds"),
+            Parameter::number("top", "names with lines of their own"),
         ]),
         endpoint(
             Method::GET,
@@ -45,11 +50,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "Single requests, newest first; `before` goes on where a page ended",
             requests,
         )
-        .asks(&[
-            ("limit", "requests of a page"),
-            ("before", "`next` of the page before"),
-            ("from", "Unix seconds, included"),
-            ("until", "Unix seconds, excluded"),
+        .asks([
+            Parameter::number("limit", "requests of a page"),
+            Parameter::text("before", "`next` of the page before"),
+            FROM,
+            UNTIL,
         ]),
     ]
 }
@@ -98,25 +103,48 @@ fn span(ask: &Ask, usual: u64) -> Result<Span, Refusal> {
     Ok(Span { from, until })
 }
 
-async fn totals(ask: Ask) -> Outcome {
+/// Sums by name.
+#[derive(Serialize, JsonSchema)]
+struct Sums {
+    from: u64,
+    until: u64,
+    total: Totals,
+    /// Most requests first.
+    by: Vec<NamedTotals>,
+}
+
+/// The sums of one name.
+#[derive(Serialize, JsonSchema)]
+struct NamedTotals {
+    #[serde(flatten)]
+    totals: Totals,
+    /// Empty for what has none.
+    name: String,
+}
+
+async fn totals(ask: Ask) -> Outcome<Json<Sums>> {
     let (by, span) = (by(&ask)?, span(&ask, u64::MAX)?);
     let question = move |ledger: &Ledger| Ok((ledger.totals(span)?, ledger.totals_by(by, span)?));
     let (total, mut names): (Totals, Vec<(String, Totals)>) = read(&ask, question).await?;
     names.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.requests));
-    let names: Vec<Value> = names
-        .into_iter()
-        .map(|(name, totals)| {
-            let mut one = json!(totals);
-            if let Value::Object(one) = &mut one {
-                one.insert("name".to_owned(), name.into());
-            }
-            one
-        })
-        .collect();
-    Ok(ok(&json!({"from": span.from, "until": span.until, "total": total, "by": names})))
+    let by = names.into_iter().map(|(name, totals)| NamedTotals { totals, name }).collect();
+    Ok(Json(Sums { from: span.from, until: span.until, total, by }))
 }
 
-async fn series(ask: Ask) -> Outcome {
+/// Sums over time: one array a number, one place a step.
+#[derive(Serialize, JsonSchema)]
+struct Chart {
+    #[serde(flatten)]
+    series: Series,
+    from: u64,
+    until: u64,
+    /// Seconds.
+    step: u64,
+    /// What the lines are by.
+    by: &'static str,
+}
+
+async fn series(ask: Ask) -> Outcome<Json<Chart>> {
     let (by, span) = (by(&ask)?, span(&ask, DAY)?);
     let length = number(&ask, "step")?.unwrap_or(HOUR);
     if length == 0 {
@@ -128,22 +156,24 @@ async fn series(ask: Ask) -> Outcome {
     }
     let top = number(&ask, "top")?.unwrap_or(8);
     let top = usize::try_from(top).unwrap_or(LINES).clamp(1, LINES);
-    let series: Series = read(&ask, move |ledger| ledger.series(by, steps, top)).await?;
-    let mut body = json!(series);
-    if let Value::Object(body) = &mut body {
-        if ask.console.records.ledger.is_none() {
-            let times: Vec<u64> = (0..steps.count()).map(|step| span.from + step * length).collect();
-            body.insert("times".to_owned(), times.into());
-        }
-        body.insert("from".to_owned(), span.from.into());
-        body.insert("until".to_owned(), span.until.into());
-        body.insert("step".to_owned(), length.into());
-        body.insert("by".to_owned(), ask.query("by").unwrap_or("none").into());
+    let mut series: Series = read(&ask, move |ledger| ledger.series(by, steps, top)).await?;
+    if ask.console.records.ledger.is_none() {
+        series.times = (0..steps.count()).map(|step| span.from + step * length).collect();
     }
-    Ok(ok(&body))
+    let asked = ask.query("by").unwrap_or("none");
+    let by = WORDS.iter().find(|word| **word == asked).copied().unwrap_or_default();
+    Ok(Json(Chart { series, from: span.from, until: span.until, step: length, by }))
 }
 
-async fn requests(ask: Ask) -> Outcome {
+/// Single requests.
+#[derive(Serialize, JsonSchema)]
+struct Page {
+    requests: Vec<Shown>,
+    /// The `before` of the next page; `null` on the last one.
+    next: Option<String>,
+}
+
+async fn requests(ask: Ask) -> Outcome<Json<Page>> {
     let span = span(&ask, u64::MAX)?;
     let most = number(&ask, "limit")?.unwrap_or(100).clamp(1, PAGE);
     let before = match ask.query("before") {
@@ -153,21 +183,79 @@ async fn requests(ask: Ask) -> Outcome {
     let rows: Vec<Row> = read(&ask, move |ledger| ledger.newest(span, before.as_ref(), most)).await?;
     let is_full = u64::try_from(rows.len()).is_ok_and(|count| count == most);
     let next = rows.last().filter(|_| is_full).map(|row| row.cursor().to_string());
-    let rows: Vec<Value> = rows.iter().map(shown).collect();
-    Ok(ok(&json!({"requests": rows, "next": next})))
+    Ok(Json(Page { requests: rows.into_iter().map(Shown::from).collect(), next }))
 }
 
-/// A row without what is of no use outside: its key and the version of the prices.
-fn shown(row: &Row) -> Value {
-    let mut shown = json!(row);
-    if let Value::Object(members) = &mut shown {
-        members.shift_remove("key");
-        members.shift_remove("prices");
-        for (name, unit) in [("first_byte", "first_byte_ms"), ("total", "total_ms")] {
-            if let Some(value) = members.shift_remove(name) {
-                members.insert(unit.to_owned(), value);
-            }
+/// A request on record: a row without what is of no use outside, its key and the version of the prices.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RecordedRequest")]
+struct Shown {
+    request_id: String,
+    /// When it came, in Unix seconds.
+    at: u64,
+    /// Name of the client key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+    /// The client's format.
+    format: String,
+    /// The model as the client wrote it.
+    requested_model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<String>,
+    /// How the answer was carried.
+    lane: String,
+    attempts: u32,
+    /// How it ended.
+    outcome: String,
+    /// Tokens read, those from a cache included.
+    input: u64,
+    /// Tokens written, reasoning included.
+    output: u64,
+    /// Part of `output`.
+    reasoning: u64,
+    /// Part of `input`.
+    cache_read: u64,
+    /// Part of `input`.
+    cache_write: u64,
+    /// The counts are the gateway's own estimate.
+    is_estimated: bool,
+    /// What it cost; absent when no price is configured for the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<f64>,
+    /// Until the first byte of content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ms: Option<u64>,
+    /// Until the end.
+    total_ms: u64,
+}
+
+impl From<Row> for Shown {
+    fn from(row: Row) -> Self {
+        Self {
+            request_id: row.request_id,
+            at: row.at,
+            client: row.client,
+            format: row.format,
+            requested_model: row.requested_model,
+            upstream_model: row.upstream_model,
+            provider: row.provider,
+            credential: row.credential,
+            lane: row.lane,
+            attempts: row.attempts,
+            outcome: row.outcome,
+            input: row.input,
+            output: row.output,
+            reasoning: row.reasoning,
+            cache_read: row.cache_read,
+            cache_write: row.cache_write,
+            is_estimated: row.is_estimated,
+            cost: row.cost,
+            first_byte_ms: row.first_byte,
+            total_ms: row.total,
         }
     }
-    shown
 }

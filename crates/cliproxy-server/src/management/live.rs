@@ -11,22 +11,25 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Outcome, Refusal};
+use super::answer::{Outcome, Raw, Refusal};
 use super::{Ask, Endpoint, endpoint};
 
 /// How often a watcher hears something at least.
 const BEAT: Duration = Duration::from_secs(15);
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![endpoint(
-        Method::GET,
-        "/live",
-        "Requests as they start, stream and end: events `start`, `attempt`, `stream`, `progress`, `end`, `lost`",
-        watch,
-    )]
+    vec![
+        endpoint(
+            Method::GET,
+            "/live",
+            "Requests as they start, stream and end: events `start`, `attempt`, `stream`, `progress`, `end`, `lost`",
+            watch,
+        )
+        .gives_text(&["text/event-stream"]),
+    ]
 }
 
-async fn watch(ask: Ask) -> Outcome {
+async fn watch(ask: Ask) -> Outcome<Raw> {
     let watcher = ask.console.records.live.watch();
     let watcher = watcher.ok_or_else(|| {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "as many watch as may; close another page")
@@ -46,7 +49,7 @@ async fn watch(ask: Ask) -> Outcome {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(Raw(response))
 }
 
 /// The next thing to write; `None` when the gateway ends.

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::io::AsyncReadExt as _;
 
-use super::answer::{Outcome, Refusal, ok};
+use super::answer::{Json, Outcome, Raw, Refusal};
+use super::route::Parameter;
 use super::{Ask, Endpoint, endpoint};
-use crate::logs::{self, Asked, listed};
+use crate::logs::{self, Asked, Listed, listed};
 
 /// How much of a file is read at a time.
 const PIECE: usize = 64 << 10;
@@ -28,10 +30,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "Lines of the log file: `after` a time, behind a `cursor`, at most `limit`",
             lines,
         )
-        .asks(&[
-            ("after", "Unix seconds"),
-            ("limit", "lines"),
-            ("cursor", "`next-cursor` of an answer before"),
+        .asks([
+            Parameter::number("after", "Unix seconds"),
+            Parameter::number("limit", "lines"),
+            Parameter::text("cursor", "`next-cursor` of an answer before"),
         ]),
         endpoint(Method::DELETE, "/logs", "Empties the log file and removes its rotations", clear),
         endpoint(Method::GET, "/request-error-logs", "Records of requests that were refused", errors),
@@ -40,8 +42,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "/request-error-logs/{name}",
             "One record of a request that was refused",
             by_name,
-        ),
-        endpoint(Method::GET, "/request-log-by-id/{id}", "The record of one request", by_id),
+        )
+        .gives_text(&["text/plain"]),
+        endpoint(Method::GET, "/request-log-by-id/{id}", "The record of one request", by_id)
+            .gives_text(&["text/plain"]),
     ]
 }
 
@@ -59,7 +63,22 @@ fn to_file(ask: &Ask) -> Result<(), Refusal> {
     if ask.app.logs.is_to_file() { Ok(()) } else { Err(Refusal::bad("logging to file disabled")) }
 }
 
-async fn lines(ask: Ask) -> Outcome {
+/// Lines of the log.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct Shown {
+    lines: Vec<String>,
+    /// Lines that were looked at.
+    line_count: u64,
+    /// The latest time that was seen, in Unix seconds.
+    latest_timestamp: u64,
+    /// Goes on exactly here.
+    next_cursor: String,
+    /// The file of the cursor is gone, and everything is shown again.
+    cursor_reset: bool,
+}
+
+async fn lines(ask: Ask) -> Outcome<Json<Shown>> {
     to_file(&ask)?;
     let limit = match ask.query("limit") {
         None => None,
@@ -72,23 +91,50 @@ async fn lines(ask: Ask) -> Outcome {
     let asked = Asked { after, limit, cursor: ask.query("cursor").map(str::to_owned) };
     let logs = ask.app.logs.clone();
     let lines = blocking(move || logs::read(&logs.directory()?, &asked, |_every| true)).await?;
-    Ok(ok(&json!({
-        "lines": lines.texts, "line-count": lines.scanned, "latest-timestamp": lines.latest,
-        "next-cursor": lines.cursor, "cursor-reset": lines.is_reset,
-    })))
+    Ok(Json(Shown {
+        lines: lines.texts.into(),
+        line_count: lines.scanned,
+        latest_timestamp: lines.latest,
+        next_cursor: lines.cursor,
+        cursor_reset: lines.is_reset,
+    }))
 }
 
-async fn clear(ask: Ask) -> Outcome {
+/// The log is empty.
+#[derive(Serialize, JsonSchema)]
+struct Cleared {
+    success: bool,
+    message: &'static str,
+    /// Files that were removed.
+    removed: usize,
+}
+
+async fn clear(ask: Ask) -> Outcome<Json<Cleared>> {
     to_file(&ask)?;
     let logs = ask.app.logs.clone();
     let removed = blocking(move || logs.clear()).await?;
-    Ok(ok(&json!({"success": true, "message": "Logs cleared successfully", "removed": removed})))
+    Ok(Json(Cleared { success: true, message: "Logs cleared successfully", removed }))
 }
 
-async fn errors(ask: Ask) -> Outcome {
+/// Records of requests, newest first.
+#[derive(Serialize, JsonSchema)]
+struct LogFiles {
+    files: Vec<LogFile>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct LogFile {
+    name: String,
+    /// In bytes.
+    size: u64,
+    /// In Unix seconds.
+    modified: u64,
+}
+
+async fn errors(ask: Ask) -> Outcome<Json<LogFiles>> {
     // With records of everything there are none of errors alone.
     if ask.app.engine.snapshot().settings.logging.requests {
-        return Ok(ok(&json!({"files": []})));
+        return Ok(Json(LogFiles { files: Vec::new() }));
     }
     let logs = ask.app.logs.clone();
     let mut files = blocking(move || match logs.directory() {
@@ -97,17 +143,15 @@ async fn errors(ask: Ask) -> Outcome {
     })
     .await?;
     files.reverse();
-    let files: Vec<Value> = files
-        .iter()
-        .map(|file| {
-            let modified = file.modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            json!({"name": file.name, "size": file.size, "modified": modified})
-        })
-        .collect();
-    Ok(ok(&json!({"files": files})))
+    let shown = |file: Listed| LogFile {
+        modified: file.modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        name: file.name,
+        size: file.size,
+    };
+    Ok(Json(LogFiles { files: files.into_iter().map(shown).collect() }))
 }
 
-async fn by_name(ask: Ask) -> Outcome {
+async fn by_name(ask: Ask) -> Outcome<Raw> {
     let name = ask.parameter("name").to_owned();
     if name.is_empty() || name.contains(['/', '\\']) || name.contains("..") {
         return Err(Refusal::bad("invalid log file name"));
@@ -117,10 +161,10 @@ async fn by_name(ask: Ask) -> Outcome {
         return Err(missing());
     }
     let directory = ask.app.logs.directory().map_err(|_no_place| missing())?;
-    attached(directory.join(&name), &name).await.ok_or_else(missing)
+    attached(directory.join(&name), &name).await.map(Raw).ok_or_else(missing)
 }
 
-async fn by_id(ask: Ask) -> Outcome {
+async fn by_id(ask: Ask) -> Outcome<Raw> {
     let id = ask.parameter("id").trim();
     if id.is_empty() {
         return Err(Refusal::bad("missing request ID"));
@@ -133,7 +177,7 @@ async fn by_id(ask: Ask) -> Outcome {
     let (suffix, place) = (format!("-{}.log", logs::short_id(id)), directory.clone());
     let found = blocking(move || listed(&place, |name| name.ends_with(&suffix))).await?;
     let name = found.last().map(|file| file.name.clone()).ok_or_else(missing)?;
-    attached(directory.join(&name), &name).await.ok_or_else(missing)
+    attached(directory.join(&name), &name).await.map(Raw).ok_or_else(missing)
 }
 
 /// A file, read as far as the client takes it; `None` when it is gone.

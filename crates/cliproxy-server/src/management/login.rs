@@ -1,20 +1,20 @@
-//! Logins from a browser: begun here, followed by polling, finished by a callback; and imports of what needs no browser.
+//! Logins from a browser: begun here, followed by polling, finished by a callback.
 
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
+use cliproxy_core::oauth::Login;
 use cliproxy_core::oauth::desk::{self, NotTaken, Standing};
 use cliproxy_core::oauth::login::Options;
 use cliproxy_core::oauth::session::Session;
-use cliproxy_core::oauth::{Grant, Login};
-use cliproxy_core::provider::{LOGINS, import_service_account};
-use cliproxy_wire::form;
+use cliproxy_core::provider::LOGINS;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::answer::{Outcome, Refusal, ok};
+use super::answer::{Done, Json, Okay, Outcome, Refusal, done};
+use super::route::Parameter;
 use super::{Ask, Endpoint, endpoint};
 use crate::App;
 use crate::clock::now;
@@ -65,75 +65,116 @@ static KNOWN: [Known; 8] = [
     Known { path: "/xai-auth-url", login: "xai-login", words: &["xai"], about: "Begins a login of xAI" },
 ];
 
+/// Where a login is followed by its state.
+const STATE: Parameter = Parameter::text("state", "of the login");
+
+/// What an address that a browser came back to says.
+const CALLBACK: [Parameter; 4] = [
+    Parameter::text("provider", "whose login it is"),
+    Parameter::text("code", "that the provider gave"),
+    STATE,
+    Parameter::text("error", "why there is no code"),
+];
+
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let mut list: Vec<Endpoint> = KNOWN
         .iter()
         .map(|known| {
             endpoint(Method::GET, known.path, known.about, move |ask| async move { begin(&ask, known).await })
+                .asks([
+                    Parameter::word("is_webui", "the browser comes back to this machine", YES),
+                    Parameter::text("project_id", "the project of a Gemini CLI account"),
+                ])
         })
         .collect();
     list.extend([
-        endpoint(Method::GET, "/get-auth-status", "How a login stands, by `state`", standing)
-            .asks(&[("state", "of the login")]),
+        endpoint(Method::GET, "/get-auth-status", "How a login stands, by `state`", standing).asks([STATE]),
         endpoint(Method::GET, "/oauth-callback", "Hands in a callback; the `state` is the key", callback)
+            .asks(CALLBACK)
+            .reads::<Pasted>()
             .open(),
         endpoint(Method::POST, "/oauth-callback", "Hands in a callback that a person pasted", callback)
+            .asks(CALLBACK)
+            .reads::<Pasted>()
             .open(),
         endpoint(Method::DELETE, "/oauth-session", "Gives a login up, by `state`", abandon)
-            .asks(&[("state", "of the login")]),
-        endpoint(Method::POST, "/iflow-auth-url", "Logs in to iFlow with a cookie", with_cookie),
-        endpoint(
-            Method::POST,
-            "/vertex/import",
-            "Imports a service account: form field `file`, or its JSON as the body",
-            import,
-        ),
+            .asks([STATE.required()]),
     ]);
     list
 }
 
-fn login(name: &str) -> Result<&'static Login, Refusal> {
+pub(super) fn login(name: &str) -> Result<&'static Login, Refusal> {
     let found = LOGINS.into_iter().find(|login| login.name == name);
     found.ok_or_else(|| Refusal::missing("unsupported provider"))
 }
 
-fn session(login: &'static Login, project: Option<&str>, listens: bool) -> Session {
+pub(super) fn session(login: &'static Login, project: Option<&str>, listens: bool) -> Session {
     Session { login, port: None, options: Options { project: project.map(str::to_owned) }, listens, now }
 }
 
-async fn begin(ask: &Ask, known: &Known) -> Outcome {
-    let is_here = ask
-        .query("is_webui")
-        .is_some_and(|word| ["1", "true", "yes", "on"].contains(&word.to_ascii_lowercase().as_str()));
+/// Words for yes.
+const YES: &[&str] = &["1", "true", "yes", "on"];
+
+/// A login that has begun.
+#[derive(Serialize, JsonSchema)]
+struct Begun {
+    status: Okay,
+    /// Where a browser goes.
+    url: String,
+    /// What the login is known by.
+    state: String,
+    /// What a person enters there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_code: Option<String>,
+}
+
+async fn begin(ask: &Ask, known: &Known) -> Outcome<Json<Begun>> {
+    let is_here = ask.query("is_webui").is_some_and(|word| YES.contains(&word.to_ascii_lowercase().as_str()));
     let session = session(login(known.login)?, ask.query("project_id"), is_here);
     let begun = ask.console.desk.begin(&ask.app.engine, session).await;
     let begun = begun.map_err(|why| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why))?;
-    let mut body = json!({"status": "ok", "url": begun.url, "state": begun.state});
-    if let (Some(code), Value::Object(body)) = (begun.code, &mut body) {
-        body.insert("user_code".to_owned(), Value::from(code));
-    }
-    Ok(ok(&body))
+    Ok(Json(Begun { status: Okay::Ok, url: begun.url, state: begun.state, user_code: begun.code }))
 }
 
-fn error(status: StatusCode, text: &str) -> Refusal {
-    Refusal::with(status, json!({"status": "error", "error": text}))
+/// How a login stands.
+#[derive(Serialize, JsonSchema)]
+struct Progress {
+    status: Word,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
-async fn standing(ask: Ask) -> Outcome {
-    let Some(state) = ask.query("state") else { return Ok(ok(&json!({"status": "ok"}))) };
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "LoginStatus")]
+enum Word {
+    Wait,
+    Ok,
+    Error,
+}
+
+async fn standing(ask: Ask) -> Outcome<Json<Progress>> {
+    let told = |status, error| Ok(Json(Progress { status, error }));
+    let Some(state) = ask.query("state") else { return told(Word::Ok, None) };
     if !desk::is_state(state) {
-        return Err(error(StatusCode::BAD_REQUEST, "invalid state"));
+        return Err(Refusal::of_login(StatusCode::BAD_REQUEST, "invalid state"));
     }
-    Ok(ok(&match ask.console.desk.standing(state) {
-        Some(Standing::Waiting | Standing::Answered) => json!({"status": "wait"}),
-        Some(Standing::Done) => json!({"status": "ok"}),
-        Some(Standing::Failed(why)) => json!({"status": "error", "error": why}),
-        None => json!({"status": "error", "error": "unknown or expired state"}),
-    }))
+    match ask.console.desk.standing(state) {
+        Some(Standing::Waiting | Standing::Answered) => told(Word::Wait, None),
+        Some(Standing::Done) => told(Word::Ok, None),
+        Some(Standing::Failed(why)) => told(Word::Error, Some(why)),
+        None => told(Word::Error, Some("unknown or expired state".to_owned())),
+    }
 }
 
-#[derive(Deserialize)]
+/// Where the browser came back to: the whole address, or what it says.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [
+    {"provider": "claude", "redirect_url": "http://localhost:54545/callback?code=c&state=s"},
+]))]
 struct Pasted {
+    /// Whose login it is.
     provider: Option<String>,
     redirect_url: Option<String>,
     code: Option<String>,
@@ -141,8 +182,8 @@ struct Pasted {
     error: Option<String>,
 }
 
-async fn callback(ask: Ask) -> Outcome {
-    let bad = |text| error(StatusCode::BAD_REQUEST, text);
+async fn callback(ask: Ask) -> Outcome<Json<Done>> {
+    let bad = |text: &'static str| Refusal::of_login(StatusCode::BAD_REQUEST, text);
     let told = |name: &str| ask.query(name).map(str::to_owned);
     // An address carries the same in its query.
     let pasted = if ask.body.is_empty() && !ask.query.is_empty() {
@@ -191,10 +232,12 @@ async fn callback(ask: Ask) -> Outcome {
     }
     let query = query(&state, code.as_deref(), failure.as_deref());
     match ask.console.desk.callback(provider, &state, query).await {
-        Ok(()) => Ok(ok(&json!({"status": "ok"}))),
-        Err(NotTaken::Unknown) => Err(error(StatusCode::NOT_FOUND, "unknown or expired state")),
+        Ok(()) => Ok(done()),
+        Err(NotTaken::Unknown) => Err(Refusal::of_login(StatusCode::NOT_FOUND, "unknown or expired state")),
         Err(NotTaken::OtherProvider) => Err(bad("provider does not match state")),
-        Err(NotTaken::NotPending) => Err(error(StatusCode::CONFLICT, "oauth flow is not pending")),
+        Err(NotTaken::NotPending) => {
+            Err(Refusal::of_login(StatusCode::CONFLICT, "oauth flow is not pending"))
+        }
     }
 }
 
@@ -210,87 +253,18 @@ fn query(state: &str, code: Option<&str>, failure: Option<&str>) -> String {
     query.finish()
 }
 
-async fn abandon(ask: Ask) -> Outcome {
+/// A login that was given up.
+#[derive(Serialize, JsonSchema)]
+struct Abandoned {
+    status: Okay,
+    /// There was one.
+    cancelled: bool,
+}
+
+async fn abandon(ask: Ask) -> Outcome<Json<Abandoned>> {
     let state = ask.query("state").filter(|state| desk::is_state(state));
-    let state = state.ok_or_else(|| error(StatusCode::BAD_REQUEST, "invalid state"))?;
-    Ok(ok(&json!({"status": "ok", "cancelled": ask.console.desk.abandon(state)})))
-}
-
-async fn with_cookie(ask: Ask) -> Outcome {
-    #[derive(Deserialize)]
-    struct Pasted {
-        cookie: Option<String>,
-    }
-    let bad = |text: &str| error(StatusCode::BAD_REQUEST, text);
-    let pasted: Pasted = ask.json().map_err(|_malformed| bad("cookie is required"))?;
-    let cookie = pasted.cookie.map(|cookie| cookie.trim().to_owned()).filter(|cookie| !cookie.is_empty());
-    let cookie = cookie.ok_or_else(|| bad("cookie is required"))?;
-    let session = session(login("iflow-cookie")?, None, false);
-    let (grant, saved) = desk::answered(&ask.app.engine, session, &cookie).await.map_err(|why| bad(&why))?;
-    let member = |name: &str| of(&grant, name);
-    Ok(ok(&json!({
-        "status": "ok",
-        "saved_path": saved.id,
-        "email": member("email"),
-        "expired": member("expired"),
-        "type": member("type"),
-    })))
-}
-
-/// A text that a login writes.
-fn of(grant: &Grant, name: &str) -> String {
-    let found = grant.changes.iter().find(|(path, _)| *path == [name]);
-    found.and_then(|(_, value)| value?.as_str()).unwrap_or_default().to_owned()
-}
-
-async fn import(ask: Ask) -> Outcome {
-    let mut location = ask.query("location").map(str::to_owned);
-    let mut text = ask.body.clone();
-    if let Some(boundary) = form::boundary(&ask.headers) {
-        let parts = form::parts(&ask.body, &boundary).ok_or_else(|| Refusal::bad("file required"))?;
-        let mut file = None;
-        for part in parts {
-            match part.name.as_str() {
-                "file" => file = Some(part.content),
-                "location" => {
-                    location = std::str::from_utf8(&part.content).ok().map(|text| text.trim().to_owned());
-                }
-                _ => {}
-            }
-        }
-        text = file.ok_or_else(|| Refusal::bad("file required"))?;
-    }
-    if text.trim_ascii().is_empty() {
-        return Err(Refusal::bad("file required"));
-    }
-    let account: serde_json::Map<String, Value> =
-        serde_json::from_slice(&text).map_err(|_malformed| Refusal::bad("invalid json"))?;
-    let is_named =
-        account.get("project_id").and_then(Value::as_str).is_some_and(|project| !project.trim().is_empty());
-    if !is_named {
-        return Err(Refusal::bad("project_id missing"));
-    }
-    let mut grant = import_service_account(&text, None).map_err(|refusal| {
-        Refusal::coded(StatusCode::BAD_REQUEST, "invalid service account", refusal.message)
-    })?;
-    if let Some(location) = location.filter(|location| !location.is_empty()) {
-        grant.changes = grant.changes.set("location", location);
-    }
-    let saved = ask
-        .app
-        .engine
-        .save_grant(&grant)
-        .await
-        .map_err(|why| Refusal::coded(StatusCode::INTERNAL_SERVER_ERROR, "save_failed", why))?;
-    let file = ask.app.engine.roster(now()).await.into_iter().find(|file| file.id == saved.id);
-    let location = of(&grant, "location");
-    Ok(ok(&json!({
-        "status": "ok",
-        "auth-file": file.and_then(|file| file.path).unwrap_or(saved.id),
-        "project_id": of(&grant, "project_id"),
-        "email": of(&grant, "email"),
-        "location": if location.is_empty() { "us-central1" } else { &location },
-    })))
+    let state = state.ok_or_else(|| Refusal::of_login(StatusCode::BAD_REQUEST, "invalid state"))?;
+    Ok(Json(Abandoned { status: Okay::Ok, cancelled: ask.console.desk.abandon(state) }))
 }
 
 /// A browser that an identity provider sent to the gateway itself. The state is the key.

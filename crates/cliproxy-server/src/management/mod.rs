@@ -5,6 +5,7 @@
 //! decided by [`cliproxy_core::access::gate`] before a body is read.
 
 mod access;
+mod account;
 mod ampcode;
 mod answer;
 mod auth_file;
@@ -12,6 +13,7 @@ mod call;
 mod config_document;
 mod explain;
 mod history;
+mod import;
 mod key_limit;
 mod list;
 mod live;
@@ -20,6 +22,7 @@ mod login;
 mod model;
 mod openapi;
 mod plugin;
+mod route;
 mod rule;
 mod scalar;
 mod usage;
@@ -33,25 +36,22 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 use bytes::Bytes;
 use cliproxy_core::access::gate::Gate;
+use cliproxy_core::config::document::Document;
 use cliproxy_core::config::keeper::{Keeper, Unkept};
 use cliproxy_core::oauth::desk::Desk;
 use cliproxy_core::secret::Secret;
 use cliproxy_core::usage::{Ledger, Live, Queue};
-use cliproxy_wire::fault::Kind;
-use futures_util::future::BoxFuture;
+use cliproxy_wire::fault::{Fault, Kind};
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{App, encoding};
 use answer::{Outcome, Refusal};
+use route::{Endpoint, endpoint};
 
 /// Where the interface is.
 pub(crate) const BASE: &str = "/v0/management";
-
-/// Largest body of a route that says nothing else.
-const SMALL: usize = 1 << 20;
 
 /// What the management interface works on.
 #[derive(Debug)]
@@ -97,6 +97,7 @@ impl Console {
 struct Ask {
     app: App,
     console: Arc<Console>,
+    row: Arc<Endpoint>,
     parameters: HashMap<String, String>,
     query: Vec<(String, String)>,
     headers: HeaderMap,
@@ -106,6 +107,7 @@ struct Ask {
 impl Ask {
     /// The first value of a query parameter, trimmed; `None` when it is empty or missing.
     fn query(&self, name: &str) -> Option<&str> {
+        debug_assert!(self.row.queries.iter().any(|known| known.name == name), "{name} is not declared");
         let found = self.query.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
@@ -116,7 +118,8 @@ impl Ask {
     }
 
     /// The body, as what panels send.
-    fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+    fn json<T: DeserializeOwned + 'static>(&self) -> Result<T, Refusal> {
+        debug_assert_eq!(self.row.reads, Some(std::any::TypeId::of::<T>()), "another body is declared");
         serde_json::from_slice(&self.body).map_err(|_its_text_may_hold_a_key| Refusal::bad("invalid body"))
     }
 
@@ -125,58 +128,11 @@ impl Ask {
         let value = self.headers.get(http::header::IF_MATCH)?.to_str().ok()?;
         Some(value.trim().trim_start_matches("W/").trim_matches('"')).filter(|tag| *tag != "*")
     }
-}
 
-/// One method of one path.
-struct Endpoint {
-    method: Method,
-    path: &'static str,
-    about: &'static str,
-    /// Largest body.
-    largest: usize,
-    /// Something else than the management key is the secret.
-    is_open: bool,
-    /// Members of the query, with what they mean.
-    queries: &'static [(&'static str, &'static str)],
-    /// The shape of the body, where one is more than any JSON.
-    body: Option<Value>,
-    run: Box<dyn Fn(Ask) -> BoxFuture<'static, Outcome> + Send + Sync>,
-}
-
-fn endpoint<F, Work>(method: Method, path: &'static str, about: &'static str, run: F) -> Endpoint
-where
-    F: Fn(Ask) -> Work + Send + Sync + 'static,
-    Work: Future<Output = Outcome> + Send + 'static,
-{
-    Endpoint {
-        method,
-        path,
-        about,
-        largest: SMALL,
-        is_open: false,
-        queries: &[],
-        body: None,
-        run: Box::new(move |ask| Box::pin(run(ask))),
-    }
-}
-
-impl Endpoint {
-    fn takes(self, largest: usize) -> Self {
-        Self { largest, ..self }
-    }
-
-    /// Reads these members of the query.
-    fn asks(self, queries: &'static [(&'static str, &'static str)]) -> Self {
-        Self { queries, ..self }
-    }
-
-    /// Reads a body of this shape (a JSON schema).
-    fn reads(self, shape: Value) -> Self {
-        Self { body: Some(shape), ..self }
-    }
-
-    fn open(self) -> Self {
-        Self { is_open: true, ..self }
+    /// Changes the configuration file.
+    async fn edit(&self, change: impl FnOnce(&mut Document) -> Result<(), Refusal>) -> Result<(), Refusal> {
+        debug_assert!(self.row.is_edit, "an edit is not declared");
+        self.console.keeper.edit(self.expected(), change).await
     }
 }
 
@@ -190,7 +146,9 @@ fn endpoints() -> Vec<Endpoint> {
     list.extend(rule::endpoints());
     list.extend(ampcode::endpoints());
     list.extend(auth_file::endpoints());
+    list.extend(account::endpoints());
     list.extend(login::endpoints());
+    list.extend(import::endpoints());
     list.extend(model::endpoints());
     list.extend(call::endpoints());
     list.extend(usage::endpoints());
@@ -258,7 +216,7 @@ async fn serve(
 
 async fn admitted(
     app: App,
-    endpoint: &Endpoint,
+    endpoint: &Arc<Endpoint>,
     parameters: HashMap<String, String>,
     request: Request,
 ) -> Outcome {
@@ -275,14 +233,11 @@ async fn admitted(
             return Err(refusal);
         }
     };
-    let body = encoding::read(&head.headers, body, endpoint.largest).await.map_err(|fault| {
-        let is_large = fault.kind == Kind::TooLarge;
-        let status = if is_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-        Refusal::new(status, fault.message)
-    })?;
+    let body = encoding::read(&head.headers, body, endpoint.largest).await.map_err(unread)?;
     let query = head.uri.query().unwrap_or_default().as_bytes();
     let query = url::form_urlencoded::parse(query).into_owned().collect();
-    let ask = Ask { app, console, parameters, query, headers: head.headers, body };
+    let row = Arc::clone(endpoint);
+    let ask = Ask { app, console, row, parameters, query, headers: head.headers, body };
     // Told before anything else, so that no route forgets it; whoever edits asks again when it is its turn.
     if endpoint.method != Method::GET
         && let Some(expected) = ask.expected()
@@ -291,4 +246,11 @@ async fn admitted(
         return Err(Unkept::Stale.into());
     }
     (endpoint.run)(ask).await
+}
+
+/// A body that cannot be read.
+fn unread(fault: Fault) -> Refusal {
+    let is_large = fault.kind == Kind::TooLarge;
+    let status = if is_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+    Refusal::new(status, fault.message)
 }

@@ -1,10 +1,11 @@
 //! The built-in catalog of models, by channel.
 
 use cliproxy_wire::catalog;
-use http::{Method, StatusCode};
-use serde_json::{Map, Value, json};
+use http::Method;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::answer::{Outcome, Refusal, ok};
+use super::answer::{Json, Outcome, Refusal};
 use super::{Ask, Endpoint, endpoint};
 
 /// Channels that panels ask for.
@@ -26,39 +27,66 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![endpoint(Method::GET, "/model-definitions/{channel}", "What a kind of provider offers", definitions)]
 }
 
-async fn definitions(ask: Ask) -> Outcome {
-    let channel = ask.parameter("channel").trim().to_ascii_lowercase();
-    if !CHANNELS.contains(&channel.as_str()) {
-        return Err(Refusal::with(
-            StatusCode::BAD_REQUEST,
-            json!({"error": "unknown channel", "channel": channel}),
-        ));
-    }
-    let models: Vec<Value> = catalog::models_of(&channel).map(|model| shown(model, &channel)).collect();
-    Ok(ok(&json!({"channel": channel, "models": models})))
+/// What a kind of provider offers.
+#[derive(Serialize, JsonSchema)]
+struct Definitions {
+    channel: String,
+    models: Vec<Definition>,
 }
 
-fn shown(model: &catalog::Model, channel: &str) -> Value {
-    let mut shown = Map::new();
-    let mut put = |name: &str, value: Value| drop(shown.insert(name.to_owned(), value));
-    put("id", model.id.into());
-    put("object", "model".into());
-    put("created", model.created.into());
-    put("owned_by", model.owned_by.into());
-    put("type", channel.into());
-    put("display_name", model.display_name.into());
-    let is_google = ["gemini", "gemini-cli", "vertex", "aistudio"].contains(&channel);
-    let (input, output) = if is_google {
-        put("name", format!("models/{}", model.id).into());
-        ("inputTokenLimit", "outputTokenLimit")
-    } else {
-        ("context_length", "max_completion_tokens")
+/// A model of the catalog.
+#[derive(Default, Serialize, JsonSchema)]
+struct Definition {
+    id: &'static str,
+    object: &'static str,
+    /// In Unix seconds.
+    created: u64,
+    owned_by: &'static str,
+    /// The channel.
+    r#type: String,
+    display_name: &'static str,
+    /// Of Google's channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Tokens, of Google's channels.
+    #[serde(rename = "inputTokenLimit", skip_serializing_if = "Option::is_none")]
+    input_token_limit: Option<u64>,
+    /// Tokens, of Google's channels.
+    #[serde(rename = "outputTokenLimit", skip_serializing_if = "Option::is_none")]
+    output_token_limit: Option<u64>,
+    /// Tokens, of the other channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<u64>,
+    /// Tokens, of the other channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u64>,
+}
+
+async fn definitions(ask: Ask) -> Outcome<Json<Definitions>> {
+    let channel = ask.parameter("channel").trim().to_ascii_lowercase();
+    if !CHANNELS.contains(&channel.as_str()) {
+        return Err(Refusal::channel(channel));
+    }
+    let models = catalog::models_of(&channel).map(|model| shown(model, &channel)).collect();
+    Ok(Json(Definitions { channel, models }))
+}
+
+fn shown(model: &'static catalog::Model, channel: &str) -> Definition {
+    let mut shown = Definition {
+        id: model.id,
+        object: "model",
+        created: model.created,
+        owned_by: model.owned_by,
+        r#type: channel.to_owned(),
+        display_name: model.display_name,
+        ..Definition::default()
     };
-    if let Some(limit) = model.input_limit() {
-        put(input, limit.into());
+    let (input, output) = (model.input_limit(), model.output_limit());
+    if ["gemini", "gemini-cli", "vertex", "aistudio"].contains(&channel) {
+        shown.name = Some(format!("models/{}", model.id));
+        (shown.input_token_limit, shown.output_token_limit) = (input, output);
+    } else {
+        (shown.context_length, shown.max_completion_tokens) = (input, output);
     }
-    if let Some(limit) = model.output_limit() {
-        put(output, limit.into());
-    }
-    Value::Object(shown)
+    shown
 }

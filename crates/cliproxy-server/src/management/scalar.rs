@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use cliproxy_core::config::view::{self, Scalar};
 use http::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{Outcome, Refusal, done, ok};
+use super::answer::{Done, Json, Member, Outcome, Refusal, done};
+use super::route::member;
 use super::{Ask, Endpoint, endpoint};
 
 /// What a client writes.
@@ -16,69 +18,74 @@ struct Written {
     value: Option<Value>,
 }
 
+/// What a client writes at `/routing`.
+#[derive(Deserialize, JsonSchema)]
+struct Routing {
+    strategy: Option<Value>,
+}
+
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let mut list: Vec<Endpoint> = view::SCALARS.iter().flat_map(of).collect();
-    list.push(endpoint(Method::GET, "/routing", "How a credential is chosen", |ask| async move {
-        let strategy = view::value(&view::STRATEGY, &ask.app.engine.snapshot().settings);
-        read(&ask, &view::STRATEGY, strategy).await
-    }));
-    list.push(endpoint(Method::PUT, "/routing", "Sets how a credential is chosen", |ask| async move {
-        let body: serde_json::Map<String, Value> = ask.json()?;
-        write(&ask, &view::STRATEGY, body.get("strategy").cloned()).await
-    }));
+    let strategy = |_: &mut SchemaGenerator| type_of(&view::STRATEGY);
+    list.push(
+        endpoint(Method::GET, "/routing", "How a credential is chosen", |ask| async move {
+            read(&ask, &view::STRATEGY).await
+        })
+        .gives_member("strategy", strategy),
+    );
+    list.push(
+        endpoint(Method::PUT, "/routing", "Sets how a credential is chosen", |ask: Ask| async move {
+            let Routing { strategy } = ask.json()?;
+            write(&ask, &view::STRATEGY, strategy).await
+        })
+        .reads::<Routing>()
+        .edits(),
+    );
     list
 }
 
 fn of(scalar: &'static Scalar) -> Vec<Endpoint> {
-    let mut list = vec![endpoint(Method::GET, scalar.path, scalar.about, move |ask| async move {
-        let effective = view::value(scalar, &ask.app.engine.snapshot().settings);
-        read(&ask, scalar, effective).await
-    })];
+    let mut list = vec![
+        endpoint(Method::GET, scalar.path, scalar.about, move |ask| async move { read(&ask, scalar).await })
+            .gives_member(scalar.member(), move |_| type_of(scalar)),
+    ];
     for method in [Method::PUT, Method::PATCH] {
-        list.push(
-            endpoint(method, scalar.path, scalar.about, move |ask| async move {
-                let written: Written = ask.json()?;
-                write(&ask, scalar, written.value).await
-            })
-            .reads(json!({
-                "type": "object", "required": ["value"], "properties": {"value": {"type": type_of(scalar)}},
-            })),
-        );
+        let written = endpoint(method, scalar.path, scalar.about, move |ask: Ask| async move {
+            let written: Written = ask.json()?;
+            write(&ask, scalar, written.value).await
+        });
+        list.push(written.reads_as::<Written>(move |_| member("value", &type_of(scalar))).edits());
     }
     if scalar.is_clearable {
-        list.push(endpoint(Method::DELETE, scalar.path, scalar.about, move |ask| async move {
+        let cleared = endpoint(Method::DELETE, scalar.path, scalar.about, move |ask| async move {
             write(&ask, scalar, Some(Value::from(""))).await
-        }));
+        });
+        list.push(cleared.edits());
     }
     list
 }
 
-/// The JSON type of a value.
-fn type_of(scalar: &Scalar) -> &'static str {
+/// What a value looks like.
+fn type_of(scalar: &Scalar) -> Schema {
     let takes = |value: Value| scalar.canonical(&value).is_some();
     match () {
-        () if takes(json!(true)) => "boolean",
-        () if takes(json!(1)) => "integer",
-        () => "string",
+        () if takes(json!(true)) => json_schema!({"type": "boolean", "examples": [true]}),
+        () if takes(json!(1)) => json_schema!({"type": "integer", "examples": [3]}),
+        () => json_schema!({"type": "string"}),
     }
 }
 
 /// What the file says, where it says something; what is in force otherwise.
-async fn read(ask: &Ask, scalar: &Scalar, effective: Value) -> Outcome {
+async fn read(ask: &Ask, scalar: &Scalar) -> Outcome<Member> {
     let document = ask.console.keeper.document().await?;
     let written = document.get(scalar.key).and_then(|value| scalar.canonical(value));
-    Ok(ok(&json!({scalar.member(): written.unwrap_or(effective)})))
+    let effective = || view::value(scalar, &ask.app.engine.snapshot().settings);
+    Ok(Member(scalar.member(), written.unwrap_or_else(effective)))
 }
 
-async fn write(ask: &Ask, scalar: &Scalar, value: Option<Value>) -> Outcome {
+async fn write(ask: &Ask, scalar: &Scalar, value: Option<Value>) -> Outcome<Json<Done>> {
     let value = value.and_then(|value| scalar.canonical(&value));
     let value = Arc::new(value.ok_or_else(|| Refusal::bad(scalar.complaint()))?);
-    ask.console
-        .keeper
-        .edit(ask.expected(), |document| {
-            document.set(scalar.key, Some(Value::clone(&value)))?;
-            Ok::<(), Refusal>(())
-        })
-        .await?;
+    ask.edit(|document| Ok(document.set(scalar.key, Some(Value::clone(&value)))?)).await?;
     Ok(done())
 }

@@ -6,14 +6,17 @@ use std::io;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use cliproxy_core::engine::Recent;
 use cliproxy_core::secret::Secret;
-use cliproxy_core::usage::{Cursor, Export, Ledger, NotImported, Span, Statistics, csv};
+use cliproxy_core::usage::{Cursor, Export, Exported, Ledger, NotImported, Queued, Span, Statistics, csv};
 use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
-use serde_json::{Value, json};
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Serialize;
 
-use super::answer::{Outcome, Refusal, ok};
+use super::answer::{Content, JSON, Json, Outcome, Raw, Refusal, Reply as _};
+use super::route::Parameter;
 use super::{Ask, Endpoint, endpoint, history};
 use crate::clock::now;
 
@@ -26,7 +29,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint(Method::GET, "/usage", "Requests and tokens on record", |ask: Ask| async move {
             let usage = statistics(&ask).await?;
-            Ok(ok(&json!({"failed_requests": usage.failure_count, "usage": usage})))
+            Ok(Json(Usage { failed_requests: usage.failure_count, usage }))
         }),
         endpoint(
             Method::GET,
@@ -38,23 +41,44 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 }
                 export(&ask).await
             },
-        ),
+        )
+        .asks([Parameter::word("format", "`json` when left out", &["json", "csv"])])
+        .gives_any(|generator| {
+            vec![Content::json(generator.subschema_for::<Everything>()), Content::text("text/csv")]
+        }),
         endpoint(
             Method::POST,
             "/usage/import",
             "Takes in what was exported here or by the existing program",
             import,
         )
-        .takes(LARGEST),
+        .takes(LARGEST)
+        .or_reads(JSON, SchemaGenerator::subschema_for::<Exported>),
         endpoint(
             Method::GET,
             "/api-key-usage",
             "How it went with each upstream key",
-            |ask: Ask| async move { Ok(ok(&key_usage(&ask))) },
+            |ask: Ask| async move { Ok(Json(key_usage(&ask))) },
         ),
         endpoint(Method::GET, "/usage-queue", "Takes the oldest `count` records away", queue)
-            .asks(&[("count", "records, 1 when left out")]),
+            .asks([Parameter::number("count", "records, 1 when left out")]),
     ]
+}
+
+/// What is on record.
+#[derive(Serialize, JsonSchema)]
+struct Usage {
+    failed_requests: u64,
+    usage: Statistics,
+}
+
+/// What is on record, to keep.
+#[derive(Serialize, JsonSchema)]
+struct Everything {
+    version: u64,
+    /// RFC 3339.
+    exported_at: String,
+    usage: Statistics,
 }
 
 /// What is on record; nothing where nothing is collected.
@@ -63,11 +87,11 @@ async fn statistics(ask: &Ask) -> Result<Statistics, Refusal> {
 }
 
 /// Everything on record, read as far as the client takes it.
-async fn export(ask: &Ask) -> Outcome {
+async fn export(ask: &Ask) -> Outcome<Raw> {
     let exported_at = cliproxy_core::oauth::rfc3339(now()).unwrap_or_default();
     let Some(ledger) = ask.console.records.ledger.clone() else {
         let usage = statistics(ask).await?;
-        return Ok(ok(&json!({"version": 1, "exported_at": exported_at, "usage": usage})));
+        return Ok(Raw(Json(Everything { version: 1, exported_at, usage }).render()));
     };
     let pieces = stream::unfold(Some(Export::new(ledger, exported_at)), |export| async move {
         let mut export = export?;
@@ -83,10 +107,21 @@ async fn export(ask: &Ask) -> Outcome {
     let mut response = Response::new(Body::from_stream(pieces));
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, json);
-    Ok(response)
+    Ok(Raw(response))
 }
 
-async fn import(ask: Ask) -> Outcome {
+/// What came of an import.
+#[derive(Serialize, JsonSchema)]
+struct Imported {
+    /// Requests that were not on record.
+    added: u64,
+    /// Those that were, or have no time.
+    skipped: u64,
+    total_requests: u64,
+    failed_requests: u64,
+}
+
+async fn import(ask: Ask) -> Outcome<Json<Imported>> {
     let failed = |text: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text);
     let Some(ledger) = ask.console.records.ledger.clone() else {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "there is no place for usage records"));
@@ -99,31 +134,45 @@ async fn import(ask: Ask) -> Outcome {
     let result: Result<_, NotImported> =
         tokio::task::spawn_blocking(work).await.map_err(|_panic| failed("the import failed".to_owned()))?;
     match result {
-        Ok((imported, totals)) => Ok(ok(&json!({
-            "added": imported.added, "skipped": imported.skipped,
-            "total_requests": totals.requests, "failed_requests": totals.failed,
-        }))),
+        Ok((imported, totals)) => Ok(Json(Imported {
+            added: imported.added,
+            skipped: imported.skipped,
+            total_requests: totals.requests,
+            failed_requests: totals.failed,
+        })),
         Err(why @ (NotImported::Malformed | NotImported::Version)) => Err(Refusal::bad(why.to_string())),
         Err(NotImported::Ledger(error)) => Err(failed(error.to_string())),
     }
 }
 
-/// How it went with each key, by provider and then by address and key, as panels look for it.
-fn key_usage(ask: &Ask) -> Value {
-    let mut providers: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+/// By provider, and then by address and key, as panels look for it.
+type KeyUsage = BTreeMap<String, BTreeMap<String, OneKey>>;
+
+/// How it went with one key.
+#[derive(Serialize, JsonSchema)]
+struct OneKey {
+    success: u64,
+    failed: u64,
+    recent_requests: Vec<Recent>,
+}
+
+/// How it went with each key.
+fn key_usage(ask: &Ask) -> KeyUsage {
+    let mut providers = KeyUsage::new();
     for (credential, activity) in ask.app.engine.keys(now()) {
         let key = credential.key.as_ref().map_or("", Secret::expose);
-        let shown = json!({
-            "success": activity.success, "failed": activity.failed,
-            "recent_requests": activity.recent_requests,
-        });
+        let shown = OneKey {
+            success: activity.success,
+            failed: activity.failed,
+            recent_requests: activity.recent_requests,
+        };
         let keys = providers.entry(credential.provider.to_lowercase()).or_default();
         keys.insert(format!("{}|{key}", credential.base_url), shown);
     }
-    json!(providers)
+    providers
 }
 
-async fn queue(ask: Ask) -> Outcome {
+async fn queue(ask: Ask) -> Outcome<Json<Vec<Queued>>> {
     let count = match ask.query("count") {
         None => 1,
         Some(text) => text
@@ -132,11 +181,11 @@ async fn queue(ask: Ask) -> Outcome {
             .filter(|count| *count > 0)
             .ok_or_else(|| Refusal::bad("count must be a positive integer"))?,
     };
-    Ok(ok(&json!(ask.console.records.queue.take(count, now()))))
+    Ok(Json(ask.console.records.queue.take(count, now())))
 }
 
 /// Every request, oldest first, read as far as the client takes it.
-fn as_csv(ask: &Ask) -> Response {
+fn as_csv(ask: &Ask) -> Raw {
     let pages = stream::unfold(Some((ask.console.records.ledger.clone(), None)), |state| async move {
         let (ledger, after): (Option<Ledger>, Option<Cursor>) = state?;
         let head = if after.is_none() { csv::HEAD } else { "" };
@@ -158,5 +207,5 @@ fn as_csv(ask: &Ask) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"usage.csv\""));
-    response
+    Raw(response)
 }

@@ -16,6 +16,7 @@ mod corpus;
 mod gemini_cli;
 mod golden;
 mod keepalive;
+mod openapi;
 mod suite;
 
 #[tokio::test(flavor = "multi_thread")]

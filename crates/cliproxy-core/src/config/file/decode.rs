@@ -9,6 +9,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+
 use super::nearest::nearest;
 use super::scalar::{boolean, integer, json};
 use super::tree::{Entry, Kind, Node, member};
@@ -63,6 +65,31 @@ impl Free {
 /// nothing.
 pub(crate) trait Decode: Sized {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self>;
+
+    /// What it looks like as JSON.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+/// One member of a section, for descriptions of it.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// As [`key_name`] takes it.
+    pub(crate) member: &'static str,
+    /// What it decides.
+    pub(crate) about: &'static str,
+    /// What it looks like.
+    pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// A section as JSON: nothing has to be there, and keys that nobody knows may be.
+pub(crate) fn described(about: &str, fields: &[Field], generator: &mut SchemaGenerator) -> Schema {
+    let mut properties = serde_json::Map::new();
+    for field in fields {
+        let mut schema = (field.schema)(generator);
+        schema.insert("description".to_owned(), field.about.trim().into());
+        properties.insert(key_name(field.member), schema.into());
+    }
+    json_schema!({"type": "object", "description": about.trim(), "properties": properties})
 }
 
 /// The place in the tree and the report.
@@ -159,11 +186,19 @@ impl Decode for String {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
         cursor.scalar(node, "text").map(|(text, _)| text.to_owned())
     }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string"})
+    }
 }
 
 impl Decode for Secret {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
         String::decode(node, cursor).map(Self::from)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        String::schema(generator)
     }
 }
 
@@ -184,6 +219,10 @@ impl Decode for bool {
         }
         value
     }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "boolean"})
+    }
 }
 
 impl Decode for i64 {
@@ -202,6 +241,10 @@ impl Decode for i64 {
             return None;
         }
         value
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer"})
     }
 }
 
@@ -222,11 +265,19 @@ impl Decode for f64 {
         }
         value
     }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number"})
+    }
 }
 
 impl Decode for Free {
     fn decode(node: &Node, _: &mut Cursor<'_>) -> Option<Self> {
         Some(Self(node.clone()))
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        Schema::default()
     }
 }
 
@@ -247,6 +298,10 @@ impl<T: Decode> Decode for List<T> {
         }
         Some(list)
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "array", "items": T::schema(generator)})
+    }
 }
 
 impl<T: Decode> Decode for Map<T> {
@@ -259,6 +314,10 @@ impl<T: Decode> Decode for Map<T> {
             map.extend(value.map(|value| (entry.key.clone(), value)));
         }
         Some(map)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "additionalProperties": T::schema(generator)})
     }
 }
 
@@ -296,22 +355,40 @@ pub(crate) fn key_name(member: &str) -> String {
 /// with one warning.
 macro_rules! section {
     (
-        $(#[$meta:meta])*
+        $(#[doc = $about:literal])*
         pub struct $name:ident {
-            $( $(#[$field_meta:meta])* $field:ident: $kind:ty, )*
+            $( $(#[doc = $field_about:literal])* $field:ident: $kind:ty, )*
         }
         $( disguise: [ $($disguise:literal),* $(,)? ] )?
     ) => {
-        $(#[$meta])*
+        $(#[doc = $about])*
         #[derive(Clone, Debug, Default)]
         pub struct $name {
-            $( $(#[$field_meta])* pub $field: Option<$crate::config::file::decode::Placed<$kind>>, )*
+            $( $(#[doc = $field_about])* pub $field: Option<$crate::config::file::decode::Placed<$kind>>, )*
         }
 
         impl $name {
             /// Every key that has an effect here.
             pub fn keys() -> Vec<String> {
                 vec![ $( $crate::config::file::decode::key_name(stringify!($field)) ),* ]
+            }
+
+            pub(crate) const FIELDS: &'static [$crate::config::file::decode::Field] = &[ $(
+                $crate::config::file::decode::Field {
+                    member: stringify!($field),
+                    about: concat!($($field_about),*),
+                    schema: <$kind as $crate::config::file::decode::Decode>::schema,
+                },
+            )* ];
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                concat!("config.", stringify!($name)).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::config::file::decode::described(concat!($($about),*), Self::FIELDS, generator)
             }
         }
 
@@ -338,6 +415,10 @@ macro_rules! section {
                     cursor.unknown(entry, &known);
                 }
                 Some(section)
+            }
+
+            fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                generator.subschema_for::<Self>()
             }
         }
     };

@@ -1,5 +1,7 @@
 //! The one switch that is a boolean or a word.
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+
 use super::decode::{Cursor, Decode};
 use super::scalar::boolean;
 use super::tree::Node;
@@ -33,5 +35,9 @@ impl Decode for ImageGeneration {
             cursor.refuse(node, "expected true, false, chat or passthrough");
         }
         value
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"type": "boolean"}, {"enum": ["chat", "passthrough"]}]})
     }
 }

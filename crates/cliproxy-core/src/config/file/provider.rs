@@ -1,5 +1,7 @@
 //! Switches of single providers.
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+
 use super::decode::{Cursor, Decode, List, section};
 use super::tree::Node;
 use crate::secret::Secret;
@@ -79,5 +81,9 @@ impl Decode for Antigravity {
             }
         }
         Some(Self)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object"})
     }
 }

@@ -5,6 +5,8 @@ mod ampcode;
 mod auth_file;
 mod call;
 mod config;
+mod contract;
+mod documented;
 mod every;
 mod explain;
 mod history;
@@ -19,6 +21,7 @@ mod scalar;
 mod usage;
 
 use cliproxy_testkit::Gateway;
+use contract::Contract;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -44,24 +47,23 @@ impl Panel {
             .header("authorization", format!("Bearer {KEY}"))
     }
 
-    /// Sends JSON, or nothing when it is null.
+    /// Sends JSON, or nothing when it is null. What is answered is what the document says.
     async fn send(&self, method: &str, path: &str, body: Value) -> Answer {
         let request = self.request(method, path);
-        if body.is_null() {
-            return send(request).await;
-        }
-        send(request.header("content-type", "application/json").body(body.to_string())).await
+        let answer = if body.is_null() {
+            send(request).await
+        } else {
+            send(request.header("content-type", "application/json").body(body.to_string())).await
+        };
+        Contract::of(&self.gateway).await.holds(method, path, &answer);
+        answer
     }
 
     /// What a route says.
-    #[track_caller]
-    fn get(&self, path: &str) -> impl Future<Output = Value> {
-        let (request, path) = (self.request("GET", path), path.to_owned());
-        async move {
-            let answer = send(request).await;
-            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-            answer.json()
-        }
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.send("GET", path, Value::Null).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.json()
     }
 
     /// A change that works.
