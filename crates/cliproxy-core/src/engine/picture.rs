@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cliproxy_wire::fault::{Fault, Kind};
-use cliproxy_wire::model::{Block, Content, Document, Media, Request, Role, Str};
+use cliproxy_wire::model::{Block, Content, Media, Role, Str, Turn};
 
 use super::{Engine, Job};
 use crate::config::settings::FetchImages;
@@ -41,16 +41,14 @@ impl Engine {
         }
         let request = job.request()?;
         let mut places: Vec<(Wanted, Str)> = Vec::new();
-        let mut request = (*request).clone();
-        each(&mut request, &mut |medium| {
-            let place = (medium.wanted(), medium.address());
-            if let (wanted, Some(url)) = place
-                && is_wanted(wanted)
-                && !places.iter().any(|known| known.0 == wanted && known.1 == *url)
-            {
-                places.push((wanted, Str::clone(url)));
-            }
-        });
+        let own = |turn: &&Turn| turn.role != Role::Assistant;
+        for turn in request.turns.iter().filter(own) {
+            addresses(&turn.blocks, &mut |wanted, url| {
+                if is_wanted(wanted) && !places.iter().any(|known| known.0 == wanted && known.1 == *url) {
+                    places.push((wanted, Str::clone(url)));
+                }
+            });
+        }
         if places.is_empty() {
             return Ok(());
         }
@@ -75,13 +73,14 @@ impl Engine {
             left = left.saturating_sub(file.bytes.len());
             read.push(inline(&file));
         }
-        each(&mut request, &mut |medium| {
-            let Some(url) = medium.address() else { return };
-            let at = places.iter().position(|known| known.0 == medium.wanted() && known.1 == *url);
-            if let Some(file) = at.and_then(|at| read.get(at)) {
-                medium.replace(file.clone());
-            }
-        });
+        let found = |wanted: Wanted, url: &Str| {
+            let at = places.iter().position(|known| known.0 == wanted && known.1 == *url);
+            at.and_then(|at| read.get(at)).cloned()
+        };
+        let mut request = (*request).clone();
+        for turn in request.turns.iter_mut().filter(|turn| turn.role != Role::Assistant) {
+            replace(&mut turn.blocks, &found);
+        }
         job.request = Some(Arc::new(request));
         Ok(())
     }
@@ -97,42 +96,6 @@ fn inline(file: &Fetched) -> Media {
     }
 }
 
-/// A picture or document that the client sent.
-enum Medium<'r> {
-    Image(&'r mut Media),
-    Document(&'r mut Document),
-}
-
-impl Medium<'_> {
-    fn wanted(&self) -> Wanted {
-        match self {
-            Self::Image(_) => Wanted::Image,
-            Self::Document(_) => Wanted::Document,
-        }
-    }
-
-    fn address(&self) -> Option<&Str> {
-        let (Self::Image(Media::Url(url)) | Self::Document(Document { source: Media::Url(url), .. })) = self
-        else {
-            return None;
-        };
-        Some(url)
-    }
-
-    fn replace(self, file: Media) {
-        match self {
-            Self::Image(source) => *source = file,
-            Self::Document(document) => {
-                // The address goes, and what it calls the file with it.
-                if let (None, Media::Url(url)) = (&document.filename, &document.source) {
-                    document.filename = name(url);
-                }
-                document.source = file;
-            }
-        }
-    }
-}
-
 /// The name of a file by its address.
 fn name(address: &str) -> Option<Str> {
     let url = url::Url::parse(address.trim()).ok()?;
@@ -140,19 +103,51 @@ fn name(address: &str) -> Option<Str> {
     Some(last.into())
 }
 
-/// Every picture and document that the client sent.
-fn each(request: &mut Request, visit: &mut dyn FnMut(Medium<'_>)) {
-    for turn in request.turns.iter_mut().filter(|turn| turn.role != Role::Assistant) {
-        turn.blocks.iter_mut().for_each(|block| each_of(block, visit));
+/// The addresses of all pictures and documents.
+fn addresses(blocks: &[Block], visit: &mut dyn FnMut(Wanted, &Str)) {
+    for block in blocks {
+        match &block.content {
+            Content::Image(image) => {
+                if let Media::Url(url) = &image.source {
+                    visit(Wanted::Image, url);
+                }
+            }
+            Content::Document(document) => {
+                if let Media::Url(url) = &document.source {
+                    visit(Wanted::Document, url);
+                }
+            }
+            Content::ToolResult(result) => addresses(&result.content, visit),
+            _ => {}
+        }
     }
 }
 
-fn each_of(block: &mut Block, visit: &mut dyn FnMut(Medium<'_>)) {
-    match &mut block.content {
-        Content::Image(image) => visit(Medium::Image(&mut image.source)),
-        Content::Document(document) => visit(Medium::Document(document)),
-        Content::ToolResult(result) => result.content.iter_mut().for_each(|block| each_of(block, visit)),
-        _ => {}
+/// Puts what was found at addresses in their place.
+fn replace(blocks: &mut [Block], found: &dyn Fn(Wanted, &Str) -> Option<Media>) {
+    for block in blocks {
+        match &mut block.content {
+            Content::Image(image) => {
+                if let Media::Url(url) = &image.source
+                    && let Some(file) = found(Wanted::Image, url)
+                {
+                    image.source = file;
+                }
+            }
+            Content::Document(document) => {
+                if let Media::Url(url) = &document.source
+                    && let Some(file) = found(Wanted::Document, url)
+                {
+                    // The address goes, and what it calls the file with it.
+                    if document.filename.is_none() {
+                        document.filename = name(url);
+                    }
+                    document.source = file;
+                }
+            }
+            Content::ToolResult(result) => replace(&mut result.content, found),
+            _ => {}
+        }
     }
 }
 
