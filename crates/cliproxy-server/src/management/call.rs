@@ -33,9 +33,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }]))]
 struct Wanted {
     /// Whose token is used.
-    #[serde(alias = "authIndex", alias = "AuthIndex")]
     #[schemars(with = "Option<String>")]
     auth_index: Option<Value>,
+    /// The same, as other panels write it; some send both.
+    #[serde(rename = "authIndex")]
+    #[schemars(with = "Option<String>")]
+    camel_index: Option<Value>,
+    /// The same.
+    #[serde(rename = "AuthIndex")]
+    #[schemars(with = "Option<String>")]
+    pascal_index: Option<Value>,
     #[schemars(with = "String")]
     method: Option<Value>,
     /// An absolute address.
@@ -79,8 +86,9 @@ async fn call(ask: Ask) -> Outcome<Json<Answered>> {
         _ => Vec::new(),
     };
     let data = wanted.data.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
-    let errand =
-        Errand { index: text(wanted.auth_index.as_ref()), method, uri, headers, body: Bytes::from(data) };
+    let index = [&wanted.auth_index, &wanted.camel_index, &wanted.pascal_index];
+    let index = index.into_iter().find_map(|index| text(index.as_ref()));
+    let errand = Errand { index, method, uri, headers, body: Bytes::from(data) };
     let answer = ask.app.engine.run_errand(errand, now).await.map_err(|why| {
         let status = if why == NotRun::NoAnswer { StatusCode::BAD_GATEWAY } else { StatusCode::BAD_REQUEST };
         Refusal::new(status, why.to_string())

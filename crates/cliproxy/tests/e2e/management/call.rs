@@ -29,11 +29,14 @@ async fn a_provider_is_asked_with_the_token_of_an_account() {
     let (upstream, panel) = arranged().await;
     let files = panel.get("/auth-files").await;
     let index = files["files"][0]["auth_index"].clone();
-    for member in ["auth_index", "authIndex", "AuthIndex"] {
-        let body = json!({
-            member: index, "method": "post", "url": format!("{}/api/oauth/usage", upstream.url()),
+    for members in [&["auth_index"] as &[&str], &["authIndex"], &["AuthIndex"], &["auth_index", "authIndex"]]
+    {
+        let mut body = json!({ "method": "post", "url": format!("{}/api/oauth/usage", upstream.url()),
             "header": {"Authorization": "Bearer $TOKEN$", "Host": "evil.example"}, "data": "{\"a\":1}",
         });
+        for member in members {
+            body[member] = index.clone();
+        }
         let answer = panel.send("POST", "/api-call", body).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         let answer = answer.json();
