@@ -23,6 +23,10 @@ const HOUR: u64 = 3600;
 /// What sums are made by.
 const WORDS: &[&str] = &["none", "model", "credential", "provider", "client", "format", "outcome", "lane"];
 
+/// What each of them stands for.
+const BY_WORD: [By; 8] =
+    [By::Nothing, By::Model, By::Credential, By::Provider, By::Client, By::Format, By::Outcome, By::Lane];
+
 const BY: Parameter = Parameter::word("by", "what sums are made by", WORDS);
 const FROM: Parameter = Parameter::number("from", "Unix seconds, included");
 const UNTIL: Parameter = Parameter::number("until", "Unix seconds, excluded");
@@ -76,21 +80,13 @@ fn number(ask: &Ask, name: &'static str) -> Result<Option<u64>, Refusal> {
     text.parse().map(Some).map_err(|_malformed| Refusal::bad(format!("{name} must be a number")))
 }
 
-fn by(ask: &Ask) -> Result<By, Refusal> {
-    Ok(match ask.query("by").unwrap_or("none") {
-        "none" => By::Nothing,
-        "model" => By::Model,
-        "credential" => By::Credential,
-        "provider" => By::Provider,
-        "client" => By::Client,
-        "format" => By::Format,
-        "outcome" => By::Outcome,
-        "lane" => By::Lane,
-        _ => {
-            return Err(Refusal::bad(
-                "by must be none, model, credential, provider, client, format, outcome or lane",
-            ));
-        }
+/// What sums are to be made by, and the word for it.
+fn by(ask: &Ask) -> Result<(&'static str, By), Refusal> {
+    let asked = ask.query("by").unwrap_or("none");
+    let found = WORDS.iter().copied().zip(BY_WORD).find(|(word, _)| *word == asked);
+    found.ok_or_else(|| {
+        let (last, others) = WORDS.split_last().unwrap_or((&"", &[]));
+        Refusal::bad(format!("by must be {} or {last}", others.join(", ")))
     })
 }
 
@@ -123,7 +119,7 @@ struct NamedTotals {
 }
 
 async fn totals(ask: Ask) -> Outcome<Json<Sums>> {
-    let (by, span) = (by(&ask)?, span(&ask, u64::MAX)?);
+    let ((_, by), span) = (by(&ask)?, span(&ask, u64::MAX)?);
     let question = move |ledger: &Ledger| Ok((ledger.totals(span)?, ledger.totals_by(by, span)?));
     let (total, mut names): (Totals, Vec<(String, Totals)>) = read(&ask, question).await?;
     names.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.requests));
@@ -145,7 +141,7 @@ struct Chart {
 }
 
 async fn series(ask: Ask) -> Outcome<Json<Chart>> {
-    let (by, span) = (by(&ask)?, span(&ask, DAY)?);
+    let ((word, by), span) = (by(&ask)?, span(&ask, DAY)?);
     let length = number(&ask, "step")?.unwrap_or(HOUR);
     if length == 0 {
         return Err(Refusal::bad("step must be a number of seconds"));
@@ -160,9 +156,7 @@ async fn series(ask: Ask) -> Outcome<Json<Chart>> {
     if ask.console.records.ledger.is_none() {
         series.times = (0..steps.count()).map(|step| span.from + step * length).collect();
     }
-    let asked = ask.query("by").unwrap_or("none");
-    let by = WORDS.iter().find(|word| **word == asked).copied().unwrap_or_default();
-    Ok(Json(Chart { series, from: span.from, until: span.until, step: length, by }))
+    Ok(Json(Chart { series, from: span.from, until: span.until, step: length, by: word }))
 }
 
 /// Single requests.

@@ -123,8 +123,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             "schema": schema,
         })
     });
-    let expected =
-        (endpoint.method != Method::GET).then(|| json!({"$ref": "#/components/parameters/Expected"}));
+    let expected = endpoint.is_edit.then(|| json!({"$ref": "#/components/parameters/Expected"}));
     in_path.chain(in_query).chain(expected).collect()
 }
 
