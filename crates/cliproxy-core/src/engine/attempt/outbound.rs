@@ -1,0 +1,134 @@
+//! What goes out to an upstream: the client's request in its format, with what the owner's rules change of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cliproxy_wire::Format;
+use cliproxy_wire::codec::{Bridge, Target};
+use cliproxy_wire::format::encode_request;
+use cliproxy_wire::lane;
+
+use super::Attempt;
+use crate::config::file::ImageGeneration;
+use crate::config::payload;
+use crate::engine::{Engine, Job, relay};
+use crate::failure::{Failure, Rest, Retry};
+use crate::provider::Operation;
+use crate::route::Offer;
+
+/// A request ready for one upstream.
+pub(in crate::engine) struct Outbound {
+    pub(in crate::engine) body: Bytes,
+    pub(in crate::engine) betas: Vec<String>,
+    pub(in crate::engine) way: Way,
+    pub(in crate::engine) dropped: Option<String>,
+}
+
+/// How the answer will come back.
+pub(in crate::engine) enum Way {
+    /// Same format: bytes pass.
+    Relay(relay::Plan),
+    /// Through the canonical model.
+    Translate(Bridge),
+}
+
+impl Engine {
+    pub(super) fn outbound(
+        &self,
+        job: &mut Job,
+        attempt: &Attempt<'_>,
+        asks_stream: bool,
+    ) -> Result<Outbound, Failure> {
+        let offer = attempt.offer;
+        let profile = offer.credential.profile_for(job.call.format);
+        let wants_stream = job.call.operation == Operation::Stream;
+        let same_format = match job.call.operation {
+            // A conversation is compacted in the client's format or not at all; the provider knows.
+            Operation::Compact => true,
+            // A stream of Responses ends with the whole answer.
+            _ => {
+                profile.format == job.call.format
+                    && (wants_stream == asks_stream || profile.format == Format::Responses)
+            }
+        };
+        let snapshot = Arc::clone(&job.snapshot);
+        let memory = self.0.memories.shared(job, offer);
+        let target = Target {
+            profile,
+            caps: &offer.caps,
+            model: &offer.upstream,
+            suffix: job.suffix,
+            stream: asks_stream,
+            scope: Some(&offer.credential.scope),
+            strictness: snapshot.settings.translation.strictness,
+            table: &snapshot.reasoning,
+            schemas: &self.0.schemas,
+            memory: Some(&memory),
+            repair: attempt.repair,
+        };
+        let mut outbound = if same_format {
+            match relay::request(job, offer, &target)? {
+                Some(outbound) => outbound,
+                None => translated(job, &target)?,
+            }
+        } else {
+            translated(job, &target)?
+        };
+        withhold_image_tool(job, offer, &mut outbound);
+        outbound.body = apply_payload(job, offer, outbound.body);
+        Ok(outbound)
+    }
+}
+
+fn translated(job: &mut Job, target: &Target<'_>) -> Result<Outbound, Failure> {
+    let request = job.request()?;
+    // What one upstream cannot express another may: such a refusal moves on, without rest.
+    let encoded = encode_request(&request, target).map_err(|error| {
+        let retry = if error.kind() == cliproxy_wire::ErrorKind::Unsupported {
+            Retry::Next(Rest::None)
+        } else {
+            Retry::Never
+        };
+        Failure::client(error).with_retry(retry)
+    })?;
+    let dropped = encoded.notes.header();
+    Ok(Outbound {
+        body: encoded.body.into(),
+        betas: encoded.betas,
+        way: Way::Translate(encoded.bridge),
+        dropped,
+    })
+}
+
+/// Takes the tool that makes images out, where the owner has switched it off.
+fn withhold_image_tool(job: &Job, offer: &Offer, outbound: &mut Outbound) {
+    let images = job.snapshot.settings.translation.images;
+    let is_off = matches!(images, ImageGeneration::Disabled | ImageGeneration::DisabledInChat);
+    let format = offer.credential.profile_for(job.call.format).format;
+    if !is_off || !matches!(format, Format::Chat | Format::Responses) {
+        return;
+    }
+    let without = std::str::from_utf8(&outbound.body).ok().and_then(lane::without_image_tool);
+    if let Some((body, places)) = without {
+        outbound.body = body.into();
+        outbound.dropped =
+            Some(outbound.dropped.take().into_iter().chain(places).collect::<Vec<_>>().join(", "));
+    }
+}
+
+fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {
+    let rules = &job.snapshot.settings.payload;
+    if rules.is_empty() {
+        return body;
+    }
+    let models = [&*offer.upstream, &*job.model, &*job.requested];
+    let profile = offer.credential.profile_for(job.call.format);
+    let subject = payload::Subject {
+        protocol: payload::Protocol::of(profile.format),
+        client_protocol: payload::Protocol::of(job.call.format),
+        models: &models,
+        headers: &job.call.headers,
+        root: profile.is_enveloped.then_some("request"),
+    };
+    if rules.concern(&subject) { rules.apply(&subject, body.to_vec()).into() } else { body }
+}
