@@ -80,6 +80,21 @@ impl Launch {
         self
     }
 
+    /// As a user whom the permissions of files bind, and to whom its directory and these belong: where the tests are run
+    /// by root, as another one. `None`, said aloud, when that one cannot reach the binary. To be said last.
+    #[cfg(unix)]
+    pub fn unprivileged(mut self, directories: &[&Path]) -> Option<Self> {
+        use std::os::unix::process::CommandExt as _;
+        let Some(user) = crate::user::bound_by_permissions() else { return Some(self) };
+        if !crate::user::is_open_to_all(Path::new(self.command.get_program())) {
+            crate::skip("no user but root can reach the binary");
+            return None;
+        }
+        directories.iter().chain([&self.directory.path()]).for_each(|path| crate::user::give(path, user));
+        self.command.uid(user).gid(user);
+        Some(self)
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Finished {
         let output = self.command.output().expect("the binary starts");

@@ -22,6 +22,8 @@ pub mod socket;
 mod talker;
 mod terminal;
 mod upstream;
+#[cfg(unix)]
+pub mod user;
 
 pub use abroad::Abroad;
 pub use authority::{Authority, ServerFiles};

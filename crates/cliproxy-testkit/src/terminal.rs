@@ -13,13 +13,15 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A directory with a configuration and an auth directory, where the binary is run.
 pub struct Home {
     directory: tempfile::TempDir,
+    /// As whom the binary is run; `None` as whoever runs the tests.
+    user: Option<u32>,
 }
 
 impl Home {
     /// A directory with this configuration besides its own `auth-dir`.
     pub fn new(config: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let home = Self { directory };
+        let home = Self { directory, user: None };
         home.configure(config);
         home
     }
@@ -27,6 +29,20 @@ impl Home {
     /// Replaces the configuration.
     pub fn configure(&self, config: &str) {
         self.write("config.yaml", &format!("auth-dir: {}\n{config}", self.auth_dir().display()));
+    }
+
+    /// The binary is run as a user whom the permissions of files bind, from now on, and what is there belongs to that one.
+    /// False, said aloud, when this machine has none that can reach the binary.
+    #[cfg(unix)]
+    pub fn unprivileged(&mut self, binary: &Path) -> bool {
+        self.user = crate::user::bound_by_permissions();
+        let Some(user) = self.user else { return true };
+        if !crate::user::is_open_to_all(binary) {
+            crate::skip("no user but root can reach the binary");
+            return false;
+        }
+        crate::user::give(self.path(), user);
+        true
     }
 
     /// The directory.
@@ -85,6 +101,10 @@ impl Home {
             .kill_on_drop(true)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
+        #[cfg(unix)]
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         let mut child = command.spawn().expect("the binary starts");
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().expect("a pipe"));
         Terminal { child, stdin, stdout, text: String::new(), seen: 0 }

@@ -28,8 +28,9 @@ const SCAN: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(100);
 /// How often logins that were cut off are looked for. The pause after one that cannot be finished yet is the same.
 const LOGINS: Duration = Duration::from_mins(5);
-/// How often the files are looked at when the system reports nothing.
+/// How often the files are looked at when the system reports nothing, and when it cannot be asked to.
 const LOOK: Duration = Duration::from_secs(30);
+const LOOK_UNWATCHED: Duration = Duration::from_secs(5);
 
 /// A store with its accounts.
 #[derive(Debug)]
@@ -137,6 +138,7 @@ impl Engine {
         let woken = Arc::new(Notify::new());
         let mut watched: Option<(PathBuf, RecommendedWatcher)> = None;
         let mut elsewhere: Option<(Vec<PathBuf>, RecommendedWatcher)> = None;
+        let mut told = String::new();
         loop {
             let vault = self.0.vault.load_full();
             let directory = vault.as_ref().and_then(|vault| vault.store.directory());
@@ -148,11 +150,16 @@ impl Engine {
             if elsewhere.as_ref().map_or(&[][..], |(watched, _)| watched) != files {
                 elsewhere = watch_files(&files, &woken).map(|watcher| (files, watcher));
             }
+            let pause = if watched.is_some() { LOOK } else { LOOK_UNWATCHED };
             tokio::select! {
                 () = woken.notified() => tokio::time::sleep(QUIET).await,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
             }
-            match self.load_accounts().await {
+            let looked = self.load_accounts().await;
+            let trouble = looked.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            let is_news = told != trouble;
+            told = trouble;
+            match looked {
                 Ok(difference) if !difference.is_empty() => tracing::info!(
                     added = difference.added.len(),
                     changed = difference.changed.len(),
@@ -160,7 +167,8 @@ impl Engine {
                     "auth files changed"
                 ),
                 Ok(_) => {}
-                Err(error) => tracing::warn!("the auth files cannot be looked at: {error}"),
+                Err(error) if is_news => tracing::warn!("the auth files cannot be looked at: {error}"),
+                Err(_) => {}
             }
         }
     }
@@ -269,7 +277,6 @@ impl Engine {
         let Some(vault) = self.0.vault.load_full() else { return Ok(()) };
         if account.has_unsaved() {
             vault.refresher.save_again(account).await;
-            return Ok(());
         }
         let snapshot = self.snapshot();
         let Some(task) = self.task(account, &snapshot.settings, now) else { return Ok(()) };

@@ -82,7 +82,9 @@ impl Session {
                 let saved = save_on(store, &grant, &mut trail).await;
                 // What came back stays in the journal until it is where it belongs.
                 let saved = saved.map_err(|error| {
-                    LoginError::Storage(format!("the login succeeded, but cannot be saved: {error}"))
+                    LoginError::Storage(format!(
+                        "the login succeeded, but cannot be saved: {error}; what came is kept; the next login or the gateway saves it"
+                    ))
                 })?;
                 trail.end().await;
                 Ok((grant, saved))

@@ -239,6 +239,12 @@ pub trait Provider: Sync + fmt::Debug {
         true
     }
 
+    /// Whether a refresh token may be worth nothing once it is redeemed, so that it must not be redeemed unless what comes
+    /// back can be written down.
+    fn spends_tokens(&self) -> bool {
+        true
+    }
+
     /// How long before its end a token is renewed in the background; `None` when tokens are made on demand.
     fn lead(&self) -> Option<Duration> {
         None

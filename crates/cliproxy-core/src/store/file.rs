@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -51,10 +51,10 @@ impl FileStore {
         Self { mends: false, ..self }
     }
 
-    /// Makes the directory, for its owner only, unless it is there.
+    /// Makes the directory, for its owner only, unless it is there, and finds out whether files can be written there.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made, or cannot be written.
     pub async fn prepare(&self) -> Result<(), StoreError> {
         self.blocking(|store| {
             let failed = |source| failure("make", &store.directory, source);
@@ -62,7 +62,7 @@ impl FileStore {
             if store.mends {
                 mend(&store.directory);
             }
-            Ok(())
+            atomic::try_out(&store.directory).map_err(|source| failure("write", &store.directory, source))
         })
         .await
     }
@@ -319,16 +319,18 @@ fn mend(path: &Path) -> bool {
 
 /// Reads a file; `None` when there is none.
 fn read(path: &Path) -> Result<Option<Document>, StoreError> {
-    let length = match fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failure("read", path, source)),
-    };
-    if length > LONGEST_DOCUMENT {
-        return Err(StoreError::Unreadable(path.display().to_string()));
-    }
-    match fs::read(path) {
-        Ok(content) => Ok(Some(Document::new(content))),
+    let read = fs::metadata(path).and_then(|metadata| {
+        // A pipe would be waited for, and a device has no end.
+        if !metadata.is_file() || metadata.len() > LONGEST_DOCUMENT {
+            return Ok(None);
+        }
+        let mut content = Vec::new();
+        let length = File::open(path)?.take(LONGEST_DOCUMENT + 1).read_to_end(&mut content)?;
+        Ok(u64::try_from(length).is_ok_and(|length| length <= LONGEST_DOCUMENT).then_some(content))
+    });
+    match read {
+        Ok(Some(content)) => Ok(Some(Document::new(content))),
+        Ok(None) => Err(StoreError::Unreadable(path.display().to_string())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(failure("read", path, source)),
     }

@@ -94,8 +94,8 @@ pub enum StoreError {
     /// The id is no place in this store.
     #[error("{0} is not a name for an auth file")]
     Name(String),
-    /// The document is no JSON object, or too large to be an auth file.
-    #[error("{0} is not an auth file")]
+    /// The document is no JSON object, or too large to be an auth file, or no regular file.
+    #[error("{0} is not an auth file: a regular file with a JSON object of at most 1 MiB")]
     Unreadable(String),
     /// The storage failed.
     #[error("cannot {action} {place}: {source}")]
@@ -110,6 +110,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The storage takes nothing from anybody.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     /// The storage has no such thing, however often it is asked.
     pub fn is_unsupported(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::Unsupported)

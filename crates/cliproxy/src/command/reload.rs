@@ -120,11 +120,13 @@ impl Taker {
     }
 }
 
-/// The auth directory, there and private. One that cannot be made is still read.
+/// The auth directory, there and private. One that cannot be made or written is still read.
 pub(super) async fn prepared(directory: PathBuf) -> FileStore {
     let store = FileStore::new(directory);
     if let Err(error) = store.prepare().await {
-        tracing::error!("the auth directory cannot be made: {error}");
+        tracing::error!(
+            "nothing can be saved in the auth directory: {error}; its accounts serve until their tokens end; make it writable for the user that runs the gateway"
+        );
     }
     store
 }

@@ -142,3 +142,60 @@ async fn readiness_tells_of_accounts_without_saying_whose_they_are() {
     );
     assert!(!ready.body.contains("dead"), "{}", ready.body);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_to_a_file_in_use_leaves_its_account_serving() {
+    let upstream = Upstream::start(support::answering("claude")).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.json");
+    std::fs::write(&file, account("before")).unwrap();
+    let gateway = support::start(&config(&upstream, directory.path()), &[]);
+    let deep = format!("{{\"type\":\"claude\",\"x\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let whole = account("half");
+    let damages: [&[u8]; 6] =
+        [b"", b"[]", b"\0\xff\xfe", &whole.as_bytes()[..whole.len() / 2], deep.as_bytes(), b"null"];
+    for damage in damages {
+        let skip = gateway.lines().len();
+        std::fs::write(&file, damage).unwrap();
+        let told =
+            gateway.line_after(skip, "an auth file cannot be read and its account stays as it was").await;
+        assert!(told.contains("a.json") && told.contains("mend or remove the file"), "{told}");
+        assert_eq!(ask(&gateway).await, 200);
+    }
+    let skip = gateway.lines().len();
+    std::fs::write(&file, vec![b' '; (1 << 20) + 1]).unwrap();
+    gateway.line_after(skip, "an auth file cannot be used").await;
+    assert_eq!(ask(&gateway).await, 200);
+    assert!(support::keys_of(&upstream).iter().all(|key| key == "before"));
+    // What another program keeps there is no account.
+    std::fs::write(&file, "{\"mcpServers\": {}}").unwrap();
+    gateway.said("auth files changed", 1);
+    assert_eq!(ask(&gateway).await, 404);
+    std::fs::write(&file, account("after")).unwrap();
+    gateway.said("auth files changed", 2);
+    assert_eq!(ask(&gateway).await, 200);
+    assert_eq!(support::keys_of(&upstream).last().unwrap(), "after");
+}
+
+/// A pipe that nobody writes to, and a device without end.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_regular_file_holds_nobody_up() {
+    let upstream = Upstream::start(support::answering("claude")).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("a.json"), account("a")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(path("pipe.json")).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("/dev/zero", path("zero.json")).unwrap();
+    std::os::unix::fs::symlink(path("nowhere"), path("dangling.json")).unwrap();
+    std::fs::create_dir(path("folder.json")).unwrap();
+    let told = support::check(&format!("auth-dir: {}\n", directory.path().display())).stdout;
+    for name in ["pipe.json", "zero.json"] {
+        let line = format!("# not usable: {name}: ");
+        assert!(told.contains(&line) && told.contains("is not an auth file: a regular file"), "{told}");
+    }
+    let gateway = support::start(&config(&upstream, directory.path()), &[]);
+    gateway.said("an auth file cannot be used", 2);
+    assert_eq!(ask(&gateway).await, 200);
+}

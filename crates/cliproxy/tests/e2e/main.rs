@@ -48,6 +48,7 @@ mod login;
 mod management;
 mod memory;
 mod payload;
+mod permission;
 mod picture;
 mod proxy;
 mod quota;

@@ -116,12 +116,16 @@ impl<'a> Conversation<'a> {
             begun: (self.task.now)(),
         };
         let begun = blocking(move || journal.begin(&intent)).await;
-        let begun = begun.ok_or_else(|| passing("the program is ending"))?;
-        self.entry = Some(begun.map_err(|error| {
-            passing(&format!(
-                "the token is not renewed, because what comes back could not be written down: {error}"
-            ))
-        })?);
+        match begun.ok_or_else(|| passing("the program is ending"))? {
+            Ok(entry) => self.entry = Some(entry),
+            // Nothing that could be lost.
+            Err(_) if !self.task.provider.spends_tokens() => {}
+            Err(error) => {
+                return Err(passing(&format!(
+                    "the token is not renewed, because what comes back could not be written down: {error}"
+                )));
+            }
+        }
         Ok(())
     }
 

@@ -94,7 +94,7 @@ impl Refresher {
             // It is as new as it gets, whatever its end says.
             return Ok(());
         }
-        if let Some(refusal) = obstacle(account, wanted) {
+        if let Some(refusal) = obstacle(task, wanted) {
             return Err(refusal);
         }
         let result = if task.provider.keeps_tokens() {
@@ -113,7 +113,9 @@ impl Refresher {
         let account = task.account;
         let _lock = self.lock(task).await?;
         let mut record = self.read_again(task).await?;
-        if let Some(left) = self.left_of(account).await {
+        if let Some(unsaved) = account.unsaved().filter(|unsaved| unsaved.spent == fingerprint(&record)) {
+            record = record.with(&unsaved.changes);
+        } else if let Some(left) = self.left_of(account).await {
             record = self.finish(task, left, record).await?;
         }
         if *account.record() != record {
@@ -122,6 +124,9 @@ impl Refresher {
         if is_settled(&record, task, wanted) {
             tracing::info!(account = %account.id(), "the file has a newer token already");
             return Ok(());
+        }
+        if let Some(refusal) = unsaved(task) {
+            return Err(refusal);
         }
         if let Some(from) = record.borrowed_from() {
             return Err(lent_no_more(&record, &from));
@@ -133,7 +138,7 @@ impl Refresher {
         let changes = conversation.run().await;
         let entry = conversation.into_entry();
         match changes {
-            Ok(changes) => self.conclude(account, &record, changes, entry).await,
+            Ok(changes) => self.conclude(task, &record, changes, entry).await,
             Err(failed) => {
                 // What follows a redemption is tried again with the answer that was written down.
                 if let Some(entry) = entry.filter(|_| !failed.keeps_answer) {
@@ -147,11 +152,12 @@ impl Refresher {
     /// Saves what a conversation yielded, and ends its entry when nothing more can be lost.
     async fn conclude(
         &self,
-        account: &Account,
+        task: &Task<'_>,
         before: &Record,
         changes: Changes,
         entry: Option<Entry>,
     ) -> Result<(), Refusal> {
+        let account = task.account;
         match store::save(&*self.store, account.id().as_str(), &changes, false).await {
             Ok(document) => {
                 adopt(account, &document.content);
@@ -164,12 +170,7 @@ impl Refresher {
             // The entry stays: the token is not lost if the file comes back.
             Err(StoreError::Missing(_)) => Err(passing("its file was removed while the token was renewed")),
             Err(error) => {
-                tracing::error!(
-                    account = %account.id(),
-                    "a renewed token cannot be saved; it is used from memory, and nothing is renewed for this account until it is saved: {error}"
-                );
-                account.set_record(before.with(&changes));
-                account.set_unsaved(Some(Unsaved { changes, spent: fingerprint(before) }));
+                account.set_record(keep_in_memory(task, before, changes, &error));
                 Ok(())
             }
         }
@@ -244,9 +245,12 @@ impl Refresher {
         match changes {
             Ok(changes) => {
                 let saved = store::save(&*self.store, account.id().as_str(), &changes, false).await;
-                let document = saved.map_err(|error| {
-                    passing(&format!("a token that was received earlier cannot be saved: {error}"))
-                })?;
+                let document = match saved {
+                    Ok(document) => document,
+                    Err(StoreError::Missing(_)) => return Err(passing("its file is gone")),
+                    // The entry stays: it is where the token is.
+                    Err(error) => return Ok(keep_in_memory(task, &record, changes, &error)),
+                };
                 blocking(move || left.end()).await;
                 tracing::info!(account = %account.id(), "a token that an earlier process received is saved");
                 Record::parse(&document.content)
@@ -282,6 +286,10 @@ impl Refresher {
                             "the auth directory has no file locks; do not run two gateways on it: {error}"
                         );
                     }
+                    return Ok(None);
+                }
+                // Nobody can write anything down there, so nobody spends anything; and what stays needs no lock.
+                Some(Err(error)) if error.is_read_only() || !task.provider.spends_tokens() => {
                     return Ok(None);
                 }
                 Some(Err(error)) => {
@@ -353,14 +361,35 @@ fn is_settled(record: &Record, task: &Task<'_>, wanted: &Wanted) -> bool {
     }
 }
 
+/// Takes a token that cannot be saved into use; the reading with it.
+fn keep_in_memory(task: &Task<'_>, before: &Record, changes: Changes, why: &StoreError) -> Record {
+    let account = task.account;
+    let consequence = if task.provider.spends_tokens() {
+        "it is used from memory, and nothing is renewed for this account until it is saved"
+    } else {
+        "it is used from memory"
+    };
+    tracing::error!(account = %account.id(), "a renewed token cannot be saved; {consequence}: {why}");
+    let record = before.with(&changes);
+    account.set_unsaved(Some(Unsaved { changes, spent: fingerprint(before) }));
+    record
+}
+
+/// A token that is in memory only stands in the way of another one, which would make it worthless before it is saved.
+fn unsaved(task: &Task<'_>) -> Option<Refusal> {
+    let is_in_the_way = task.account.has_unsaved() && task.provider.spends_tokens();
+    is_in_the_way.then(|| passing("its last token is not saved yet, so no further one is asked for"))
+}
+
 /// What stands in the way of a renewal at the moment.
-fn obstacle(account: &Account, wanted: &Wanted) -> Option<Refusal> {
+fn obstacle(task: &Task<'_>, wanted: &Wanted) -> Option<Refusal> {
+    let account = task.account;
     if let Condition::NeedsAttention { cause, remedy } = &*account.condition() {
         return Some(Refusal { kind: RefusalKind::Dead, message: cause.clone(), remedy: remedy.clone() });
     }
     let now = Instant::now();
-    if account.has_unsaved() {
-        return Some(passing("its last token is not saved yet, so no further one is asked for"));
+    if let Some(refusal) = unsaved(task) {
+        return Some(refusal);
     }
     if !account.may_renew(now) {
         return Some(passing("its renewal failed a moment ago and is tried again shortly"));

@@ -93,6 +93,11 @@ impl Provider for Antigravity {
         Some(Duration::from_mins(5))
     }
 
+    /// Google's refresh tokens stay.
+    fn spends_tokens(&self) -> bool {
+        false
+    }
+
     fn quotas(&self, told: &Told<'_>) -> Vec<Window> {
         refusal::quota(told).into_iter().collect()
     }

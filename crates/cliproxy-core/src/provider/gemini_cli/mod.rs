@@ -60,6 +60,11 @@ impl Provider for GeminiCli {
         renew::renew(record, identity, now)
     }
 
+    /// Google's refresh tokens stay.
+    fn spends_tokens(&self) -> bool {
+        false
+    }
+
     fn quotas(&self, told: &Told<'_>) -> Vec<Window> {
         refusal::quota(told).into_iter().collect()
     }
