@@ -4,8 +4,8 @@
 //! that offers the model serves it. Everything else (tier, project, quota, settings) is asked of Code Assist in the name
 //! of one of the accounts. Where there is none, the client is told that it is set up, so that others can serve it.
 //!
-//! The client knows no keys of ours and signs in with Google. So whoever runs on this machine is let in, by the socket;
-//! others need a client key.
+//! The client knows no keys of ours and signs in with Google. So whoever runs on this machine is let in, by the socket,
+//! and behind a proxy by the word of one that is trusted; others need a client key.
 
 use std::sync::Arc;
 
@@ -28,7 +28,8 @@ use http::{Method, StatusCode};
 use super::call::{self, Refusal, Route};
 use super::health::json_response;
 use crate::clock::now;
-use crate::{App, browser, peer};
+use crate::peer::Origin;
+use crate::{App, browser};
 
 /// The method that a client calls first, and does nothing without.
 const SIGN_IN: &str = ":loadCodeAssist";
@@ -146,9 +147,10 @@ fn admit(snapshot: &Snapshot, head: &Parts) -> Result<Caller, Fault> {
             Err(_) => {}
         }
     }
-    if peer::is_loopback(head) && !peer::is_forwarded(head) && !browser::is_foreign_page(head) {
+    let origin = Origin::of(head, &snapshot.settings.management.trusted_proxies);
+    if origin.is_here() && !browser::is_foreign_page(head) {
         return Ok(Caller::default());
     }
-    let message = "these routes serve programs on the gateway's own machine, by 127.0.0.1, [::1] or localhost; from elsewhere send a client key as `x-goog-api-key` or `?key=`";
+    let message = "these routes serve programs on the gateway's own machine, by localhost or a loopback address; from elsewhere send a client key as `x-goog-api-key` or `?key=`";
     Err(Fault::new(Kind::Permission, message))
 }

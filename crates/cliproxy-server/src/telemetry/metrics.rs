@@ -21,8 +21,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::App;
 use crate::clock::now;
-use crate::{App, peer};
+use crate::peer::Origin;
 
 /// Models that have numbers of their own.
 const MODELS: usize = 500;
@@ -161,7 +162,7 @@ pub(crate) async fn scrape(State(app): State<App>, request: Request) -> Response
     let Some(metrics) = app.telemetry.metrics() else { return crate::api::not_found(request).await };
     let (head, _body) = request.into_parts();
     let snapshot = app.engine.snapshot();
-    let is_here = peer::is_loopback(&head) && !peer::is_forwarded(&head);
+    let is_here = Origin::of(&head, &snapshot.settings.management.trusted_proxies).is_here();
     let has_key = || {
         snapshot.access.is_required() && snapshot.access.admit(&head.headers, head.uri.query(), now()).is_ok()
     };

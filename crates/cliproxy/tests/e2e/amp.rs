@@ -251,6 +251,9 @@ async fn the_control_plane_is_for_clients_with_a_key_and_its_pages_for_browsers_
         assert_eq!((answer.status, &answer.json()["path"]), (200, &json!(path)));
         assert_eq!(last(&control).header("authorization"), "Bearer amp-key-0001");
     }
+    // Whoever is behind a proxy gets pages as a stranger.
+    let answer = asked(&gateway, "GET", "/auth/cli-login", &[("x-forwarded-for", "203.0.113.7")]).await;
+    assert_eq!((answer.status, last(&control).header("authorization")), (200, ""));
     // A page of another site makes the owner's browser act as a stranger, and reads nothing.
     let answer = asked(&gateway, "POST", "/auth/x", &[("origin", "https://evil.example")]).await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, ""));
@@ -302,7 +305,7 @@ async fn the_key_of_amps_own_programs_is_found_for_the_server_that_it_belongs_to
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn restricted_to_this_machine_a_header_helps_nobody_and_hurts_nobody() {
+async fn restricted_to_this_machine_headers_help_nobody_and_trusted_proxies_say_who_asks() {
     let control = control().await;
     let members = "  upstream-api-key: amp-key-0001\n  restrict-management-to-localhost: true\n";
     let config = format!("host: ''\n{KEYS}{}", section(&control, members));
@@ -315,8 +318,20 @@ async fn restricted_to_this_machine_a_header_helps_nobody_and_hurts_nobody() {
         support::send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
             .await
     };
-    assert_eq!(ask(&local, "/api/user", &forged).await.status, 200);
-    assert_eq!(last(&control).header("x-forwarded-for"), "203.0.113.7, 127.0.0.1");
+    assert_eq!(ask(&local, "/api/user", &[]).await.status, 200);
+    assert_eq!(last(&control).header("x-forwarded-for"), "127.0.0.1");
+    // Who comes through a proxy on this machine is from elsewhere.
+    for header in forged {
+        assert_eq!(ask(&local, "/api/user", &[header]).await.status, 403, "{header:?}");
+    }
+    let trusting = format!("{config}remote-management: {{trusted-proxies: ['127.0.0.1']}}\n");
+    let trusting = support::start(&trusting, &[]);
+    let behind = format!("http://127.0.0.1:{}", trusting.url().rsplit(':').next().unwrap());
+    for (address, status) in [("203.0.113.7", 403), ("127.0.0.1", 200)] {
+        let header = ("x-forwarded-for", address);
+        assert_eq!(ask(&behind, "/api/user", &[header]).await.status, status, "{address}");
+    }
+    assert_eq!(last(&control).header("x-forwarded-for"), "127.0.0.1, 127.0.0.1");
     let Some(abroad) = Abroad::open() else { return };
     let remote = abroad.door(&gateway).await;
     for path in ["/api/user", "/threads", "//api//user"] {

@@ -278,6 +278,7 @@ async fn programs_of_this_machine_are_let_in_and_others_with_a_key() {
             for header in [
                 ("x-forwarded-for", "127.0.0.1"),
                 ("forwarded", "for=127.0.0.1"),
+                ("via", "1.1 proxy"),
                 ("origin", "https://evil.example"),
                 ("host", "evil.example"),
             ] {
@@ -298,6 +299,32 @@ async fn programs_of_this_machine_are_let_in_and_others_with_a_key() {
         assert_eq!(ask(&door, call, &[("x-forwarded-for", "127.0.0.1")]).await, 403, "{call}");
         assert_eq!(ask(&door, call, &[("host", "localhost")]).await, 403, "{call}");
         assert_eq!(ask(&door, &format!("{call}?key=client-key-0001"), &[]).await, 200, "{call}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_trusted_proxy_its_word_says_who_is_of_this_machine() {
+    let upstream = Upstream::start(code_assist).await;
+    let config =
+        "api-keys: [client-key-0001]\nremote-management: {trusted-proxies: ['127.0.0.1', '10.0.0.0/8']}\n";
+    let gateway = start(&upstream, &[account("a", 0)], config);
+    let port = gateway.url().rsplit(':').next().unwrap();
+    for call in [":generateContent", ":loadCodeAssist"] {
+        for (name, value, status) in [
+            ("x-forwarded-for", "203.0.113.7", 403),
+            ("x-forwarded-for", "127.0.0.1, 203.0.113.7, 10.1.2.3", 403),
+            ("x-real-ip", "203.0.113.7", 403),
+            ("forwarded", "for=127.0.0.1", 403),
+            ("x-forwarded-for", "not an address", 403),
+            ("x-forwarded-for", "::1, 10.1.2.3", 200),
+            ("x-forwarded-for", "127.0.0.1", 200),
+            ("x-real-ip", "127.0.0.1", 200),
+        ] {
+            let request = support::client().post(format!("http://127.0.0.1:{port}/v1internal{call}"));
+            let request = request.header("content-type", "application/json").header(name, value);
+            let answer = support::send(request.body(wrapped(MODEL))).await;
+            assert_eq!(answer.status, status, "{call} {name}: {value}: {}", answer.body);
+        }
     }
 }
 

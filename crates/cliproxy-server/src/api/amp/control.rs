@@ -15,7 +15,8 @@ use super::forward::{self, Sender};
 use crate::api::health::json_response;
 use crate::api::{call, reply};
 use crate::clock::now;
-use crate::{App, browser, encoding, peer};
+use crate::peer::Origin;
+use crate::{App, browser, encoding};
 
 /// Pages, and all below them. No key is asked for, because a browser has none to send.
 const PAGES: [&str; 3] = ["/threads", "/docs", "/settings"];
@@ -100,7 +101,7 @@ fn admit(app: &App, head: &http::request::Parts) -> Result<(Caller, bool), (Stat
     if amp.upstream.is_none() {
         return Err((StatusCode::SERVICE_UNAVAILABLE, "amp upstream proxy not available"));
     }
-    let is_here = peer::is_loopback(head);
+    let is_here = Origin::of(head, &snapshot.settings.management.trusted_proxies).is_here();
     if amp.restrict_management_to_localhost && !is_here {
         let message = "Access denied: management routes restricted to localhost";
         return Err((StatusCode::FORBIDDEN, message));
