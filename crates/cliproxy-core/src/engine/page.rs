@@ -37,7 +37,7 @@ impl Engine {
     /// Takes a page in as a credential of the provider `aistudio`; `None` when there are too many.
     pub fn connect_page(&self) -> Option<Page> {
         let pages = self.clients().pages();
-        let (id, questions, answers) = pages.connect()?;
+        let (id, questions, answers) = pages.connect(self.snapshot().settings.timeouts.slow_client)?;
         let page = Page { engine: self.clone(), id, questions, answers, changes: pages.changes() };
         self.derive_again();
         Some(page)

@@ -118,6 +118,7 @@ fn outbound(outline: &mut Outline, settings: &Settings) {
         outline.plain("tls", seconds(timeouts.tls));
         outline.plain("first-byte", seconds(timeouts.first_byte));
         outline.plain("idle", seconds(timeouts.idle));
+        outline.plain("slow-client", seconds(timeouts.slow_client));
     });
 }
 

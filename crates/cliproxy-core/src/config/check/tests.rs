@@ -130,6 +130,7 @@ fn defaults_are_shown_in_full() {
       tls: 10
       first-byte: 300
       idle: 300
+      slow-client: 30
     routing:
       strategy: "round-robin"
       session-affinity: false

@@ -13,5 +13,7 @@ section! {
         first_byte: i64,
         /// Longest silence inside an answer.
         idle: i64,
+        /// Longest time that a client which reads slowly may hold up the others of its page of AI Studio.
+        slow_client: i64,
     }
 }

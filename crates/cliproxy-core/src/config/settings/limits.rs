@@ -20,6 +20,8 @@ pub struct Timeouts {
     pub first_byte: Option<Duration>,
     /// Longest silence inside an answer.
     pub idle: Option<Duration>,
+    /// Longest time that a client which reads slowly may hold up the others of its page of AI Studio.
+    pub slow_client: Option<Duration>,
 }
 
 /// Keep-alive and early failures of answers.
@@ -44,6 +46,7 @@ pub(super) fn timeouts(config: &file::Config) -> Timeouts {
         tls: switched_seconds(section.and_then(|section| section.tls.as_ref()), 10),
         first_byte: switched_seconds(section.and_then(|section| section.first_byte.as_ref()), 300),
         idle: switched_seconds(section.and_then(|section| section.idle.as_ref()), 300),
+        slow_client: switched_seconds(section.and_then(|section| section.slow_client.as_ref()), 30),
     }
 }
 

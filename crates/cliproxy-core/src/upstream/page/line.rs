@@ -17,8 +17,6 @@ use super::slot::{Cut, Head, Slot};
 
 /// Questions that wait for the socket; who has another one waits itself.
 const WAITING: usize = 4;
-/// How long a client that reads slowly may hold up the others of its page.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 enum Question {
     Ask { text: String, slot: Arc<Slot> },
@@ -31,6 +29,8 @@ pub(super) struct Line {
     out: mpsc::Sender<Question>,
     /// Who waits for what; nothing once the socket is closed.
     waiting: Mutex<Option<HashMap<Box<str>, Arc<Slot>>>>,
+    /// How long a client that reads slowly may hold up the others; without end where there is none.
+    patience: Option<Duration>,
 }
 
 /// Why there is no answer.
@@ -43,9 +43,9 @@ pub(super) enum Unasked {
 }
 
 /// A socket with both of its ends.
-pub(super) fn open() -> (Arc<Line>, Questions, Answers) {
+pub(super) fn open(patience: Option<Duration>) -> (Arc<Line>, Questions, Answers) {
     let (out, inbox) = mpsc::channel(WAITING);
-    let line = Arc::new(Line { out, waiting: Mutex::new(Some(HashMap::new())) });
+    let line = Arc::new(Line { out, waiting: Mutex::new(Some(HashMap::new())), patience });
     (Arc::clone(&line), Questions { inbox }, Answers { line })
 }
 
@@ -220,7 +220,11 @@ impl Answers {
 
     /// Waits for room; false when somebody else has waited for this one too long.
     async fn has_room(&self, slot: &Slot) -> bool {
-        while tokio::time::timeout(PATIENCE, slot.room()).await.is_err() {
+        let Some(patience) = self.line.patience else {
+            slot.room().await;
+            return true;
+        };
+        while tokio::time::timeout(patience, slot.room()).await.is_err() {
             if self.line.is_shared() {
                 return false;
             }

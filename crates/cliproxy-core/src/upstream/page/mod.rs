@@ -75,14 +75,15 @@ impl Pages {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a page in under a new id; `None` when there are as many as there may be.
-    pub(crate) fn connect(&self) -> Option<(CredentialId, Questions, Answers)> {
+    /// Takes a page in under a new id; `None` when there are as many as there may be. `patience` is how long a client of
+    /// it may hold up the others.
+    pub(crate) fn connect(&self, patience: Option<Duration>) -> Option<(CredentialId, Questions, Answers)> {
         let id = new_id();
         let mut lines = self.lines();
         if lines.len() >= MOST {
             return None;
         }
-        let (line, questions, answers) = line::open();
+        let (line, questions, answers) = line::open(patience);
         lines.insert(id.clone(), line);
         Some((id, questions, answers))
     }

@@ -35,6 +35,8 @@ async fn asked(
     (id, reply)
 }
 
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(30));
+
 const START: &str = r#"{"id":"ID","type":"stream_start","payload":{"status":200}}"#;
 
 fn chunk(id: &str, length: usize) -> String {
@@ -44,7 +46,7 @@ fn chunk(id: &str, length: usize) -> String {
 #[tokio::test]
 async fn answers_in_any_manner_are_answers() {
     let pages = Pages::default();
-    let (id, mut questions, answers) = pages.connect().unwrap();
+    let (id, mut questions, answers) = pages.connect(PATIENCE).unwrap();
     assert_eq!(id.as_str().len(), 25);
     let (_, reply) = asked(&pages, &id, &mut questions, &answers, r#"{"id":"ID","type":"stream_end"}"#).await;
     let reply = reply.unwrap();
@@ -69,7 +71,7 @@ async fn answers_in_any_manner_are_answers() {
 #[tokio::test]
 async fn what_is_wrong_in_a_frame_concerns_its_request_alone() {
     let pages = Pages::default();
-    let (id, mut questions, answers) = pages.connect().unwrap();
+    let (id, mut questions, answers) = pages.connect(PATIENCE).unwrap();
     let (_, healthy) = asked(&pages, &id, &mut questions, &answers, START).await;
     let wrong = r#"{"id":"ID","type":"http_response","payload":{"body":5}}"#;
     let failure = asked(&pages, &id, &mut questions, &answers, wrong).await.1.unwrap_err();
@@ -90,7 +92,7 @@ async fn what_is_wrong_in_a_frame_concerns_its_request_alone() {
 #[tokio::test]
 async fn a_page_that_goes_before_it_answers_sends_who_asked_elsewhere() {
     let pages = Pages::default();
-    let (id, mut questions, _answers) = pages.connect().unwrap();
+    let (id, mut questions, _answers) = pages.connect(PATIENCE).unwrap();
     let (reply, ()) = tokio::join!(pages.ask(&id, ask(), None), async {
         questions.next().await.unwrap();
         pages.disconnect(&id);
@@ -102,7 +104,7 @@ async fn a_page_that_goes_before_it_answers_sends_who_asked_elsewhere() {
 #[tokio::test]
 async fn what_nobody_waits_for_any_more_is_not_sent() {
     let pages = Pages::default();
-    let (id, mut questions, answers) = pages.connect().unwrap();
+    let (id, mut questions, answers) = pages.connect(PATIENCE).unwrap();
     {
         let mut leaving = std::pin::pin!(pages.ask(&id, ask(), None));
         assert!(futures_util::poll!(leaving.as_mut()).is_pending());
@@ -117,7 +119,7 @@ async fn what_nobody_waits_for_any_more_is_not_sent() {
 #[tokio::test]
 async fn a_client_that_reads_slowly_stalls_the_socket_and_loses_nothing() {
     let pages = Pages::default();
-    let (id, mut questions, answers) = pages.connect().unwrap();
+    let (id, mut questions, answers) = pages.connect(PATIENCE).unwrap();
     let (request, reply) = asked(&pages, &id, &mut questions, &answers, START).await;
     let mut body = reply.unwrap().body;
     let large = chunk(&request, 1 << 20);
@@ -133,7 +135,7 @@ async fn a_client_that_reads_slowly_stalls_the_socket_and_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn who_holds_up_others_for_long_is_given_up_and_who_is_alone_is_not() {
     let pages = Pages::default();
-    let (id, mut questions, answers) = pages.connect().unwrap();
+    let (id, mut questions, answers) = pages.connect(PATIENCE).unwrap();
     let (slow, reply) = asked(&pages, &id, &mut questions, &answers, START).await;
     let body = reply.unwrap().body;
     answers.take(&chunk(&slow, 1 << 20)).await.unwrap();
@@ -148,11 +150,27 @@ async fn who_holds_up_others_for_long_is_given_up_and_who_is_alone_is_not() {
     assert!(format!("{why:?}").contains("held up the others"), "{why:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn where_nobody_is_given_up_others_wait() {
+    let pages = Pages::default();
+    let (id, mut questions, answers) = pages.connect(None).unwrap();
+    let (slow, reply) = asked(&pages, &id, &mut questions, &answers, START).await;
+    let mut body = reply.unwrap().body;
+    answers.take(&chunk(&slow, 1 << 20)).await.unwrap();
+    let small = chunk(&slow, 8);
+    let mut stalled = std::pin::pin!(answers.take(&small));
+    let mut other = std::pin::pin!(pages.ask(&id, ask(), None));
+    assert!(futures_util::poll!(other.as_mut()).is_pending());
+    assert!(tokio::time::timeout(Duration::from_hours(1), stalled.as_mut()).await.is_err());
+    assert_eq!(body.next(None).await.unwrap().unwrap().len(), 1 << 20);
+    stalled.await.unwrap();
+}
+
 #[tokio::test]
 async fn there_are_so_many_pages_and_no_more() {
     let pages = Pages::default();
-    let held: Vec<_> = (0..MOST).map(|_| pages.connect().unwrap()).collect();
-    assert!(pages.connect().is_none());
+    let held: Vec<_> = (0..MOST).map(|_| pages.connect(PATIENCE).unwrap()).collect();
+    assert!(pages.connect(PATIENCE).is_none());
     pages.disconnect(&held[0].0);
-    assert!(pages.connect().is_some());
+    assert!(pages.connect(PATIENCE).is_some());
 }

@@ -23,7 +23,8 @@ fn peak(gateway: &Gateway) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_costs_no_memory_and_other_streams_go_on() {
-    let gateway = support::start(CONFIG, &[]);
+    let config = format!("{CONFIG}upstream-timeouts: {{slow-client: 1}}\n");
+    let gateway = support::start(&config, &[]);
     let mut held = Page::connect(&gateway).await;
     let (path, body) = support::request("chat", MODEL, true);
     let body = body.to_string();
@@ -39,7 +40,7 @@ async fn a_client_that_does_not_read_costs_no_memory_and_other_streams_go_on() {
 
     // Two more requests, one for each page: the free page answers at once, the other one when it gets to it.
     let mut free = Page::connect(&gateway).await;
-    // They wait as long as the deaf client is waited for, and need more patience than other tests.
+    // They wait as long as the deaf client is waited for.
     let ask = async || {
         let (path, body) = support::request("chat", MODEL, true);
         support::posting(&gateway, &path, &body).send().await.unwrap().text().await.unwrap()
