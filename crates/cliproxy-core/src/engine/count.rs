@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cliproxy_wire::ErrorKind;
 use cliproxy_wire::codec::Target;
 use cliproxy_wire::estimate;
 use cliproxy_wire::format::{Format, decode_count_response, encode_count_request, encode_count_response};
@@ -69,9 +70,12 @@ impl Engine {
             memory: Some(&memory),
             repair: None,
         };
-        let Some(encoded) = encode_count_request(&request, &target).map_err(Failure::client)? else {
-            return Err(unable());
-        };
+        // What this upstream cannot be told is estimated: whoever answers may be another one, or read it here first.
+        let encoded = encode_count_request(&request, &target).or_else(|error| match error.kind() {
+            ErrorKind::Unsupported => Ok(None),
+            _ => Err(Failure::client(error)),
+        })?;
+        let Some(encoded) = encoded else { return Err(unable()) };
         let outbound = Outbound {
             body: encoded.body.into(),
             betas: encoded.betas,

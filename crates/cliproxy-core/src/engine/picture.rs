@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::model::{Block, Content, Media, Role, Str, Turn};
 
-use super::{Engine, Job};
+use super::{Engine, Job, relay};
 use crate::config::settings::FetchImages;
 use crate::failure::Failure;
 use crate::route::Offer;
@@ -31,9 +31,9 @@ impl Engine {
             (FetchImages::Needed, Wanted::Document) => !profile.accepts_document_urls(),
             (FetchImages::Always, _) => true,
         };
-        // Between equal formats bytes pass, and what cannot be in the body need not be looked for.
+        // Where bytes pass, and what cannot be in the body, need not be looked for.
         if !(is_wanted(Wanted::Image) || is_wanted(Wanted::Document))
-            || profile.format == job.call.format
+            || (profile.format == job.call.format && !relay::names_files(job, profile)?)
             || job.peeked.is_form
             || !job.text()?.contains("http")
         {

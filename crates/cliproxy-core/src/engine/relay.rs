@@ -16,7 +16,7 @@ use cliproxy_wire::lane::{
     Rewrite, Whole, rename, restrict, rewrite,
 };
 use cliproxy_wire::model::{Event, Usage};
-use cliproxy_wire::profile::Dialect;
+use cliproxy_wire::profile::{Dialect, Profile};
 use cliproxy_wire::reasoning;
 use cliproxy_wire::sse::Ending;
 
@@ -51,6 +51,7 @@ pub(super) fn request(
         || job.call.is_legacy_completion
         || job.peeked.is_responses_shape
         || target.profile.dialect == Dialect::Antigravity
+        || names_files(job, target.profile)?
     {
         return Ok(None);
     }
@@ -124,6 +125,16 @@ pub(super) fn request(
         way: Way::Relay(Plan { lane, changes, is_array: format == Format::Gemini && !job.call.is_sse }),
         dropped: notes.header(),
     }))
+}
+
+/// Whether a body may name files by addresses that its upstream does not read, although it has the upstream's format:
+/// such files are read here or refused with their place, for which the body has to be read.
+pub(super) fn names_files(job: &Job, profile: &Profile) -> Result<bool, Failure> {
+    if job.call.format != Format::Gemini || profile.format != Format::Gemini || profile.accepts_media_urls {
+        return Ok(false);
+    }
+    let text = job.text()?;
+    Ok(text.contains("fileUri") || text.contains("file_uri"))
 }
 
 /// What becomes of Code Assist's envelope; the project is the credential's and is added with it.

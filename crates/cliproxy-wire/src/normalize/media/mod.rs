@@ -143,7 +143,7 @@ impl Rules<'_> {
                     image.source = url;
                     return Ok(());
                 }
-                self.google_only(NOUN)
+                self.google_only(NOUN, uri)
             }
         }
     }
@@ -197,7 +197,7 @@ impl Rules<'_> {
                     document.source = url;
                     return Ok(None);
                 }
-                self.google_only(NOUN).map(|()| None)
+                self.google_only(NOUN, uri).map(|()| None)
             }
         }
     }
@@ -225,7 +225,7 @@ impl Rules<'_> {
                 audio.source = self.google_uri(NOUN, url, mime)?;
                 Ok(())
             }
-            (Format::Gemini, Media::GoogleUri { .. }) => Ok(()),
+            (Format::Gemini, Media::GoogleUri { uri, .. }) => self.google_only(NOUN, uri),
             (_, Media::File { owner, .. }) => self.file(NOUN, *owner),
             (_, Media::Url(_) | Media::GoogleUri { .. } | Media::Text { .. }) => {
                 Err(self.refusal(NOUN, "takes audio only as content; send the content"))
@@ -243,7 +243,7 @@ impl Rules<'_> {
                 video.source = self.google_uri(NOUN, url, mime)?;
                 Ok(())
             }
-            (Format::Gemini, Media::GoogleUri { .. }) => Ok(()),
+            (Format::Gemini, Media::GoogleUri { uri, .. }) => self.google_only(NOUN, uri),
             (Format::Gemini, Media::File { owner, .. }) => self.file(NOUN, *owner),
             _ => Err(self.refusal(NOUN, "takes no video; send pictures or choose another model")),
         }
@@ -272,7 +272,13 @@ impl Rules<'_> {
         is_open.then(|| Media::Url(uri.into()))
     }
 
-    fn google_only(&self, noun: &'static str) -> Result<(), Refusal> {
+    /// Files that only Google's services know; the Files API alone belongs to keys, and Code Assist has none.
+    fn google_only(&self, noun: &'static str, uri: &str) -> Result<(), Refusal> {
+        let is_code_assist = matches!(self.profile.dialect, Dialect::CodeAssist | Dialect::Antigravity);
+        if is_code_assist && uri.contains("generativelanguage.googleapis.com/") {
+            let problem = "has no Files API and cannot read this file; send the content";
+            return Err(self.refusal(noun, problem));
+        }
         if self.profile.format == Format::Gemini {
             return Ok(());
         }

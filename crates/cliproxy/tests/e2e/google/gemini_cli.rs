@@ -1,6 +1,6 @@
 //! Accounts of the Gemini CLI: Code Assist behind every client format.
 
-use cliproxy_testkit::{Gateway, Script, Upstream};
+use cliproxy_testkit::{Gateway, Received, Script, Upstream};
 use serde_json::{Value, json};
 
 use super::{OVER, VALID, asked, bearer, code_assist, refusal, start, used_up};
@@ -238,5 +238,81 @@ async fn a_gemini_client_keeps_its_bytes_inside_the_envelope() {
         assert_eq!(sent, format!(r#"{{"project":"project-1","model":"{MODEL}","request":{body}}}"#));
         let is_stream = method.starts_with("stream");
         assert_eq!(received.path.ends_with(":streamGenerateContent?alt=sse"), is_stream, "{}", received.path);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_by_address_are_read_here_for_code_assist_and_others_refused_with_their_place() {
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n rest";
+    let gallery = Upstream::start(|received: &Received| match received.path.as_str() {
+        "/a.png" => Script::json(200, PNG),
+        "/a.pdf" => Script::json(200, &b"%PDF-1.4 \xff"[..]),
+        "/to/inside" => Script::json(302, "").header("location", "http://127.0.0.1:9/x.png"),
+        _ => Script::json(404, ""),
+    })
+    .await;
+    let upstream = Upstream::start(code_assist).await;
+    let host = gallery.url().replace("http://", "");
+    let config = format!("image-urls: {{private-hosts: ['{host}']}}\n");
+    let gateway = start("gemini-cli", &upstream, &[("a", account("a", "project-1", VALID))], &config);
+    let ask = async |is_enveloped: bool, method: &str, parts: Value| {
+        let contents = json!([{"role": "user", "parts": parts}]);
+        let (path, body) = if is_enveloped {
+            let body = json!({"model": MODEL, "project": "theirs", "request": {"contents": contents}});
+            (format!("/v1internal:{method}"), body)
+        } else {
+            (format!("/v1beta/models/{MODEL}:{method}"), json!({"contents": contents}))
+        };
+        support::ask(&gateway, &path, &body).await
+    };
+    let text = json!({"text": "hi"});
+    let at = |path: &str| format!("{}{path}", gallery.url());
+    for is_enveloped in [false, true] {
+        for member in ["fileUri", "file_uri"] {
+            let image = json!({"fileData": {"mimeType": "image/png", member: at("/a.png")}});
+            let paper = json!({"fileData": {"mimeType": "application/pdf", member: at("/a.pdf")}});
+            let answer = ask(is_enveloped, "generateContent", json!([text, image, paper])).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            let sent = upstream.received().pop().unwrap().json();
+            let parts = &sent["request"]["contents"][0]["parts"];
+            let inline = |mime: &str, data: &str| json!({"inlineData": {"mimeType": mime, "data": data}});
+            let expected = [
+                text.clone(),
+                inline("image/png", "iVBORw0KGgogcmVzdA=="),
+                inline("application/pdf", "JVBERi0xLjQg/w=="),
+            ];
+            assert_eq!(parts.as_array().unwrap()[..], expected, "{sent}");
+            assert_eq!(sent["project"], "project-1");
+        }
+        // An address that no body of this format names as a file is none.
+        let answer = ask(is_enveloped, "generateContent", json!([{"text": at("/a.png")}])).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let asked = upstream.received().len();
+        for (mime, uri, told) in [
+            ("image/png", at("/to/inside"), "is not on the open web"),
+            ("image/png", "http://169.254.169.254/x.png".to_owned(), "is not on the open web"),
+            ("image/png", at("/gone.png"), "answers with status 404"),
+            ("image/png", at("/a.pdf"), "is no jpeg, png, gif or webp image"),
+            ("video/mp4", at("/film.mp4"), "does not fetch addresses; send the content"),
+            ("audio/mpeg", at("/song.mp3"), "does not fetch addresses; send the content"),
+            (
+                "application/pdf",
+                "https://generativelanguage.googleapis.com/v1beta/files/abc".to_owned(),
+                "has no Files API",
+            ),
+        ] {
+            let part = json!({"fileData": {"mimeType": mime, "fileUri": uri}});
+            let answer = ask(is_enveloped, "generateContent", json!([text, part])).await;
+            assert_eq!(answer.status, 400, "{uri}: {}", answer.body);
+            let message = answer.error("gemini").2;
+            assert!(message.contains(told), "{uri}: {message}");
+        }
+        assert_eq!(upstream.received().len(), asked, "nobody was asked");
+        // Who counts reads nothing; what it cannot say is estimated.
+        let image = json!({"fileData": {"mimeType": "image/png", "fileUri": at("/a.png")}});
+        let read = gallery.received().len();
+        let answer = ask(is_enveloped, "countTokens", json!([text, image])).await;
+        assert_eq!((answer.status, answer.header("x-gateway-estimated")), (200, "true"), "{}", answer.body);
+        assert_eq!(gallery.received().len(), read);
     }
 }
