@@ -82,6 +82,7 @@ export interface Totals {
   complete: number;
   failed: number;
   cancelled: number;
+  killed: number;
   input: number;
   output: number;
   reasoning: number;

@@ -192,6 +192,7 @@ export const en = {
   "live.state.complete": "Complete",
   "live.state.failed": "Failed",
   "live.state.cancelled": "Cancelled",
+  "live.state.killed": "Killed",
   "lane.passthrough": "passed on",
   "lane.patch": "patched",
   "lane.translate": "translated",

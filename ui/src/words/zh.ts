@@ -187,6 +187,7 @@ export const zh: Dictionary = {
   "live.state.complete": "完成",
   "live.state.failed": "失败",
   "live.state.cancelled": "已取消",
+  "live.state.killed": "被终止",
   "lane.passthrough": "直通",
   "lane.patch": "修补",
   "lane.translate": "转换",

@@ -88,6 +88,7 @@ impl Closing {
             credential: Arc::clone(&offer.credential),
             lease: Some(lease),
             record: Some(Box::new(Record {
+                ticket: Arc::clone(&job.ticket),
                 request_id: Arc::clone(&job.call.request_id),
                 at: job.call.created,
                 client: job.call.client.clone(),
@@ -99,7 +100,7 @@ impl Closing {
                 credential: Some(offer.credential.id.clone()),
                 lane: "translate",
                 attempts: attempt.number,
-                outcome: Outcome::Cancelled,
+                outcome: Outcome::Killed,
                 usage: cliproxy_wire::model::Usage::default(),
                 first_byte: None,
                 total: Duration::ZERO,
@@ -117,6 +118,24 @@ impl Closing {
     pub(super) fn set_lane(&mut self, lane: &'static str) {
         if let Some(record) = &mut self.record {
             record.lane = lane;
+        }
+    }
+
+    /// Notes what is known so far, in case the process ends before the request does.
+    pub(super) fn note(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.total = self.started.elapsed();
+            self.engine.note(record);
+        }
+    }
+
+    /// Notes what the answer cost so far, before a client hears of it.
+    fn note_usage(&mut self, pipe: &Pipe) {
+        let Some(record) = self.record.as_mut().filter(|record| record.ticket.is_kept()) else { return };
+        let usage = pipe.usage();
+        if usage != record.usage {
+            record.usage = usage;
+            self.note();
         }
     }
 
@@ -199,6 +218,16 @@ impl Closing {
     }
 }
 
+impl Drop for Closing {
+    /// The client went while its answer was waited for. The upstream may bill what it was asked.
+    fn drop(&mut self) {
+        if let Some(record) = &mut self.record {
+            let usage = std::mem::take(&mut record.usage);
+            self.close(Outcome::Cancelled, usage);
+        }
+    }
+}
+
 impl fmt::Debug for AnswerStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AnswerStream")
@@ -277,6 +306,7 @@ impl AnswerStream {
             Poll::Ready(None) => self.end(None),
             Poll::Pending => return self.poll_silence(context),
         }
+        self.closing.note_usage(&self.pipe);
         self.ready.extend(self.out.drain(..));
         Poll::Ready(())
     }

@@ -28,6 +28,7 @@ mod single;
 mod standing;
 mod switch;
 mod trial;
+mod underway;
 mod verdict;
 
 use account::Vault;
@@ -62,6 +63,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::memory::Memories;
+use self::underway::{Underway, wants_record};
 use crate::access::allowance::Allowance;
 use crate::access::meter::Meter;
 use crate::config::Settings;
@@ -72,7 +74,7 @@ use crate::route::affinity::{self, Session};
 use crate::snapshot::{Extras, Snapshot};
 use crate::store::Store;
 use crate::upstream::{Clients, Tape};
-use crate::usage::{Happening, LogSink, Outcome, Record, Sink};
+use crate::usage::{Happening, LogSink, Sink, Sinks, Ticket};
 
 /// What a client asks, in its own format.
 #[derive(Debug)]
@@ -125,7 +127,7 @@ struct Inner {
     /// Thoughts and signatures for clients that do not send them back.
     memories: Memories,
     extras: Extras,
-    sinks: Vec<Box<dyn Sink>>,
+    sinks: Sinks,
     /// What client keys have used of their limits.
     meter: Meter,
     vault: ArcSwapOption<Vault>,
@@ -187,7 +189,7 @@ impl Builder {
             schemas: Cleaned::default(),
             memories: Memories::default(),
             extras: self.extras,
-            sinks: self.sinks,
+            sinks: Sinks::new(self.sinks),
             meter: Meter::default(),
             vault: ArcSwapOption::new(self.store.map(|store| Arc::new(Vault::new(store)))),
             tasks,
@@ -199,6 +201,7 @@ impl Builder {
 /// A call on its way, with what is known of it so far. Shared by its attempts.
 struct Job {
     call: Call,
+    ticket: Arc<Ticket>,
     snapshot: Arc<Snapshot>,
     peeked: Peeked,
     requested: Arc<str>,
@@ -224,11 +227,23 @@ struct Read {
 }
 
 impl Read {
-    fn into_job(self, call: Call) -> Job {
+    fn into_job(self, call: Call, ticket: Arc<Ticket>) -> Job {
         let Self { snapshot, peeked, requested, model, suffix, session } = self;
         let started = Instant::now();
         let images = image::Wish::default();
-        Job { call, snapshot, peeked, requested, model, suffix, session, request: None, images, started }
+        Job {
+            call,
+            ticket,
+            snapshot,
+            peeked,
+            requested,
+            model,
+            suffix,
+            session,
+            request: None,
+            images,
+            started,
+        }
     }
 }
 
@@ -434,7 +449,10 @@ impl Engine {
     /// A body that is no request, or a model that is not known.
     pub fn open(&self, mut call: Call) -> Result<Opened, Failure> {
         match self.read(&mut call) {
-            Ok(read) => Ok(Opened(Box::new(read.into_job(call)))),
+            Ok(read) => {
+                let ticket = self.0.sinks.ticket(wants_record(&read.snapshot, call.client.as_ref()));
+                Ok(Opened(Box::new(read.into_job(call, ticket))))
+            }
             Err(failure) => Err(failure.with_request(call.headers, call.body)),
         }
     }
@@ -515,83 +533,18 @@ impl Engine {
         Ok(Read { snapshot, peeked, requested, model, suffix, session })
     }
 
-    /// Whether somebody wants to know of requests on their way.
-    pub(crate) fn is_watched(&self) -> bool {
-        self.0.sinks.iter().any(|sink| sink.is_watching())
-    }
-
-    /// Tells those who watch what happened; costs next to nothing where nobody does.
-    fn tell<'h>(&self, happening: impl FnOnce() -> Option<Happening<'h>>) {
-        if !self.is_watched() {
-            return;
-        }
-        let Some(happening) = happening() else { return };
-        for sink in self.0.sinks.iter().filter(|sink| sink.is_watching()) {
-            sink.happened(&happening);
-        }
-    }
-
-    /// Hands a finished request to the sinks, with what the configuration says of it.
-    fn record(&self, record: &mut Record) {
-        let snapshot = self.snapshot();
-        let usage = &snapshot.settings.usage;
-        // Limits are counted from the ledger after a restart, so what they are on is kept in any case.
-        record.is_kept = usage.is_collected || snapshot.access.is_metered(record.client.as_ref());
-        if let Some(model) = &record.upstream_model {
-            record.cost = usage.prices.cost(model, &record.usage);
-            record.prices = usage.prices.fingerprint().cloned();
-        }
-        self.0.meter.record(record);
-        for sink in &self.0.sinks {
-            sink.record(record);
-        }
-    }
-
     /// Serves an opened call.
     ///
     /// # Errors
     /// When no answer began.
     pub async fn run(&self, opened: Opened) -> Result<Answer, Failure> {
-        let mut job = opened.0;
-        let mut attempts = 0;
-        self.tell(|| Some(job.started()));
+        let mut underway = Underway::new(self, opened.0);
+        let (job, attempts) = underway.parts();
         let result = match job.call.operation {
-            Operation::CountTokens => self.count(&mut job, &mut attempts).await,
-            _ => self.attempt_models(&mut job, &mut attempts).await,
+            Operation::CountTokens => self.count(job, attempts).await,
+            _ => self.attempt_models(job, attempts).await,
         };
-        result.map_err(|failure| {
-            let failure = failure.for_client().after_attempts(attempts);
-            tracing::warn!(
-                request_id = %job.call.request_id,
-                model = %job.requested,
-                attempts,
-                kind = ?failure.fault().kind,
-                origin = ?failure.origin(),
-                detail = failure.detail(),
-                "request failed: {failure}"
-            );
-            self.record(&mut Record {
-                request_id: Arc::clone(&job.call.request_id),
-                at: job.call.created,
-                client: job.call.client.clone(),
-                parent: job.call.headers.get("traceparent").cloned(),
-                format: job.call.format,
-                requested_model: Arc::clone(&job.requested),
-                upstream_model: None,
-                provider: None,
-                credential: None,
-                lane: "none",
-                attempts,
-                outcome: Outcome::Failed,
-                usage: cliproxy_wire::model::Usage::default(),
-                first_byte: None,
-                total: job.started.elapsed(),
-                cost: None,
-                prices: None,
-                is_kept: false,
-            });
-            failure.with_request(job.call.headers, job.call.body)
-        })
+        underway.end(result)
     }
 }
 

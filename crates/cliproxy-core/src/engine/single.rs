@@ -293,6 +293,7 @@ impl Engine {
             Back::Pass(_) => "patch",
             Back::Vectors(..) => "translate",
         });
+        closing.note();
         let mut replies = match self.ask_each(job, offer, single.operation, single.bodies).await {
             Ok(replies) => replies,
             Err(failure) => {

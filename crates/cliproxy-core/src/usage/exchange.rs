@@ -299,7 +299,7 @@ fn alike(database: &rusqlite::Connection, row: &Row) -> Result<u64, LedgerError>
         "SELECT count(*) FROM request WHERE at = ?1 AND client IS ?2
            AND coalesce(upstream_model, requested_model) = ?3 AND coalesce(credential, '') = ?4
            AND input = ?5 AND output = ?6 AND reasoning = ?7 AND cache_read = ?8
-           AND (outcome = 'failed') = ?9 AND (?2 IS NOT NULL OR format = ?10)",
+           AND (outcome IN ('failed', 'killed')) = ?9 AND (?2 IS NOT NULL OR format = ?10)",
     )?;
     let count: i64 = statement.query_row(
         params![

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::Row;
+use super::note::Notes;
 use crate::store::atomic::private;
 
 /// Longest journal. When the database cannot be written for so long, further rows are given up.
@@ -29,6 +30,8 @@ pub(super) struct Journal {
     current: PathBuf,
     /// What is being carried over.
     carried: PathBuf,
+    /// Requests that have no row yet.
+    pub(super) notes: Notes,
     /// Held while the process lives.
     lock: (PathBuf, File),
     open: Mutex<Open>,
@@ -82,14 +85,16 @@ impl Journal {
 
     fn held(directory: &Path, name: &str, lock: (PathBuf, File)) -> Option<Self> {
         lock.1.try_lock().ok()?;
-        let file = |kind: &str| directory.join(format!("{PREFIX}{name}.journal{kind}"));
-        Some(Self { current: file(""), carried: file(".carried"), lock, open: Mutex::default() })
+        let file = |kind: &str| directory.join(format!("{PREFIX}{name}.{kind}"));
+        let notes = Notes::new(file("notes"));
+        let (current, carried) = (file("journal"), file("journal.carried"));
+        Some(Self { current, carried, notes, lock, open: Mutex::default() })
     }
 
     /// Forgets a journal from which everything was carried over.
     pub(super) fn end(self) {
         let is_empty = |path: &Path| !path.try_exists().unwrap_or(true);
-        if is_empty(&self.current) && is_empty(&self.carried) {
+        if is_empty(&self.current) && is_empty(&self.carried) && self.notes.remove().is_ok() {
             // One that stays is looked at again next time.
             drop(std::fs::remove_file(&self.lock.0));
         }

@@ -9,6 +9,7 @@ mod exchange;
 mod journal;
 pub(crate) mod ledger;
 mod live;
+mod note;
 mod panel;
 mod price;
 mod queue;
@@ -16,6 +17,7 @@ mod row;
 mod series;
 mod sink;
 mod sum;
+mod ticket;
 
 pub use exchange::{Export, Exported, Imported, NotImported};
 pub use ledger::{Bounds, Ledger, LedgerError};
@@ -25,8 +27,10 @@ pub use price::{Price, Prices};
 pub use queue::{Queue, Queued};
 pub use row::Row;
 pub use series::{Cursor, Line, Series, Steps};
+pub(crate) use sink::Sinks;
 pub use sink::{Happening, LogSink, Sink};
 pub use sum::{By, Span, Totals};
+pub use ticket::Ticket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +49,8 @@ pub enum Outcome {
     Failed,
     /// The client went away.
     Cancelled,
+    /// The process was killed while the request was on its way.
+    Killed,
 }
 
 impl Outcome {
@@ -54,6 +60,7 @@ impl Outcome {
             Self::Complete => "complete",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Killed => "killed",
         }
     }
 
@@ -63,6 +70,7 @@ impl Outcome {
             Self::Complete => "Complete",
             Self::Failed => "Failed",
             Self::Cancelled => "Cancelled",
+            Self::Killed => "Killed",
         }
     }
 }
@@ -70,6 +78,8 @@ impl Outcome {
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Record {
+    /// The request, as sinks tell it from others.
+    pub ticket: Arc<Ticket>,
     /// The request's id.
     pub request_id: Arc<str>,
     /// When it came, in Unix seconds.

@@ -142,8 +142,8 @@ impl Ledger {
         let totals = self.totals(Span::ALL)?;
         let mut statistics = Statistics {
             total_requests: totals.requests,
-            success_count: totals.requests.saturating_sub(totals.failed),
-            failure_count: totals.failed,
+            success_count: totals.requests.saturating_sub(totals.failures()),
+            failure_count: totals.failures(),
             total_tokens: totals.input + totals.output,
             ..Statistics::default()
         };

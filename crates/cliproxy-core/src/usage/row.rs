@@ -35,7 +35,7 @@ pub struct Row {
     pub lane: String,
     /// Attempts made.
     pub attempts: u32,
-    /// How it ended: `complete`, `failed` or `cancelled`.
+    /// How it ended: `complete`, `failed`, `cancelled` by the client, or `killed` with the process.
     pub outcome: String,
     /// Tokens read, those from a cache included.
     pub input: u64,
@@ -98,8 +98,8 @@ impl Row {
         super::Cursor { at: self.at, key: self.key.clone() }
     }
 
-    /// Whether it failed.
+    /// Whether its client was left without an answer, as panels that know no more than that count it.
     pub fn is_failed(&self) -> bool {
-        self.outcome == Outcome::Failed.word()
+        [Outcome::Failed, Outcome::Killed].iter().any(|outcome| self.outcome == outcome.word())
     }
 }

@@ -2,18 +2,23 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cliproxy_wire::Format;
 use cliproxy_wire::model::Usage;
 
-use super::Record;
+use super::{Record, Ticket};
 use crate::credential::CredentialId;
 
 /// Takes records. Called on the task that polls an answer: it must not block.
 pub trait Sink: Send + Sync + fmt::Debug {
     /// Takes one, when an answer ends or is dropped.
     fn record(&self, record: &Record);
+
+    /// Takes what is known of one on its way whose record is to be kept, in case the process is killed: when somebody is
+    /// asked, and when the upstream has told more of what it bills.
+    fn note(&self, _record: &Record) {}
 
     /// Whether it wants to be told of what happens before. Asked with every piece of every answer.
     fn is_watching(&self) -> bool {
@@ -98,5 +103,54 @@ impl Sink for LogSink {
             total_ms = u64::try_from(record.total.as_millis()).unwrap_or(u64::MAX),
             "request served"
         );
+    }
+}
+
+/// All who are told.
+#[derive(Debug)]
+pub(crate) struct Sinks {
+    all: Vec<Box<dyn Sink>>,
+    /// Requests so far.
+    count: AtomicU64,
+}
+
+impl Sinks {
+    pub(crate) fn new(all: Vec<Box<dyn Sink>>) -> Self {
+        Self { all, count: AtomicU64::new(0) }
+    }
+
+    /// A ticket for a further request.
+    pub(crate) fn ticket(&self, is_kept: bool) -> Arc<Ticket> {
+        Arc::new(Ticket::new(self.count.fetch_add(1, Ordering::Relaxed), is_kept))
+    }
+
+    /// Whether somebody wants to know of requests on their way.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.all.iter().any(|sink| sink.is_watching())
+    }
+
+    /// Tells those who watch what happened; costs next to nothing where nobody does.
+    pub(crate) fn tell<'h>(&self, happening: impl FnOnce() -> Option<Happening<'h>>) {
+        if !self.is_watched() {
+            return;
+        }
+        let Some(happening) = happening() else { return };
+        for sink in self.all.iter().filter(|sink| sink.is_watching()) {
+            sink.happened(&happening);
+        }
+    }
+
+    /// Tells everybody what is known of a request on its way.
+    pub(crate) fn note(&self, record: &Record) {
+        for sink in &self.all {
+            sink.note(record);
+        }
+    }
+
+    /// Tells everybody how a request ended.
+    pub(crate) fn record(&self, record: &Record) {
+        for sink in &self.all {
+            sink.record(record);
+        }
     }
 }

@@ -75,6 +75,8 @@ pub struct Totals {
     pub failed: u64,
     /// Those whose client went away.
     pub cancelled: u64,
+    /// Those that were on their way when the process was killed.
+    pub killed: u64,
     /// Tokens read, those from a cache included.
     pub input: u64,
     /// Tokens written, reasoning included.
@@ -93,11 +95,17 @@ pub struct Totals {
 
 pub(super) const SUMS: &str =
     "count(*), coalesce(sum(outcome = 'complete'), 0), coalesce(sum(outcome = 'failed'), 0),
-  coalesce(sum(outcome = 'cancelled'), 0), coalesce(sum(input), 0), coalesce(sum(output), 0),
+  coalesce(sum(outcome = 'cancelled'), 0), coalesce(sum(outcome = 'killed'), 0),
+  coalesce(sum(input), 0), coalesce(sum(output), 0),
   coalesce(sum(reasoning), 0), coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0),
   coalesce(sum(cost), 0.0), coalesce(sum(cost IS NULL), 0)";
 
 impl Totals {
+    /// Requests whose client was left without an answer, as panels that know two ends count them.
+    pub fn failures(&self) -> u64 {
+        self.failed + self.killed
+    }
+
     pub(super) fn read(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Self> {
         let number =
             |at: usize| row.get::<_, i64>(first + at).map(|number| u64::try_from(number).unwrap_or(0));
@@ -106,13 +114,14 @@ impl Totals {
             complete: number(1)?,
             failed: number(2)?,
             cancelled: number(3)?,
-            input: number(4)?,
-            output: number(5)?,
-            reasoning: number(6)?,
-            cache_read: number(7)?,
-            cache_write: number(8)?,
-            cost: row.get(first + 9)?,
-            unpriced: number(10)?,
+            killed: number(4)?,
+            input: number(5)?,
+            output: number(6)?,
+            reasoning: number(7)?,
+            cache_read: number(8)?,
+            cache_write: number(9)?,
+            cost: row.get(first + 10)?,
+            unpriced: number(11)?,
         })
     }
 }

@@ -138,7 +138,7 @@ async fn import(ask: Ask) -> Outcome<Json<Imported>> {
             added: imported.added,
             skipped: imported.skipped,
             total_requests: totals.requests,
-            failed_requests: totals.failed,
+            failed_requests: totals.failures(),
         })),
         Err(why @ (NotImported::Malformed | NotImported::Version)) => Err(Refusal::bad(why.to_string())),
         Err(NotImported::Ledger(error)) => Err(failed(error.to_string())),

@@ -40,6 +40,9 @@ enum Dimension {
     Credential,
     Provider,
     Client,
+    Format,
+    Outcome,
+    Lane,
     Day,
     Hour,
 }
@@ -51,6 +54,9 @@ impl Dimension {
             Self::Credential => By::Credential,
             Self::Provider => By::Provider,
             Self::Client => By::Client,
+            Self::Format => By::Format,
+            Self::Outcome => By::Outcome,
+            Self::Lane => By::Lane,
             Self::Day => By::Day,
             Self::Hour => By::Hour,
         }

@@ -128,6 +128,33 @@ async fn a_client_that_leaves_is_counted_by_what_had_passed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_before_its_answer_began_is_on_record() {
+    let upstream = Upstream::start(|_| Script::silent()).await;
+    let gateway = support::start(&format!("{KEPT}{}", support::config("chat", &upstream)), &[]);
+    for (count, format) in (1..).zip(FORMATS) {
+        let (path, body) = support::request(format, "up", format == "chat");
+        tokio::select! {
+            answer = support::posting(&gateway, &path, &body).send() => panic!("nobody answers: {answer:?}"),
+            () = support::within(upstream.arrived(count)) => {}
+        }
+        gateway.said("outcome=Cancelled", count);
+    }
+    gateway.end();
+    let csv = String::from_utf8(run(&gateway, &["--csv"]).stdout).unwrap();
+    for (line, format) in csv.lines().skip(1).zip(FORMATS) {
+        let lane = if format == "chat" { "passthrough" } else { "translate" };
+        assert!(line.contains(&format!(",{format},up,up,scripted,")), "{line}");
+        assert!(line.contains(&format!(",{lane},1,cancelled,0,0,0,0,0,false,,")), "{line}");
+    }
+    let sums = sums(&gateway, "outcome");
+    assert_eq!(
+        (&sums["by"][0]["name"], &sums["total"]["cancelled"]),
+        (&"cancelled".into(), &4.into()),
+        "{sums}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_recorded_until_it_is_wanted_and_the_switch_needs_no_restart() {
     let upstream = Upstream::start(as_asked).await;
     let config = support::config("chat", &upstream);

@@ -219,6 +219,7 @@ function table(totals: UsageTotals, by: Grouping): string {
     "complete",
     "failed",
     "cancelled",
+    "killed",
     "input",
     "output",
     "reasoning",

@@ -9,7 +9,7 @@ import { Badge, Button, Panel, type Tone } from "../../parts/basics";
 import { complain } from "../../parts/toast";
 import { known, t } from "../../words";
 
-const TONES: Record<string, Tone> = { complete: "good", failed: "bad", cancelled: "warn" };
+const TONES: Record<string, Tone> = { complete: "good", failed: "bad", cancelled: "warn", killed: "bad" };
 
 interface Page {
   requests: UsageRow[];

@@ -61,7 +61,13 @@ impl Engine {
             Pipe::Relay(Box::new(relay))
         } else {
             let decode = decode(job, offer, reply.status, bridge);
-            let request = job.request()?;
+            let request = match job.request() {
+                Ok(request) => request,
+                Err(failure) => {
+                    closing.fail(&failure);
+                    return Err(failure);
+                }
+            };
             let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
             let context = ClientContext {
                 input: Some(input.clone()),
@@ -142,7 +148,13 @@ impl Engine {
             }
             Way::Translate(bridge) => {
                 let decode = decode(job, offer, reply.status, bridge);
-                let request = job.request()?;
+                let request = match job.request() {
+                    Ok(request) => request,
+                    Err(failure) => {
+                        closing.fail(&failure);
+                        return Err(failure);
+                    }
+                };
                 let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
                 let gather = Box::new(Gather::new(decode, input, self.recorder(job, offer)));
                 match gathered(gather, reply, job.snapshot.limits.idle).await {

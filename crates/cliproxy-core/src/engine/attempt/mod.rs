@@ -241,8 +241,10 @@ impl Engine {
             _ if asks_stream => Operation::Stream,
             _ => Operation::Generate,
         };
-        let closing = Closing::new(self, job, &attempt, Arc::clone(lease));
+        let mut closing = Closing::new(self, job, &attempt, Arc::clone(lease));
+        closing.set_lane(outbound.way.lane());
         self.tell_attempt(job, &attempt);
+        closing.note();
         let mut reply = match self.send(job, offer, operation, &outbound).await {
             Ok(reply) => reply,
             Err(failure) => {

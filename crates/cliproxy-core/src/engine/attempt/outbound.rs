@@ -32,6 +32,16 @@ pub(in crate::engine) enum Way {
     Translate(Bridge),
 }
 
+impl Way {
+    /// The word for it.
+    pub(in crate::engine) fn lane(&self) -> &'static str {
+        match self {
+            Self::Relay(plan) => plan.lane(),
+            Self::Translate(_) => "translate",
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn outbound(
         &self,

@@ -1,13 +1,14 @@
 //! The ledger: every request as a row in an embedded `SQLite` database, so that numbers survive restarts.
 //!
 //! [`Ledger::record`] appends to the [journal](super::journal) and returns; [`Ledger::keep`] carries the rows into the
-//! database behind it. A database that is damaged, or was written by a newer program, is set aside under another name
+//! database behind it. Before, there is a [note](super::note) of a request, of which the next process makes a row if this
+//! one is killed. A database that is damaged, or was written by a newer program, is set aside under another name
 //! and never deleted. When the storage is full, recording stops, says so, and goes on by itself: traffic is never held
 //! up by it. Neither journal nor database is opened before something is recorded or asked.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -80,7 +81,6 @@ struct Inner {
     database: Mutex<Option<Connection>>,
     /// Makes the keys of this process's rows its own.
     run: String,
-    count: AtomicU64,
     appended: Notify,
     /// The last attempt to record failed, and was told.
     is_stopped: AtomicBool,
@@ -102,7 +102,6 @@ impl Ledger {
             making: Mutex::default(),
             database: Mutex::default(),
             run: uuid::Uuid::new_v4().simple().to_string(),
-            count: AtomicU64::new(0),
             appended: Notify::new(),
             is_stopped: AtomicBool::new(false),
         }))
@@ -125,7 +124,8 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Takes over what processes that ended left in their journals. Opens nothing where there is nothing. Blocks.
+    /// Takes over what processes that ended left in their journals, and what they noted of requests that were on their
+    /// way. Opens nothing where there is nothing. Blocks.
     ///
     /// # Errors
     /// When the storage fails.
@@ -135,9 +135,28 @@ impl Ledger {
         }
         for left in Journal::left(&self.0.directory)? {
             self.carry_from(&left)?;
+            self.carry_notes(&left)?;
             left.end();
         }
         Ok(())
+    }
+
+    /// A request as it is kept.
+    fn row(&self, record: &Record) -> Row {
+        Row::new(format!("{}-{}", self.0.run, record.ticket.number()), record)
+    }
+
+    /// Tells when the storage begins to fail, and when it is over; true when all is well.
+    fn watch(&self, written: &std::io::Result<()>) -> bool {
+        let was_stopped = self.0.is_stopped.swap(written.is_err(), Ordering::Relaxed);
+        match written {
+            Ok(()) if was_stopped => tracing::info!("requests are recorded again"),
+            Err(error) if !was_stopped => {
+                tracing::error!("requests are served and not recorded until this is mended: {error}");
+            }
+            _ => {}
+        }
+        written.is_ok()
     }
 
     /// This process's journal, made when it is first needed.
@@ -187,16 +206,39 @@ impl Ledger {
         if !journal.has_rows()? {
             return Ok(());
         }
-        self.with(|database| {
-            let result = journal.carry(|rows| insert(database, rows));
-            if let Err(LedgerError::Database(error)) = &result
-                && is_damage(error)
-            {
+        self.mended(|database| journal.carry(|rows| insert(database, rows).map(|_new| ())).map(|_count| ()))
+    }
+
+    /// Makes rows of what a process noted that ended. Its other rows are carried over already.
+    fn carry_notes(&self, journal: &Journal) -> Result<(), LedgerError> {
+        let notes = journal.notes.left()?;
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let mut new = 0;
+        self.mended(|database| {
+            new = insert(database, &notes)?;
+            Ok(())
+        })?;
+        if new > 0 {
+            tracing::warn!(
+                "{new} requests were on their way when an earlier process was killed; usage counts what is known of them"
+            );
+        }
+        Ok(())
+    }
+
+    /// Writes to the database, or to a new one in its place when it turns out to be damaged.
+    fn mended(
+        &self,
+        mut work: impl FnMut(&mut Connection) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        self.with(|database| match work(database) {
+            Err(LedgerError::Database(error)) if is_damage(&error) => {
                 *database = renew(&self.0.path, "is damaged")?;
-                journal.carry(|rows| insert(database, rows))?;
-                return Ok(());
+                work(database)
             }
-            result.map(|_count| ())
+            result => result,
         })
     }
 
@@ -237,6 +279,10 @@ impl Ledger {
 
     /// Forgets what is older than the bounds allow, and the oldest tenth as long as there is too much. Blocks.
     fn forget(&self, bounds: Bounds, now: u64) -> Result<(), LedgerError> {
+        // The note of a request whose row is forgotten would bring it back.
+        if let Some(journal) = self.0.journal.get() {
+            journal.notes.clean()?;
+        }
         self.with(|database| forget(database, bounds, now))
     }
 }
@@ -246,21 +292,20 @@ impl Sink for Ledger {
         if !record.is_kept {
             return;
         }
-        let number = self.0.count.fetch_add(1, Ordering::Relaxed);
-        let row = Row::new(format!("{}-{number}", self.0.run), record);
-        match self.journal().and_then(|journal| journal.append(&row)) {
-            Ok(()) => {
-                if self.0.is_stopped.swap(false, Ordering::Relaxed) {
-                    tracing::info!("requests are recorded again");
-                }
-                self.0.appended.notify_one();
-            }
-            Err(error) => {
-                if !self.0.is_stopped.swap(true, Ordering::Relaxed) {
-                    tracing::error!("requests are served and not recorded until this is mended: {error}");
-                }
-            }
+        let row = self.row(record);
+        let recorded = self.journal().and_then(|journal| {
+            let appended = journal.append(&row);
+            journal.notes.end(record.ticket.number());
+            appended
+        });
+        if self.watch(&recorded) {
+            self.0.appended.notify_one();
         }
+    }
+
+    fn note(&self, record: &Record) {
+        let row = self.row(record);
+        self.watch(&self.journal().and_then(|journal| journal.notes.write(record.ticket.number(), &row)));
     }
 }
 
@@ -370,17 +415,19 @@ fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     Ok(named(number, ""))
 }
 
-pub(super) fn insert(database: &mut Connection, rows: &[Row]) -> Result<(), LedgerError> {
+/// Adds rows, those that are there already left out; says how many were new.
+pub(super) fn insert(database: &mut Connection, rows: &[Row]) -> Result<usize, LedgerError> {
     if rows.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let transaction = database.transaction()?;
-    insert_into(&transaction, rows)?;
+    let new = insert_into(&transaction, rows)?;
     transaction.commit()?;
-    Ok(())
+    Ok(new)
 }
 
-fn insert_into(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<()> {
+fn insert_into(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<usize> {
+    let mut new = 0;
     let mut statement = transaction.prepare_cached(
         "INSERT OR IGNORE INTO request (key, request_id, at, client, format, requested_model, upstream_model,
            provider, credential, lane, attempts, outcome, input, output, reasoning, cache_read, cache_write,
@@ -388,7 +435,7 @@ fn insert_into(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
     )?;
     for row in rows {
-        statement.execute(params![
+        new += statement.execute(params![
             row.key,
             row.request_id,
             stored(row.at),
@@ -413,7 +460,7 @@ fn insert_into(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<
             row.prices,
         ])?;
     }
-    Ok(())
+    Ok(new)
 }
 
 /// `SQLite` has signed numbers only.

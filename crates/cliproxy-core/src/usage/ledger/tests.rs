@@ -3,11 +3,15 @@
 use cliproxy_wire::Format;
 use cliproxy_wire::model::Usage;
 
+use std::sync::atomic::AtomicU64;
+
 use super::*;
-use crate::usage::{By, Outcome, Span, Totals};
+use crate::usage::{By, Outcome, Span, Ticket, Totals};
 
 pub(crate) fn record(model: &str, at: u64) -> Record {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     Record {
+        ticket: Arc::new(Ticket::new(NUMBER.fetch_add(1, Ordering::Relaxed), true)),
         request_id: "req".into(),
         at,
         client: Some("laptop".into()),
@@ -81,6 +85,54 @@ fn rows_that_were_carried_over_and_not_forgotten_are_one() {
     atomic::write(&path.with_extension("journal.carried"), &left).unwrap();
     drop(ledger);
     assert_eq!(open(directory.path()).totals(Span::ALL).unwrap().requests, 1);
+}
+
+/// What a request leaves if the process ends now.
+fn noted(record: &Record, input: u64) -> Record {
+    let usage = Usage { input: Some(input), ..Usage::default() };
+    Record { outcome: Outcome::Killed, usage, ..record.clone() }
+}
+
+#[test]
+fn a_request_on_its_way_when_the_process_is_killed_is_a_row_and_no_other_is_two() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(directory.path());
+    let (carried, ended, underway) = (record("carried", 10), record("ended", 20), record("underway", 30));
+    for record in [&carried, &ended, &underway] {
+        ledger.note(&noted(record, 0));
+    }
+    ledger.note(&noted(&underway, 7));
+    ledger.record(&carried);
+    ledger.carry().unwrap();
+    ledger.record(&ended);
+    // Whoever looks on leaves what is on its way to the living.
+    assert_eq!(open(directory.path()).totals(Span::ALL).unwrap().requests, 1);
+    drop(ledger);
+    for _ in 0..2 {
+        let rows = open(directory.path()).rows(Span::ALL, 0, 10).unwrap();
+        let seen: Vec<_> =
+            rows.iter().map(|row| (row.requested_model.as_str(), row.outcome.as_str(), row.input)).collect();
+        assert_eq!(
+            seen,
+            [("carried", "complete", 100), ("ended", "complete", 100), ("underway", "killed", 7)]
+        );
+    }
+    let totals = open(directory.path()).totals(Span::ALL).unwrap();
+    assert_eq!((totals.requests, totals.killed, totals.failed), (3, 1, 0));
+    assert_eq!(open(directory.path()).statistics(40).unwrap().failure_count, 1, "panels know two ends only");
+}
+
+#[test]
+fn what_was_forgotten_does_not_come_back_from_a_note() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(directory.path());
+    let old = record("old", 10);
+    ledger.note(&noted(&old, 0));
+    ledger.record(&old);
+    ledger.carry().unwrap();
+    ledger.forget(Bounds { age: Some(Duration::from_mins(1)), bytes: 1 << 40 }, 1000).unwrap();
+    drop(ledger);
+    assert_eq!(open(directory.path()).totals(Span::ALL).unwrap().requests, 0);
 }
 
 #[test]

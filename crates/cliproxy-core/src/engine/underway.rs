@@ -1,0 +1,137 @@
+//! Requests on their way: what the sinks are told of them, and that each leaves one record, however it ends.
+//!
+//! What an attempt knows is recorded by whoever closes it ([`Closing`](super::answer::Closing)); what is left for here are
+//! requests that end without an answer: nobody could serve them, or their client went before.
+
+use std::sync::Arc;
+
+use cliproxy_wire::model::Usage;
+
+use super::{Answer, Engine, Job};
+use crate::failure::Failure;
+use crate::provider::Operation;
+use crate::snapshot::Snapshot;
+use crate::usage::{Happening, Outcome, Record};
+
+/// A call that is being served. When it is dropped before it has ended, its client has gone.
+pub(super) struct Underway<'e> {
+    engine: &'e Engine,
+    job: Box<Job>,
+    attempts: u32,
+    has_ended: bool,
+}
+
+impl<'e> Underway<'e> {
+    pub(super) fn new(engine: &'e Engine, job: Box<Job>) -> Self {
+        engine.tell(|| Some(job.started()));
+        Self { engine, job, attempts: 0, has_ended: false }
+    }
+
+    /// The call, and how many attempts were made.
+    pub(super) fn parts(&mut self) -> (&mut Job, &mut u32) {
+        (&mut self.job, &mut self.attempts)
+    }
+
+    /// What is served is recorded when the answer ends, the others now.
+    pub(super) fn end(mut self, result: Result<Answer, Failure>) -> Result<Answer, Failure> {
+        self.has_ended = true;
+        result.map_err(|failure| {
+            let failure = failure.for_client().after_attempts(self.attempts);
+            tracing::warn!(
+                request_id = %self.job.call.request_id,
+                model = %self.job.requested,
+                attempts = self.attempts,
+                kind = ?failure.fault().kind,
+                origin = ?failure.origin(),
+                detail = failure.detail(),
+                "request failed: {failure}"
+            );
+            self.record(Outcome::Failed);
+            let call = &mut self.job.call;
+            failure.with_request(std::mem::take(&mut call.headers), std::mem::take(&mut call.body))
+        })
+    }
+
+    fn record(&self, outcome: Outcome) {
+        let job = &self.job;
+        if job.ticket.is_closed() {
+            return;
+        }
+        self.engine.record(&mut Record {
+            ticket: Arc::clone(&job.ticket),
+            request_id: Arc::clone(&job.call.request_id),
+            at: job.call.created,
+            client: job.call.client.clone(),
+            parent: job.call.headers.get("traceparent").cloned(),
+            format: job.call.format,
+            requested_model: Arc::clone(&job.requested),
+            upstream_model: None,
+            provider: None,
+            credential: None,
+            lane: "none",
+            attempts: self.attempts,
+            outcome,
+            usage: Usage::default(),
+            first_byte: None,
+            total: job.started.elapsed(),
+            cost: None,
+            prices: None,
+            is_kept: false,
+        });
+    }
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended && self.job.call.operation != Operation::CountTokens {
+            self.record(Outcome::Cancelled);
+        }
+    }
+}
+
+/// Whether the configuration wants the requests of a client to be kept. Limits are counted from the ledger after a
+/// restart, so what they are on is kept in any case.
+pub(super) fn wants_record(snapshot: &Snapshot, client: Option<&Arc<str>>) -> bool {
+    snapshot.settings.usage.is_collected || snapshot.access.is_metered(client)
+}
+
+impl Engine {
+    /// Whether somebody wants to know of requests on their way.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.0.sinks.is_watched()
+    }
+
+    /// Tells those who watch what happened.
+    pub(super) fn tell<'h>(&self, happening: impl FnOnce() -> Option<Happening<'h>>) {
+        self.0.sinks.tell(happening);
+    }
+
+    /// Notes what is known of a request on its way, if it is to be kept.
+    pub(super) fn note(&self, record: &mut Record) {
+        if record.ticket.is_kept() {
+            self.appraise(record);
+            self.0.sinks.note(record);
+        }
+    }
+
+    /// Hands a finished request to the sinks, once.
+    pub(super) fn record(&self, record: &mut Record) {
+        if record.ticket.close() {
+            self.appraise(record);
+            self.0.meter.record(record);
+            self.0.sinks.record(record);
+        }
+    }
+
+    /// Adds what the configuration says of a request.
+    fn appraise(&self, record: &mut Record) {
+        let snapshot = self.snapshot();
+        // What was begun is kept, whatever is switched meanwhile: it may be noted.
+        record.is_kept = record.ticket.is_kept() || wants_record(&snapshot, record.client.as_ref());
+        if let Some(model) = &record.upstream_model {
+            let prices = &snapshot.settings.usage.prices;
+            record.cost = prices.cost(model, &record.usage);
+            record.prices = prices.fingerprint().cloned();
+        }
+    }
+}
