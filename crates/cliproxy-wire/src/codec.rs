@@ -235,6 +235,8 @@ pub struct ToolOrigin {
     /// wants (`local_shell_call` …). Calls then carry `{"type":…}` with this type as their native item, and the encoder
     /// builds the rest of the item from the arguments.
     pub native_type: Option<Str>,
+    /// The name of members that the schema got so that something must be given; they go out of the arguments again.
+    pub stand_in: Option<&'static str>,
 }
 
 /// JSON paths of dropped members, for the `x-gateway-dropped` header.

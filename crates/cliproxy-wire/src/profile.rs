@@ -207,6 +207,8 @@ pub enum SchemaDialect {
     JsonStrict,
     /// The OpenAPI-like form.
     OpenApi,
+    /// The least that an OpenAPI-like form can be, with a member that must be given in every object.
+    Narrow,
 }
 
 /// Structured output that is understood.
@@ -362,6 +364,26 @@ impl Profile {
             response_format: ResponseFormatSupport::None,
             ..Self::gemini()
         }
+    }
+
+    /// Code Assist behind an Antigravity login, for its Claude models: thoughts are signed as Anthropic has it, in this
+    /// format's slots and for this door alone.
+    pub fn antigravity_claude() -> Self {
+        Self {
+            owner: Owner::Anthropic,
+            schema: SchemaDialect::Narrow,
+            has_token_limit: true,
+            has_tool_choice: false,
+            has_candidates: false,
+            has_logprobs: false,
+            response_format: ResponseFormatSupport::None,
+            ..Self::antigravity()
+        }
+    }
+
+    /// Code Assist behind an Antigravity login, for models that are neither Google's nor Anthropic's.
+    pub fn antigravity_open() -> Self {
+        Self { owner: Owner::OpenAi, ..Self::antigravity() }
     }
 
     /// Code Assist behind an Antigravity login, for its Gemini models.

@@ -109,6 +109,8 @@ pub struct Credential {
     pub profile: Arc<Profile>,
     /// Another format that the upstream speaks too, for clients of that format.
     pub native: Option<Arc<Profile>>,
+    /// The dialects of models whose names begin so.
+    pub of_models: Arc<[(&'static str, Arc<Profile>)]>,
     /// The upstream is asked over websockets where it has them.
     pub websockets: bool,
     /// Scope of encrypted reasoning that only this account can read.
@@ -116,8 +118,11 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The dialect in which the upstream is asked for a client of this format.
-    pub fn profile_for(&self, client: Format) -> &Arc<Profile> {
+    /// The dialect in which the upstream is asked for a model, for a client of this format.
+    pub fn profile_for(&self, client: Format, model: &str) -> &Arc<Profile> {
+        if let Some((_, profile)) = self.of_models.iter().find(|(names, _)| model.starts_with(names)) {
+            return profile;
+        }
         self.native.as_ref().filter(|profile| profile.format == client).unwrap_or(&self.profile)
     }
 

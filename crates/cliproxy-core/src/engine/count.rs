@@ -54,7 +54,7 @@ impl Engine {
 
     async fn count_upstream(&self, job: &mut Job, offer: &Offer) -> Result<Count, Failure> {
         let request = job.request()?;
-        let profile = offer.credential.profile_for(job.call.format);
+        let profile = offer.profile(job.call.format);
         let snapshot = Arc::clone(&job.snapshot);
         let memory = self.0.memories.shared(job, offer);
         let target = Target {

@@ -83,7 +83,7 @@ impl Memories {
         Shared {
             memories: self.clone(),
             tenant: job.call.client.clone(),
-            maker: maker(offer.credential.profile_for(job.call.format), &offer.credential.provider),
+            maker: maker(offer.profile(job.call.format), &offer.credential.provider),
         }
     }
 }

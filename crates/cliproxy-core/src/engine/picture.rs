@@ -24,7 +24,7 @@ impl Engine {
     pub(super) async fn inline_media(&self, job: &mut Job, offer: &Offer) -> Result<(), Failure> {
         let snapshot = Arc::clone(&job.snapshot);
         let rules = &snapshot.settings.image_urls;
-        let profile = offer.credential.profile_for(job.call.format);
+        let profile = offer.profile(job.call.format);
         let is_wanted = |wanted: Wanted| match (rules.fetch, wanted) {
             (FetchImages::Never, _) => false,
             (FetchImages::Needed, Wanted::Image) => !profile.accepts_media_urls,

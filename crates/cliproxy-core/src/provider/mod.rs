@@ -261,6 +261,8 @@ pub struct Adopted {
     pub profile: Profile,
     /// Another format that the upstream speaks too, for clients of that format.
     pub native: Option<Profile>,
+    /// The dialects of models whose names begin so.
+    pub of_models: Vec<(&'static str, Profile)>,
     /// Address of the upstream without trailing slash; the file's own `base_url` is already applied.
     pub base_url: Arc<str>,
     /// Another address of the same service, for when this one fails.
@@ -282,6 +284,7 @@ impl Adopted {
         Self {
             profile,
             native: None,
+            of_models: Vec::new(),
             base_url: base_url.trim_end_matches('/').into(),
             other_base_url: None,
             channel,

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use cliproxy_wire::Format;
 use cliproxy_wire::catalog::Caps;
 use cliproxy_wire::model::Mode;
+use cliproxy_wire::profile::Profile;
 use cliproxy_wire::reasoning::suffix;
 
 use super::Rank;
@@ -25,6 +26,13 @@ pub struct Offer {
     pub forces_name: bool,
     /// How the credential stands with this model.
     pub seat: Seat,
+}
+
+impl Offer {
+    /// The dialect in which the upstream is asked for a client of this format.
+    pub fn profile(&self, client: Format) -> &Arc<Profile> {
+        self.credential.profile_for(client, &self.upstream)
+    }
 }
 
 /// Everybody who offers a model, highest priority first, then in the order of credential ids.

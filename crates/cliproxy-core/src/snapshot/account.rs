@@ -43,6 +43,8 @@ impl Assembly<'_> {
         };
         let is_split = projects.len() > 1;
         let (profile, native) = (Arc::new(adopted.profile), adopted.native.map(Arc::new));
+        let of_models = adopted.of_models.into_iter().map(|(names, profile)| (names, Arc::new(profile)));
+        let of_models: Arc<[_]> = of_models.collect();
         for project in projects {
             let id = match project {
                 Some(project) if is_split => CredentialId::new(format!("{}::{project}", account.id())),
@@ -71,6 +73,7 @@ impl Assembly<'_> {
                     .and_then(|rounds| u32::try_from(rounds).ok()),
                 profile: Arc::clone(&profile),
                 native: native.clone(),
+                of_models: Arc::clone(&of_models),
                 websockets: record.flag(&["websockets"]).unwrap_or(false),
             });
             if let Some(rules) = self.settings.oauth.error_rules.get(adopted.channel) {

@@ -254,6 +254,7 @@ impl Assembly<'_> {
             profile: Arc::new(profile),
             other_base_url: None,
             native: None,
+            of_models: Arc::default(),
             websockets,
         })
     }

@@ -39,6 +39,7 @@ impl Assembly<'_> {
             request_retry: None,
             profile: Arc::new(Profile::aistudio()),
             native: None,
+            of_models: Arc::default(),
             websockets: false,
             scope: cliproxy_wire::id::hex("", 16, &["scope", CHANNEL, id.as_str()]).into(),
         });

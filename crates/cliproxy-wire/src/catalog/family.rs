@@ -99,6 +99,8 @@ const FAMILIES: &[Family] = &[
     family("claude-opus-4-5", 200_000, 64_000, CLAUDE_BUDGET, CLAUDE_4_5),
     family("claude-sonnet-4-6", 200_000, 64_000, CLAUDE_BOTH, NO_TOP_P),
     family("claude-opus-4-6", M, 128_000, CLAUDE_BOTH, NO_TOP_P | FAST),
+    // As Antigravity has it, and nobody else by this name.
+    family("claude-opus-4-6-thinking", 200_000, 64_000, ReasoningCaps::ClaudeBudget { max: 64_000 }, NO_TOP_P),
     family("claude-opus-4-7", M, 128_000, adaptive(AdaptiveDefault::Off, false), NO_SAMPLING | NO_TOP_P | FAST),
     family("claude-opus-4-8", M, 128_000, adaptive(AdaptiveDefault::Off, false), NEW_CLAUDE | FAST),
     family("claude-sonnet-5", M, 128_000, adaptive(AdaptiveDefault::On, false), NEW_CLAUDE),
@@ -177,6 +179,7 @@ const FAMILIES: &[Family] = &[
     family("gpt-5.6", 372_000, 128_000, switchable(LOW_TO_MAX, true), 0),
     family("gpt-5.6-codex", 372_000, 128_000, always(LOW_TO_MAX), 0),
     family("codex-auto-review", 272_000, 128_000, always(LOW_TO_XHIGH), 0),
+    family("gpt-oss-120b-medium", 114_000, 32_768, NONE, 0),
     family("gpt-oss", 131_072, 32_768, effort(LOW_TO_HIGH, false), 0),
 
     family("grok-4.6", 500_000, KI64, effort(LOW_TO_XHIGH, false), 0),

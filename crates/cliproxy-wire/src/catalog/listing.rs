@@ -82,7 +82,7 @@ const MODELS: &[Model] = &[
     model("claude-haiku-4-5-20251001", "Claude Haiku 4.5", ANTHROPIC, 1_759_276_800, CLAUDE),
     model("claude-opus-4-5-20251101", "Claude Opus 4.5", ANTHROPIC, 1_761_955_200, CLAUDE),
     model("claude-opus-4-6", "Claude Opus 4.6", ANTHROPIC, 1_770_249_600, CLAUDE),
-    model("claude-sonnet-4-6", "Claude Sonnet 4.6", ANTHROPIC, 1_771_286_400, CLAUDE),
+    model("claude-sonnet-4-6", "Claude Sonnet 4.6", ANTHROPIC, 1_771_286_400, &["claude", "antigravity"]),
     model("claude-opus-4-7", "Claude Opus 4.7", ANTHROPIC, 1_776_297_600, CLAUDE),
     model("claude-opus-4-8", "Claude Opus 4.8", ANTHROPIC, 1_779_321_600, CLAUDE),
     model("claude-fable-5", "Claude Fable 5", ANTHROPIC, 1_781_136_000, CLAUDE),

@@ -45,6 +45,7 @@ pub(super) fn apply(work: &mut Work<'_>, names: &mut Names) {
                     namespace: call.namespace.clone(),
                     is_custom: false,
                     native_type: None,
+                    stand_in: None,
                 });
                 call.name = wire;
             }

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::codec::Strictness;
 use crate::format::Format;
 use crate::json::Raw;
-use crate::model::{Content, Request, Str};
+use crate::model::{Content, Owner, Request, Str};
 use crate::profile::Dialect;
 use crate::reasoning::{Members, Thinking};
 
@@ -120,6 +120,7 @@ fn logprobs(work: &mut Work<'_>) -> Result<(), Error> {
 pub(super) fn sampling(work: &mut Work<'_>) -> Result<(), Error> {
     let (profile, caps) = (work.target.profile, work.target.caps);
     let format = profile.format;
+    let is_claude = format == Format::Claude || profile.owner == Owner::Anthropic;
     let origin = work.request.origin;
     let mut gone: Vec<&'static str> = Vec::new();
     let sampling = &mut work.request.sampling;
@@ -135,7 +136,8 @@ pub(super) fn sampling(work: &mut Work<'_>) -> Result<(), Error> {
         drop("top_k", sampling.top_k.take().is_some());
     }
     if (refuses && matches!(format, Format::Chat | Format::Responses))
-        || matches!(format, Format::Responses | Format::Claude)
+        || format == Format::Responses
+        || is_claude
     {
         drop("frequency_penalty", sampling.frequency_penalty.take().is_some());
         drop("presence_penalty", sampling.presence_penalty.take().is_some());
@@ -149,19 +151,22 @@ pub(super) fn sampling(work: &mut Work<'_>) -> Result<(), Error> {
     } else if sampling.logit_bias.as_ref().is_some_and(Raw::is_empty) {
         sampling.logit_bias = None;
     }
-    if matches!(format, Format::Responses | Format::Claude) {
+    if format == Format::Responses || is_claude {
         drop("seed", sampling.seed.take().is_some());
     }
     if !profile.has_top_k || format == Format::Responses {
         drop("top_k", sampling.top_k.take().is_some());
     }
     match format {
-        Format::Claude => {
+        _ if is_claude => {
             if sampling.temperature.is_some_and(|temperature| temperature > 1.0) {
                 sampling.temperature = Some(1.0);
             }
-            let is_manual =
-                matches!(work.plan.members, Members::Claude { thinking: Some(Thinking::Enabled { .. }), .. });
+            let is_manual = match work.plan.members {
+                Members::Claude { thinking, .. } => matches!(thinking, Some(Thinking::Enabled { .. })),
+                Members::Gemini { budget, .. } => budget.is_some(),
+                _ => false,
+            };
             if is_manual {
                 #[expect(clippy::float_cmp, reason = "exactly one is what the service accepts")]
                 let is_free = sampling.temperature.is_some_and(|temperature| temperature != 1.0);
@@ -182,7 +187,7 @@ pub(super) fn sampling(work: &mut Work<'_>) -> Result<(), Error> {
                 drop("seed", true);
             }
         }
-        Format::Chat | Format::Responses => {}
+        Format::Chat | Format::Responses | Format::Claude => {}
     }
     for path in gone {
         work.hint(path)?;

@@ -210,6 +210,7 @@ fn gemini(work: &mut Work<'_>, wish: Wish) -> Result<(), Error> {
         SchemaDialect::JsonLenient => Dialect::GeminiLenient,
         SchemaDialect::JsonStrict => Dialect::GeminiStrict,
         SchemaDialect::OpenApi => Dialect::OpenApi,
+        SchemaDialect::Narrow => Dialect::Narrow,
     };
     let cleaned = wish.clean(work, dialect)?;
     work.request.output.format = wish.into_format(cleaned, None);

@@ -160,6 +160,7 @@ fn name(work: &mut Work<'_>, names: &mut Names, befores: &[Before]) {
                     namespace,
                     is_custom: before.is_custom,
                     native_type: before.native_type.clone(),
+                    stand_in: None,
                 },
             );
         }
@@ -177,8 +178,11 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
         return Ok(());
     };
     let dialect = dialect(work.target.profile.format, target.profile.schema);
+    if dialect == Dialect::Narrow {
+        schema.get_or_insert_with(|| Raw::new(NO_ARGUMENTS));
+    }
     // A client of the target's own format wrote its schemas for it.
-    let is_own = origin == target.profile.format && dialect != Dialect::OpenApi;
+    let is_own = origin == target.profile.format && !matches!(dialect, Dialect::OpenApi | Dialect::Narrow);
     let cleaned = match schema.as_ref() {
         Some(raw) if is_own => Some(raw.clone()),
         Some(raw) => {
@@ -188,6 +192,12 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
                     format!("the schema of {name} does not suit {}: {problem}", target.profile.name),
                 )
             })?;
+            if dialect == Dialect::Narrow
+                && let Some(origin) = work.bridge.tools.get_mut(&**name)
+            {
+                let stand_in = schema::stand_in(raw);
+                origin.stand_in = cleaned.as_str().contains(&format!("\"{stand_in}\"")).then_some(stand_in);
+            }
             let is_void = target.profile.format == Format::Gemini && takes_nothing(&cleaned, dialect);
             (!is_void).then_some(cleaned)
         }
@@ -245,6 +255,7 @@ fn dialect(format: Format, gemini: SchemaDialect) -> Dialect {
         (Format::Gemini, SchemaDialect::JsonLenient) => Dialect::GeminiLenient,
         (Format::Gemini, SchemaDialect::JsonStrict) => Dialect::GeminiStrict,
         (Format::Gemini, SchemaDialect::OpenApi) => Dialect::OpenApi,
+        (Format::Gemini, SchemaDialect::Narrow) => Dialect::Narrow,
     }
 }
 

@@ -52,7 +52,7 @@ impl Judge<'_> {
     /// Whether the upstream is one of Google's, with signatures on the parts they sign.
     fn signs_parts(&self) -> bool {
         let profile = self.target.profile;
-        profile.format == Format::Gemini || (profile.format == Format::Chat && profile.owner == Owner::Google)
+        matches!(profile.format, Format::Gemini | Format::Chat) && profile.owner == Owner::Google
     }
 
     fn accepts(&self, state: &Opaque) -> bool {
@@ -72,9 +72,10 @@ impl Judge<'_> {
                     && self.target.repair != Some(Repair::DropEncrypted)
                     && is_in_scope(state.scope.as_deref(), self.target.scope)
             }
-            (Format::Gemini | Format::Chat, OpaqueKind::GeminiThought) => {
-                self.signs_parts() && state.owner == Owner::Google
+            (Format::Gemini, OpaqueKind::GeminiThought) => {
+                state.owner == profile.owner && self.target.repair != Some(Repair::DropThinking)
             }
+            (Format::Chat, OpaqueKind::GeminiThought) => self.signs_parts() && state.owner == Owner::Google,
             _ => false,
         }
     }

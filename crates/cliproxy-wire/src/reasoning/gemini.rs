@@ -22,10 +22,8 @@ pub(super) fn plan(
             let budget = budget(wish, target, (*min, *max), *has_off, notes)?;
             (budget.map(|budget| within_limit(wish, budget, *min, request.max_output_tokens)), None)
         }
-        // Claude models behind a Google door take budgets.
         ReasoningCaps::ClaudeBudget { max } | ReasoningCaps::ClaudeBoth { max, .. } => {
-            let budget = budget(wish, target, (1024, *max), true, notes)?;
-            (budget.map(|budget| within_limit(wish, budget, 1024, request.max_output_tokens)), None)
+            return claude(wish, *max, target, plan, notes);
         }
         ReasoningCaps::GeminiLevel { levels } => {
             let level = match wish.mode {
@@ -53,6 +51,39 @@ pub(super) fn plan(
     if budget.is_some() || level.is_some() || include_thoughts {
         plan.members = Members::Gemini { budget, level, include_thoughts };
     }
+    Ok(plan)
+}
+
+/// Claude models behind a Google door take budgets, which must leave something of the limit, and none below the least.
+fn claude(
+    wish: &Wish,
+    max: u64,
+    target: &Target<'_>,
+    mut plan: Plan,
+    notes: &mut Notes,
+) -> Result<Plan, Error> {
+    const LEAST: u64 = 1024;
+    let most = target.caps.max_output;
+    plan.max_output_tokens = plan.max_output_tokens.map(|limit| most.map_or(limit, |most| limit.min(most)));
+    let limit = plan.max_output_tokens.or(most);
+    let max = limit.map_or(max, |limit| max.min(limit.saturating_sub(1)));
+    let is_wanted = wish.mode.is_some_and(|mode| mode != Mode::Off);
+    plan.is_on = is_wanted && max >= LEAST;
+    if !plan.is_on {
+        if is_wanted {
+            notes.add(wish.path());
+        }
+        return Ok(plan);
+    }
+    let budget = match wish.mode {
+        Some(Mode::Budget(wanted)) => Some(signed(wanted.clamp(LEAST, max))),
+        _ => budget(wish, target, (LEAST, max), true, notes)?,
+    };
+    if budget.is_some_and(|budget| budget > 0) {
+        // The budget counts against the limit, whose default need not be the model's most.
+        plan.max_output_tokens = limit;
+    }
+    plan.members = Members::Gemini { budget, level: None, include_thoughts: wish.is_shown };
     Ok(plan)
 }
 

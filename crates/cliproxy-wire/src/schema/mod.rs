@@ -9,6 +9,7 @@ mod cache;
 mod claude;
 mod gemini;
 mod merge;
+mod narrow;
 mod openai;
 mod openapi;
 mod reference;
@@ -36,6 +37,8 @@ pub enum Dialect {
     GeminiStrict,
     /// Gemini's OpenAPI-like members.
     OpenApi,
+    /// The least that Gemini's OpenAPI-like members can be; no object is without a member that must be given.
+    Narrow,
     /// Claude's `input_schema`.
     ClaudeTool,
     /// Claude's structured output and strict tools.
@@ -74,6 +77,9 @@ pub fn clean(schema: &Raw, dialect: Dialect, purpose: Purpose, cache: &Cleaned) 
         Dialect::GeminiLenient | Dialect::GeminiStrict | Dialect::OpenApi => {
             gemini::clean(&value, dialect, purpose)?
         }
+        Dialect::Narrow => {
+            narrow::from_openapi(gemini::clean(&value, Dialect::OpenApi, purpose)?, stand_in(schema))
+        }
         Dialect::ClaudeTool => claude::tool(&value),
         Dialect::ClaudeStrict => claude::strict(&value, purpose)?,
         Dialect::OpenAi => openai::complete(&value, purpose),
@@ -81,6 +87,14 @@ pub fn clean(schema: &Raw, dialect: Dialect, purpose: Purpose, cache: &Cleaned) 
     let result = if cleaned == value { schema.clone() } else { Raw::from(&cleaned) };
     cache.put(schema, dialect, purpose, &result);
     Ok(result)
+}
+
+/// The name of the member that [`Dialect::Narrow`] adds to objects without one that must be given: one that no property
+/// of `schema` has.
+pub fn stand_in(schema: &Raw) -> &'static str {
+    const NAMES: [&str; 4] = ["_", "__", "___", "____"];
+    let is_free = |name: &&str| !schema.as_str().contains(&format!("\"{name}\""));
+    NAMES.into_iter().find(is_free).unwrap_or("_gateway")
 }
 
 /// A map with one member.

@@ -26,6 +26,7 @@ fn credential(id: &str) -> Credential {
         profile: Arc::new(Profile::gemini()),
         other_base_url: None,
         native: None,
+        of_models: Arc::default(),
         websockets: false,
         scope: id.into(),
     }

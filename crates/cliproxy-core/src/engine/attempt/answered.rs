@@ -36,7 +36,7 @@ pub(super) struct Accepted {
 
 impl Engine {
     fn recorder(&self, job: &Job, offer: &Offer) -> Recorder {
-        let profile = offer.credential.profile_for(job.call.format);
+        let profile = offer.profile(job.call.format);
         Recorder::new(self.0.memories.shared(job, offer), job.call.format, profile)
     }
 
@@ -183,7 +183,7 @@ impl Engine {
 }
 
 pub(in crate::engine) fn decode(job: &Job, offer: &Offer, status: StatusCode, bridge: Bridge) -> Decode {
-    let profile = offer.credential.profile_for(job.call.format);
+    let profile = offer.profile(job.call.format);
     let context = UpstreamContext {
         scope: Some(offer.credential.scope.as_ref().into()),
         status: status.as_u16(),

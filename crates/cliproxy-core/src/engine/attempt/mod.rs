@@ -203,7 +203,7 @@ impl Engine {
                 elsewhere = Some(other);
                 continue;
             }
-            let format = offer.credential.profile_for(job.call.format).format;
+            let format = offer.profile(job.call.format).format;
             let wanted = fault::repair(format, failure.fault());
             match wanted {
                 Some(wanted) if repair.is_none() => {
@@ -222,9 +222,8 @@ impl Engine {
         lease: &Arc<Lease>,
     ) -> Result<Answer, Failure> {
         let offer = attempt.offer;
-        let credential = &offer.credential;
         let wants_stream = job.call.operation == Operation::Stream;
-        let profile = credential.profile_for(job.call.format);
+        let profile = offer.profile(job.call.format);
         if !job.call.operation.is_conversation()
             && let Some(result) = self.attempt_single(job, &attempt, lease).await
         {
@@ -297,7 +296,7 @@ impl Engine {
         outbound: &Outbound,
     ) -> Result<Reply, Failure> {
         let credential = &offer.credential;
-        let profile = credential.profile_for(job.call.format);
+        let profile = offer.profile(job.call.format);
         self.freshen(credential, job.call.now).await?;
         let provider = provider::of(credential.kind);
         let outgoing = provider.prepare(

@@ -50,7 +50,7 @@ impl Engine {
         asks_stream: bool,
     ) -> Result<Outbound, Failure> {
         let offer = attempt.offer;
-        let profile = offer.credential.profile_for(job.call.format);
+        let profile = offer.profile(job.call.format);
         let wants_stream = job.call.operation == Operation::Stream;
         let same_format = match job.call.operation {
             // A conversation is compacted in the client's format or not at all; the provider knows.
@@ -114,7 +114,7 @@ fn translated(job: &mut Job, target: &Target<'_>) -> Result<Outbound, Failure> {
 fn withhold_image_tool(job: &Job, offer: &Offer, outbound: &mut Outbound) {
     let images = job.snapshot.settings.translation.images;
     let is_off = matches!(images, ImageGeneration::Disabled | ImageGeneration::DisabledInChat);
-    let format = offer.credential.profile_for(job.call.format).format;
+    let format = offer.profile(job.call.format).format;
     if !is_off || !matches!(format, Format::Chat | Format::Responses) {
         return;
     }
@@ -132,7 +132,7 @@ fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {
         return body;
     }
     let models = [&*offer.upstream, &*job.model, &*job.requested];
-    let profile = offer.credential.profile_for(job.call.format);
+    let profile = offer.profile(job.call.format);
     let subject = payload::Subject {
         protocol: payload::Protocol::of(profile.format),
         client_protocol: payload::Protocol::of(job.call.format),

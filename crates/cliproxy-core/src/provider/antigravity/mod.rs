@@ -1,7 +1,7 @@
-//! Antigravity: Google's Code Assist by an Antigravity login, for its Gemini models.
+//! Antigravity: Google's Code Assist by an Antigravity login.
 //!
 //! Envelope, refusals and renewals are those of the Gemini CLI but for what stands here. Models of other makers behind
-//! this door have rules of their own and are not offered.
+//! this door have dialects of their own.
 
 pub(crate) mod login;
 mod request;
@@ -10,7 +10,6 @@ use std::env::consts::{ARCH, OS};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cliproxy_wire::catalog;
 use cliproxy_wire::fault::Fault;
 use cliproxy_wire::profile::Profile;
 use http::HeaderValue;
@@ -59,8 +58,8 @@ impl Provider for Antigravity {
         let mut adopted = Adopted::new(Profile::antigravity(), record, identity, "antigravity");
         adopted.projects.push(project.into());
         adopted.other_base_url = other_base(record, identity);
-        let is_other = |id: &&str| !id.starts_with("gemini-");
-        adopted.withheld = catalog::models_of("antigravity").map(|model| model.id).filter(is_other).collect();
+        adopted.of_models =
+            vec![("claude-", Profile::antigravity_claude()), ("gpt-", Profile::antigravity_open())];
         Some(adopted)
     }
 

@@ -1,6 +1,7 @@
 //! What is sent by an Antigravity login, and what it offers.
 
 use cliproxy_wire::Format;
+use cliproxy_wire::model::Owner;
 use serde_json::{Value, json};
 
 use super::*;
@@ -31,14 +32,23 @@ fn the_envelope_says_what_the_service_wants_to_know() {
 }
 
 #[test]
-fn only_gemini_models_are_offered() {
+fn models_of_other_makers_have_dialects_of_their_own() {
     let record = Record::parse(file().to_string().as_bytes()).unwrap();
     let adopted = Antigravity.adopt(&record, &login::identity()).unwrap();
     assert_eq!(&*adopted.base_url, BASE);
-    for other in ["claude-opus-4-6-thinking", "gpt-oss-120b-medium"] {
-        assert!(adopted.withheld.contains(&other), "{other}");
+    let account = with_account(&file(), credential(BASE));
+    let account = Credential {
+        profile: adopted.profile.into(),
+        of_models: adopted.of_models.into_iter().map(|(names, profile)| (names, profile.into())).collect(),
+        ..account
+    };
+    for (model, owner) in [
+        ("claude-opus-4-6-thinking", Owner::Anthropic),
+        ("gpt-oss-120b-medium", Owner::OpenAi),
+        ("gemini-3-flash", Owner::Google),
+    ] {
+        assert_eq!(account.profile_for(Format::Gemini, model).owner, owner, "{model}");
     }
-    assert!(["gemini-3-flash", "gemini-3.1-flash-image"].iter().all(|id| !adopted.withheld.contains(id)));
     let nowhere = Record::parse(br#"{"type":"antigravity","access_token":"a"}"#).unwrap();
     assert!(Antigravity.adopt(&nowhere, &login::identity()).is_none());
 }

@@ -80,6 +80,7 @@ pub fn credential() -> Credential {
         profile: Arc::new(Profile { name: "demo", ..Profile::claude() }),
         other_base_url: None,
         native: None,
+        of_models: Arc::default(),
         websockets: false,
         scope: "demo".into(),
     }

@@ -3,7 +3,7 @@
 use super::{setting, tool_config, turn};
 use crate::codec::{Encoded, Notes, Strictness, Target};
 use crate::json::{self, Kind, Object, Raw};
-use crate::model::{HostedKind, Request, Tier, Tool};
+use crate::model::{HostedKind, Owner, Request, Tier, Tool};
 use crate::normalize::Prepared;
 use crate::profile::{Dialect, SchemaDialect};
 use crate::{Error, Format};
@@ -77,6 +77,11 @@ impl<'w> Writer<'w> {
 
     pub(super) fn is_antigravity(&self) -> bool {
         self.target.profile.dialect == Dialect::Antigravity
+    }
+
+    /// Whether the model behind the door is Anthropic's.
+    pub(super) fn is_claude(&self) -> bool {
+        self.target.profile.owner == Owner::Anthropic
     }
 
     pub(super) fn is_vertex(&self) -> bool {
@@ -183,8 +188,10 @@ fn write_tools(object: &mut Object<'_>, writer: &mut Writer<'_>) -> bool {
 }
 
 fn write_function(out: &mut Object<'_>, tool: &Tool, writer: &Writer<'_>) {
-    let is_open_api = writer.target.profile.schema == SchemaDialect::OpenApi;
-    let schema_member = if is_open_api { "parameters" } else { "parametersJsonSchema" };
+    let schema_member = match writer.target.profile.schema {
+        SchemaDialect::OpenApi | SchemaDialect::Narrow => "parameters",
+        SchemaDialect::JsonLenient | SchemaDialect::JsonStrict => "parametersJsonSchema",
+    };
     match tool {
         Tool::Function { name, description, schema, ext, .. } => {
             out.str("name", name);

@@ -12,6 +12,11 @@ pub(super) fn write(object: &mut Object<'_>, writer: &mut Writer<'_>, has_functi
     let is_native = request.origin == Format::Gemini;
     let choice =
         request.tool_choice.as_ref().and_then(|choice| calling(choice, writer)).filter(|_| has_functions);
+    // Claude models behind Google's door take this mode alone.
+    let choice = match choice {
+        _ if writer.is_claude() && has_functions => Some(Calling { mode: "VALIDATED", names: Vec::new() }),
+        choice => choice,
+    };
     let own = |name: &str| request.ext.get(name).filter(|_| is_native);
     let retrieval = own("toolConfig.retrievalConfig");
     let streams =

@@ -91,7 +91,7 @@ fn write_block(parts: &mut Array<'_>, block: &Block, writer: &mut Writer<'_>) {
         }),
         Content::SearchResult(result) => parts.object(|part| part.str("text", &search_text(result))),
         Content::ToolCall(call) => parts.object(|part| {
-            write_call(part, call, writer.target.profile.sends_call_ids);
+            write_call(part, call, writer);
             write_ext(part, ext);
         }),
         Content::ToolResult(result) => parts.object(|part| write_result(part, result, writer)),
@@ -193,10 +193,9 @@ fn search_text(result: &crate::json::Raw) -> String {
     text
 }
 
-fn write_call(part: &mut Object<'_>, call: &ToolCall, sends_ids: bool) {
+fn write_call(part: &mut Object<'_>, call: &ToolCall, writer: &Writer<'_>) {
     part.object("functionCall", |out| {
-        let is_sent = sends_ids && !is_own_id(&call.call_id);
-        out.opt_str("id", Some(&*call.call_id).filter(|_| is_sent));
+        out.opt_str("id", Some(&*call.call_id).filter(|id| is_sent(id, writer)));
         out.str("name", &call.name);
         out.raw("args", &arguments::object(call.arguments.as_str()));
     });
@@ -208,8 +207,7 @@ fn write_result(part: &mut Object<'_>, result: &ToolResult, writer: &Writer<'_>)
     let is_error = result.is_error == Some(true);
     let has_blobs = result.content.iter().any(|block| !is_said(&block.content));
     part.object("functionResponse", |out| {
-        let is_sent = writer.target.profile.sends_call_ids && !is_own_id(&result.call_id);
-        out.opt_str("id", Some(&*result.call_id).filter(|_| is_sent));
+        out.opt_str("id", Some(&*result.call_id).filter(|id| is_sent(id, writer)));
         out.str("name", result.name.as_deref().unwrap_or_default());
         match result.structured.as_ref().filter(|_| is_native) {
             Some(structured) => out.raw("response", structured.as_str()),
@@ -232,6 +230,11 @@ fn write_result(part: &mut Object<'_>, result: &ToolResult, writer: &Writer<'_>)
             });
         }
     });
+}
+
+/// Whether the upstream is to see an id. Claude models pair calls and results by nothing else.
+fn is_sent(id: &str, writer: &Writer<'_>) -> bool {
+    writer.target.profile.sends_call_ids && (writer.is_claude() || !is_own_id(id))
 }
 
 /// True for no id, and for the ids that [`super::decode_request`] gives the calls of a history without: the service that

@@ -4,6 +4,7 @@
 //! emulated tools into what the client declared, and enforces stop sequences that the upstream does not know.
 
 mod input;
+mod stand_in;
 mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,8 @@ enum Mode {
     Input(Unwrap),
     /// It is the answer's text.
     Answer,
+    /// Members of this name go out of it, once it is there.
+    Without(&'static str, String),
 }
 
 impl Restore {
@@ -86,6 +89,10 @@ impl Restore {
                 if let (Delta::Arguments(text), Some(mode)) = (&mut *delta, mode) {
                     match mode {
                         Mode::Answer => *delta = Delta::Text(std::mem::take(text)),
+                        Mode::Without(_, held) => {
+                            held.push_str(text);
+                            return;
+                        }
                         Mode::Input(unwrap) => {
                             *text = unwrap.push(text);
                             if text.is_empty() {
@@ -97,11 +104,13 @@ impl Restore {
             }
             Event::BlockStop { candidate, block, full } => {
                 let (candidate, block) = (*candidate, *block);
-                if let Some(Mode::Input(mut unwrap)) = self.blocks.remove(&(candidate, block)) {
-                    let rest = unwrap.finish();
-                    if !rest.is_empty() {
-                        give(Event::Delta { candidate, block, delta: Delta::Arguments(rest) });
-                    }
+                let rest = match self.blocks.remove(&(candidate, block)) {
+                    Some(Mode::Input(mut unwrap)) => unwrap.finish(),
+                    Some(Mode::Without(name, held)) => stand_in::without(&held, name).into_owned(),
+                    Some(Mode::Answer) | None => String::new(),
+                };
+                if !rest.is_empty() {
+                    give(Event::Delta { candidate, block, delta: Delta::Arguments(rest) });
                 }
                 if let Some(full) = full {
                     self.full(full);
@@ -127,6 +136,8 @@ impl Restore {
         if origin.is_custom {
             *kind = CallKind::Custom;
             self.blocks.insert(at, Mode::Input(Unwrap::default()));
+        } else if let Some(name) = origin.stand_in {
+            self.blocks.insert(at, Mode::Without(name, String::new()));
         }
         if let Some(item) = &origin.native_type {
             *native = Some(typed(item));
@@ -168,6 +179,14 @@ fn restored(call: &mut ToolCall, origin: &ToolOrigin) {
         let text = arguments::unwrap(call.arguments.as_str()).into_owned();
         call.arguments = Arguments::Text(text.into());
     }
+    if let Some(name) = origin.stand_in
+        && let Arguments::Json(text) = &mut call.arguments
+    {
+        let without = stand_in::without(text, name);
+        if *without != **text {
+            *text = without.into_owned().into();
+        }
+    }
     if let Some(item) = &origin.native_type {
         call.native = Some(typed(item));
     }
@@ -204,12 +223,22 @@ mod tests {
     use super::*;
     use crate::model::{Response, Status};
 
+    #[test]
+    fn what_stood_in_for_a_member_goes_out_of_the_arguments() {
+        let origin = ToolOrigin { stand_in: Some("_"), ..plain("f") };
+        let pieces = [r#"{"a":1.0,"_"#, r#"":true}"#].map(|text| delta(Delta::Arguments(text.into())));
+        let events = [call("f")].into_iter().chain(pieces).chain([block_stop()]).collect();
+        let (out, _) = run(bridge("f", origin), events);
+        assert_eq!(out.len(), 3);
+        assert_eq!(out[1], delta(Delta::Arguments(r#"{"a":1.0}"#.into())));
+    }
+
     fn bridge(wire: &str, origin: ToolOrigin) -> Bridge {
         Bridge { tools: BTreeMap::from([(wire.to_owned(), origin)]), ..Bridge::default() }
     }
 
     fn plain(name: &str) -> ToolOrigin {
-        ToolOrigin { name: name.into(), namespace: None, is_custom: false, native_type: None }
+        ToolOrigin { name: name.into(), namespace: None, is_custom: false, native_type: None, stand_in: None }
     }
 
     fn call(name: &str) -> Event {

@@ -1,4 +1,4 @@
-//! Accounts of Antigravity: Gemini models of Code Assist behind every client format.
+//! Accounts of Antigravity: Gemini models of Code Assist behind every client format. Other makers' are in `antigravity_models`.
 
 use cliproxy_testkit::identity::IdentityProvider;
 use cliproxy_testkit::{Home, Script, Upstream};
@@ -39,7 +39,7 @@ async fn every_client_format_is_served_whole_and_as_a_stream() {
         assert!(body["request"].get("safetySettings").is_none(), "{body}");
     }
     let listed = support::get(&gateway, "/v1/models").await.body;
-    assert!(listed.contains(MODEL) && !listed.contains("claude"), "{listed}");
+    assert!(listed.contains(MODEL), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,6 +125,47 @@ async fn an_address_that_fails_leaves_it_to_the_other_one() {
         }
         assert_eq!((first.received().len(), second.received().len()), (2, 2), "{status}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_nobody_answers_leaves_it_to_the_other_one() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let second = Upstream::start(code_assist).await;
+    let config = format!(
+        "oauth-endpoints:\n  antigravity: {{base-url: 'http://{nobody}', setup-url: '{}'}}\nrequest-retry: 0\n",
+        second.url()
+    );
+    let gateway = super::start_at(&config, &[("a", account("a", VALID))]);
+    for is_stream in [false, true] {
+        let answer = support::ask_model(&gateway, "claude", MODEL, is_stream).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    assert_eq!(second.received().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_has_a_kind_of_its_own_unless_functions_stand_beside_it() {
+    let upstream = Upstream::start(code_assist).await;
+    let gateway = start("antigravity", &upstream, &[("a", account("a", VALID))], "");
+    let function = json!({"functionDeclarations": [{"name": "f", "description": "d"}]});
+    let search = json!({"googleSearch": {}});
+    for (tools, kind) in [(json!([search]), "web_search"), (json!([search, function]), "agent")] {
+        let (path, mut body) = support::request("gemini", MODEL, false);
+        body["tools"] = tools;
+        assert_eq!(support::ask(&gateway, &path, &body).await.status, 200);
+        let sent = upstream.received().pop().unwrap().json();
+        assert_eq!(sent["requestType"], kind, "{sent}");
+        assert_eq!(sent.get("requestId").is_some(), kind == "agent", "{sent}");
+    }
+    let (path, mut body) = support::request("claude", MODEL, false);
+    body["tools"] = json!([{"type": "web_search_20250305", "name": "web_search"}]);
+    assert_eq!(support::ask(&gateway, &path, &body).await.status, 200);
+    let sent = upstream.received().pop().unwrap().json();
+    assert_eq!(
+        (&sent["requestType"], &sent["request"]["tools"]),
+        (&json!("web_search"), &json!([search])),
+        "{sent}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Google's accounts: Code Assist by two logins, Vertex AI.
 
 mod antigravity;
+mod antigravity_models;
 mod gemini_cli;
 mod switch;
 mod vertex;

@@ -5,13 +5,14 @@ mod end;
 mod found;
 
 use super::super::member::members;
-use super::super::part::{self, NATIVE, Part, each, media};
+use super::super::part::{self, Part, each, media};
 use super::super::request;
 use super::partial::Partial;
 use crate::codec::UpstreamContext;
 use crate::json::{Fragment, Kind, Raw, Reader, Surrogates};
 use crate::model::{
-    Anchor, BlockKind, Channel, Content, Delta, Event, HostedKind, Media, Native, Opaque, OpaqueKind, Str,
+    Anchor, BlockKind, Channel, Content, Delta, Event, HostedKind, Media, Native, Opaque, OpaqueKind, Owner,
+    Str,
 };
 use crate::{Error, Format, id};
 
@@ -315,7 +316,8 @@ fn document(source: Media) -> crate::model::Document {
 }
 
 fn opaque(data: &str, anchor: Anchor, context: &UpstreamContext) -> Opaque {
-    let kind = if context.owner == NATIVE { OpaqueKind::GeminiThought } else { OpaqueKind::Other };
+    // Models of other makers behind Google's door sign for this door alone.
+    let kind = if context.owner == Owner::Other { OpaqueKind::Other } else { OpaqueKind::GeminiThought };
     Opaque {
         owner: context.owner,
         kind,
