@@ -14,7 +14,8 @@ use cliproxy_wire::embedding::{self, Embedded};
 use cliproxy_wire::estimate::{self, Family};
 use cliproxy_wire::fault::{Fault, Kind as FaultKind};
 use cliproxy_wire::form::{self, Part};
-use cliproxy_wire::image::imagen;
+use cliproxy_wire::image::order::XaiOrder;
+use cliproxy_wire::image::{Source, Wish, imagen, order};
 use cliproxy_wire::json::{self, Reader};
 use cliproxy_wire::lane::{self, Changes, Rewrite, rename, rewrite};
 use cliproxy_wire::model::{Block, Request, Role, Turn, Usage};
@@ -50,11 +51,21 @@ pub(super) struct Single {
     /// One; several where the upstream takes one text at a time.
     bodies: Vec<Bytes>,
     back: Back,
+    /// What the client will miss.
+    dropped: Option<String>,
+}
+
+impl Single {
+    fn new(operation: Operation, bodies: Vec<Bytes>, back: Back) -> Self {
+        Self { operation, bodies, back, dropped: None }
+    }
 }
 
 enum Back {
     /// As it comes, but for the model's name.
     Pass(Changes),
+    /// Images as xAI gives them.
+    Drawn(Wish),
     /// Vectors in another language.
     Vectors(embedding::Request, fn(&[u8]) -> Result<Embedded, Fault>),
 }
@@ -65,13 +76,18 @@ pub(super) fn can(operation: Operation, offer: &Offer) -> bool {
     let is_google = matches!(kind, Kind::Gemini | Kind::Vertex);
     let says = |word: &str| offer.upstream.to_ascii_lowercase().contains(word);
     match operation {
-        Operation::Generate | Operation::Stream => !(is_google && says("embedding")),
+        Operation::Generate | Operation::Stream => {
+            offer.caps.converses != Some(false) && !(is_google && says("embedding"))
+        }
         Operation::CountTokens | Operation::Compact => true,
         Operation::Embed | Operation::EmbedBatch => kind == Kind::OpenAi || (is_google && says("embedding")),
         Operation::Predict => is_google && (is_predicted(offer) || says("embedding")),
         Operation::Draw | Operation::Redraw if is_predicted(offer) => operation == Operation::Draw,
         Operation::Draw | Operation::Redraw => {
-            kind == Kind::OpenAi || (offer.credential.profile.format == Format::Gemini && says("image"))
+            // Which models of a service make images its entry may say; of the others the names tell.
+            let is_told =
+                matches!(kind, Kind::Codex | Kind::Xai) || offer.credential.profile.format == Format::Gemini;
+            (kind == Kind::OpenAi && offer.caps.makes_images != Some(false)) || (is_told && says("image"))
         }
     }
 }
@@ -89,7 +105,9 @@ pub(super) fn unable(call: &Call, requested: &str, snapshot: &Snapshot) -> Failu
         let says = |word: &str| offer.upstream.to_ascii_lowercase().contains(word);
         let is_named = match operation {
             Operation::Embed | Operation::EmbedBatch => says("embed"),
-            Operation::Draw | Operation::Redraw => says("image") || says("dall-e") || says("flux"),
+            Operation::Draw | Operation::Redraw => {
+                offer.caps.makes_images == Some(true) || says("image") || says("dall-e") || says("flux")
+            }
             _ => true,
         };
         can(operation, offer) && (offer.credential.kind != Kind::OpenAi || is_named)
@@ -135,11 +153,37 @@ fn plan(job: &Job, offer: &Offer) -> Result<Option<Single>, Failure> {
     }
     match (operation, offer.credential.kind) {
         (Operation::Embed | Operation::EmbedBatch, _) => embed(job, offer).map(Some),
-        (Operation::Predict, _) | (Operation::Draw | Operation::Redraw, Kind::OpenAi) => {
+        (Operation::Draw | Operation::Redraw, Kind::Xai) => ordered(job, offer).map(Some),
+        // The backend behind an account takes no forms.
+        (Operation::Redraw, Kind::Codex) if job.peeked.is_form && offer.credential.account.is_some() => {
+            let parts = form_of(&job.call)?.unwrap_or_default();
+            let body = order::form_to_json(&parts, &offer.upstream).map_err(Failure::client)?;
+            let back = Back::Pass(Changes::default());
+            Ok(Some(Single::new(operation, vec![body.into()], back)))
+        }
+        (Operation::Predict, _) | (Operation::Draw | Operation::Redraw, Kind::OpenAi | Kind::Codex) => {
             passed(job, offer).map(Some)
         }
         _ => Ok(None),
     }
+}
+
+/// Images in the form in which xAI takes and gives them.
+fn ordered(job: &Job, offer: &Offer) -> Result<Single, Failure> {
+    let parts = form_of(&job.call)?;
+    let source = match &parts {
+        Some(parts) => Source::Form(parts),
+        None => Source::Json(&job.call.body),
+    };
+    let operation = job.call.operation;
+    let ordered = order::for_xai(&source, operation == Operation::Redraw, &offer.upstream);
+    let XaiOrder { body, wish, notes } = ordered.map_err(|error| {
+        let is_elsewhere = error.kind() == cliproxy_wire::ErrorKind::Unsupported;
+        let retry = if is_elsewhere { Retry::Next(Rest::None) } else { Retry::Never };
+        Failure::client(error).with_retry(retry)
+    })?;
+    let single = Single::new(operation, vec![body.into()], Back::Drawn(wish));
+    Ok(Single { dropped: notes.header(), ..single })
 }
 
 /// The body with the upstream's name of the model, and else as it is.
@@ -168,7 +212,7 @@ fn passed(job: &Job, offer: &Offer) -> Result<Single, Failure> {
     };
     let model = echoes(job, offer).then(|| job.shown().as_ref().to_owned());
     let changes = Changes { model: model.filter(|_| !is_gemini), ..Changes::default() };
-    Ok(Single { operation: call.operation, bodies: vec![body], back: Back::Pass(changes) })
+    Ok(Single::new(call.operation, vec![body], Back::Pass(changes)))
 }
 
 /// A batch whose requests name the upstream's model.
@@ -204,7 +248,7 @@ fn embed(job: &Job, offer: &Offer) -> Result<Single, Failure> {
         _ => (Operation::Predict, request.to_vertex(model), embedding::read_vertex),
     };
     let bodies = bodies.into_iter().map(Bytes::from).collect();
-    Ok(Single { operation, bodies, back: Back::Vectors(request, answer) })
+    Ok(Single::new(operation, bodies, Back::Vectors(request, answer)))
 }
 
 /// A prediction for what a conversation asks.
@@ -291,7 +335,7 @@ impl Engine {
         closing.set_lane(match &single.back {
             Back::Pass(_) if single.bodies.first() == Some(&job.call.body) => "passthrough",
             Back::Pass(_) => "patch",
-            Back::Vectors(..) => "translate",
+            Back::Drawn(_) | Back::Vectors(..) => "translate",
         });
         closing.note();
         let mut replies = match self.ask_each(job, offer, single.operation, single.bodies).await {
@@ -320,6 +364,10 @@ impl Engine {
             );
             return self.begin(job, offer, stream, headers).await;
         }
+        if let Some(dropped) = single.dropped.and_then(|dropped| HeaderValue::try_from(dropped).ok()) {
+            headers.insert(HeaderName::from_static("x-gateway-dropped"), dropped);
+        }
+        let is_streamed = matches!(&single.back, Back::Drawn(wish) if wish.is_stream);
         let answered = match read_each(replies, job).await {
             Ok(bodies) => single.back.answer(job, offer, bodies),
             Err(fault) => Err(fault),
@@ -333,7 +381,9 @@ impl Engine {
                 closing.begun();
                 closing.close(Outcome::Complete, cost);
                 let json = HeaderValue::from_static("application/json");
-                headers.insert(CONTENT_TYPE, kind.unwrap_or(json));
+                let events =
+                    is_streamed.then_some(HeaderValue::from_static("text/event-stream; charset=utf-8"));
+                headers.insert(CONTENT_TYPE, events.or(kind).unwrap_or(json));
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body) })
             }
             Err(fault) => {
@@ -380,6 +430,14 @@ impl Back {
                 }
                 let cost = cost(&passed.bytes).or(passed.usage).unwrap_or_default();
                 Ok((passed.bytes, cost))
+            }
+            Self::Drawn(wish) => {
+                let body = bodies.into_iter().next().unwrap_or_default();
+                if let Some(fault) = lane::body(job.call.format, body.clone(), &Changes::default()).fault {
+                    return Err(fault);
+                }
+                let drawn = order::of_xai(&body, job.call.created, wish)?;
+                Ok((drawn.into(), cost(&body).unwrap_or_default()))
             }
             Self::Vectors(request, read) => {
                 let answers = bodies.iter().map(|body| read(body)).collect::<Result<_, _>>()?;

@@ -405,6 +405,13 @@ fn base_headers(operation: Operation) -> HeaderMap {
     headers
 }
 
+/// The content type of a body that is the client's form: images to change come as files of one.
+fn form_type(job: &Job<'_>) -> Option<HeaderValue> {
+    let kind = job.client_headers.get(CONTENT_TYPE).filter(|_| job.operation == Operation::Redraw)?;
+    let is_form = kind.as_bytes().to_ascii_lowercase().starts_with(b"multipart/form-data");
+    is_form.then(|| kind.clone())
+}
+
 fn insert_secret(headers: &mut HeaderMap, name: HeaderName, value: String) -> Result<(), Failure> {
     let Ok(mut value) = HeaderValue::try_from(value) else {
         let fault = Fault::new(

@@ -186,7 +186,17 @@ impl Assembly<'_> {
                 self.disabled.push(credential);
                 continue;
             }
-            let models = entry.common.models.iter().map(|model| configured(model, &entry.name)).collect();
+            let marks_images = entry.common.models.iter().any(|model| model.makes_images);
+            let offered = |model: &settings::Model| {
+                let (listed, upstream, caps, forces_name) = configured(model, &entry.name);
+                let caps = Caps {
+                    makes_images: makes_images(model, marks_images),
+                    converses: converses(model),
+                    ..(*caps).clone()
+                };
+                (listed, upstream, Arc::new(caps), forces_name)
+            };
+            let models = entry.common.models.iter().map(offered).collect();
             self.add(&credential, models, &entry.common);
         }
     }
@@ -280,6 +290,25 @@ fn profile_of(entry: &Compatible) -> Profile {
         profile.has_media_in_tool_results = false;
     }
     profile
+}
+
+/// Whether a model of a compatible service makes images to order. An entry that marks some has images from those only;
+/// one that says nothing may have them from any.
+fn makes_images(model: &settings::Model, marks_images: bool) -> Option<bool> {
+    let writes = |kind: &str| model.output_modalities.iter().any(|modality| modality == kind);
+    if model.makes_images {
+        return Some(true);
+    }
+    if marks_images {
+        return Some(false);
+    }
+    (!model.output_modalities.is_empty()).then(|| writes("image"))
+}
+
+/// Whether it answers in conversations: with texts, or with images besides.
+fn converses(model: &settings::Model) -> Option<bool> {
+    let writes = |kind: &str| model.output_modalities.iter().any(|modality| modality == kind);
+    (!model.output_modalities.is_empty()).then(|| writes("text"))
 }
 
 fn configured(model: &settings::Model, owner: &str) -> Offered {

@@ -34,6 +34,8 @@ const NO_TOP_P: u16 = 1 << 6;
 const NO_SAMPLING: u16 = 1 << 7;
 const NO_INSTRUCTIONS: u16 = 1 << 8;
 const FAST: u16 = 1 << 9;
+/// It makes images and holds no conversations.
+const IMAGES: u16 = 1 << 10;
 
 const OLD_CLAUDE: u16 = PREFILL | NO_SCHEMA;
 const CLAUDE_4_5: u16 = PREFILL | NO_TOP_P;
@@ -151,6 +153,9 @@ const FAMILIES: &[Family] = &[
     family("gpt-4.1", 1_047_576, 32_768, NONE, 0),
     family("gpt-4.5", 128_000, 16_384, NONE, 0),
     family("gpt-audio", 128_000, 16_384, NONE, NO_SCHEMA),
+    family("gpt-image-1", 0, 0, NONE, NO_SCHEMA | IMAGES),
+    family("gpt-image-1.5", 0, 0, NONE, NO_SCHEMA | IMAGES),
+    family("gpt-image-2", 0, 0, NONE, NO_SCHEMA | IMAGES),
     family("o1-mini", 128_000, KI64, NONE, NO_SAMPLING | NO_INSTRUCTIONS | NO_SCHEMA),
     family("o1-preview", 128_000, 32_768, NONE, NO_SAMPLING | NO_INSTRUCTIONS | NO_SCHEMA),
     family("o1", 200_000, 100_000, always(LOW_TO_HIGH), 0),
@@ -193,6 +198,7 @@ const FAMILIES: &[Family] = &[
     family("grok-3", 131_072, 32_768, NONE, 0),
     family("grok-3-mini", 131_072, 32_768, effort(LOW_TO_HIGH, false), 0),
     family("grok-build-0.1", 256_000, 256_000, NONE, 0),
+    family("grok-imagine-image", 0, 0, NONE, NO_SCHEMA | IMAGES),
     family("grok-code-fast", 256_000, 32_768, NONE, 0),
     family("grok-composer-2.5", 200_000, 32_768, NONE, 0),
 
@@ -240,6 +246,8 @@ impl Family {
             has_instructions: !has(NO_INSTRUCTIONS),
             web_search_type: "web_search_20250305",
             has_fast_speed: has(FAST),
+            makes_images: has(IMAGES).then_some(true),
+            converses: has(IMAGES).then_some(false),
             is_known: true,
         }
     }

@@ -146,6 +146,7 @@ const MODELS: &[Model] = &[
     model("gpt-5.6-sol", "GPT-5.6 Sol", OPENAI, 1_783_555_200, CODEX),
     model("gpt-5.6-terra", "GPT-5.6 Terra", OPENAI, 1_783_555_200, CODEX),
     model("gpt-5.6-luna", "GPT-5.6 Luna", OPENAI, 1_783_555_200, CODEX),
+    model("gpt-image-2", "GPT Image 2", OPENAI, 1_776_643_200, CODEX),
     model("codex-auto-review", "Codex Auto Review", OPENAI, 1_776_902_400, CODEX),
 
     model("coder-model", "Qwen Coder Model", "qwen", 1_771_200_000, QWEN),
@@ -191,6 +192,7 @@ const MODELS: &[Model] = &[
     model("grok-4.3", "Grok 4.3", "xai", 1_777_507_200, XAI),
     model("grok-4.5", "Grok 4.5", "xai", 1_783_036_800, XAI),
     model("grok-4.6", "Grok 4.6", "xai", 1_785_283_200, XAI),
+    model("grok-imagine-image", "Grok Imagine Image", "xai", 1_769_472_000, XAI),
     model("grok-build-0.1", "Grok Build 0.1", "xai", 1_779_235_200, XAI),
     model("grok-composer-2.5-fast", "Grok Composer 2.5 Fast", "xai", 1_781_568_000, XAI),
 ];

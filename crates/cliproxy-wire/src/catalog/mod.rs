@@ -43,6 +43,10 @@ pub struct Caps {
     pub web_search_type: &'static str,
     /// Claude: `speed:"fast"`.
     pub has_fast_speed: bool,
+    /// Whether it makes images to order, where that is said.
+    pub makes_images: Option<bool>,
+    /// Whether it answers in conversations, where that is said.
+    pub converses: Option<bool>,
     /// The model is in the catalog.
     pub is_known: bool,
 }
@@ -131,6 +135,8 @@ impl Caps {
             has_instructions: true,
             web_search_type: "web_search_20250305",
             has_fast_speed: false,
+            makes_images: None,
+            converses: None,
             is_known: false,
         }
     }

@@ -8,9 +8,21 @@ use crate::json::{Kind, Raw, Reader};
 use crate::model::{Block, Content, Ext, Image, Media, Request, Role, Turn};
 use crate::{Error, Format};
 
-/// Shapes that image models of Google know, as width and height.
-const SHAPES: [(u32, u32); 10] =
+/// Width to height.
+pub(super) type Shape = (u32, u32);
+
+/// Shapes that image models of Google know.
+const SHAPES: [Shape; 10] =
     [(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9)];
+
+/// How a request is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// As JSON.
+    Json(&'a [u8]),
+    /// As a form with files.
+    Form(&'a [Part]),
+}
 
 /// How the client wants its images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +40,7 @@ pub struct Wish {
 /// # Errors
 /// What is no such request, with its JSON path.
 pub fn decode_generation(body: &[u8]) -> Result<(Request, Wish), Error> {
-    Draft::default().json(body)?.finish()
+    Draft::read(&Source::Json(body), false)?.finish()
 }
 
 /// Reads a request to change images, as JSON.
@@ -36,7 +48,7 @@ pub fn decode_generation(body: &[u8]) -> Result<(Request, Wish), Error> {
 /// # Errors
 /// What is no such request, with its JSON path; masks, which no conversation has.
 pub fn decode_edit(body: &[u8]) -> Result<(Request, Wish), Error> {
-    Draft { is_edit: true, ..Draft::default() }.json(body)?.finish()
+    Draft::read(&Source::Json(body), true)?.finish()
 }
 
 /// Reads a request to change images, as a form.
@@ -44,28 +56,53 @@ pub fn decode_edit(body: &[u8]) -> Result<(Request, Wish), Error> {
 /// # Errors
 /// What is no such request, with the field; masks, which no conversation has.
 pub fn decode_form(parts: &[Part]) -> Result<(Request, Wish), Error> {
-    let mut draft = Draft { is_edit: true, ..Draft::default() };
-    for part in parts {
-        draft.part(part)?;
-    }
-    draft.finish()
+    Draft::read(&Source::Form(parts), true)?.finish()
 }
 
 /// A request as far as it was read.
 #[derive(Debug, Default)]
-struct Draft {
+pub(super) struct Draft {
     model: String,
     prompt: Option<String>,
-    count: Option<u64>,
-    size: Option<String>,
-    images: Vec<Media>,
+    pub(super) count: Option<u64>,
+    pub(super) size: Option<String>,
+    pub(super) images: Vec<Media>,
     is_url: bool,
     is_stream: bool,
     is_edit: bool,
-    ext: Ext,
+    /// What else there is.
+    pub(super) ext: Ext,
 }
 
 impl Draft {
+    /// Reads a request of either kind, as JSON or as a form.
+    pub(super) fn read(source: &Source<'_>, is_edit: bool) -> Result<Self, Error> {
+        let mut draft = Self { is_edit, ..Self::default() };
+        match source {
+            Source::Json(body) => draft.json(body),
+            Source::Form(parts) => {
+                for part in *parts {
+                    draft.part(part)?;
+                }
+                Ok(draft)
+            }
+        }
+    }
+
+    /// What is to be drawn.
+    pub(super) fn prompt(&self) -> Result<&str, Error> {
+        let prompt = self.prompt.as_deref().filter(|prompt| !prompt.trim().is_empty());
+        let prompt = prompt.ok_or_else(|| Error::missing("prompt"))?;
+        if self.is_edit && self.images.is_empty() {
+            return Err(Error::missing("image"));
+        }
+        Ok(prompt)
+    }
+
+    pub(super) fn wish(&self) -> Wish {
+        Wish { is_url: self.is_url, is_stream: self.is_stream, is_edit: self.is_edit }
+    }
+
     fn json(mut self, body: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::from_bytes(body)?;
         reader.object(|name, value| self.member(name, value))?;
@@ -168,15 +205,11 @@ impl Draft {
     }
 
     fn finish(self) -> Result<(Request, Wish), Error> {
-        let prompt = self.prompt.filter(|prompt| !prompt.trim().is_empty());
-        let prompt = prompt.ok_or_else(|| Error::missing("prompt"))?;
-        if self.is_edit && self.images.is_empty() {
-            return Err(Error::missing("image"));
-        }
+        let (prompt, wish) = (self.prompt()?.to_owned(), self.wish());
         let mut request = Request::new(Format::Chat, self.model);
         request.candidates = self.count.filter(|count| *count != 1);
         request.output.modalities = Some(vec!["text".into(), "image".into()]);
-        request.output.image = shape(self.size.as_deref())?.map(|(width, height)| {
+        request.output.image = shape(self.size.as_deref(), &SHAPES)?.map(|(width, height)| {
             Raw::object(|object| object.str("aspect_ratio", &format!("{width}:{height}")))
         });
         let image = |source| Block::new(Content::Image(Image { source, detail: None, opaque: None }));
@@ -184,7 +217,7 @@ impl Draft {
         blocks.push(Block::text(prompt));
         request.turns.push(Turn::new(Role::User, blocks));
         request.ext = self.ext;
-        Ok((request, Wish { is_url: self.is_url, is_stream: self.is_stream, is_edit: self.is_edit }))
+        Ok((request, wish))
     }
 }
 
@@ -202,8 +235,8 @@ fn media(address: &str) -> Option<Media> {
     Some(Media::Inline { mime: mime.to_ascii_lowercase().into(), base64: base64.into() })
 }
 
-/// The shape that is nearest to a size in pixels; `None` where the model may choose.
-fn shape(size: Option<&str>) -> Result<Option<(u32, u32)>, Error> {
+/// The shape of `known` that is nearest to a size in pixels; `None` where the model may choose.
+pub(super) fn shape(size: Option<&str>, known: &[Shape]) -> Result<Option<Shape>, Error> {
     let Some(size) = size.filter(|size| *size != "auto") else { return Ok(None) };
     let sides = size.split_once('x').and_then(|(width, height)| {
         let (width, height) = (width.parse::<u32>().ok()?, height.parse::<u32>().ok()?);
@@ -211,7 +244,6 @@ fn shape(size: Option<&str>) -> Result<Option<(u32, u32)>, Error> {
     });
     let (width, height) =
         sides.ok_or_else(|| Error::invalid("size", "expected auto or WIDTHxHEIGHT, such as 1024x1024"))?;
-    let distance =
-        |(one, other): (u32, u32)| ((f64::from(one) / f64::from(other)) / (width / height)).ln().abs();
-    Ok(SHAPES.into_iter().min_by(|one, other| distance(*one).total_cmp(&distance(*other))))
+    let distance = |(one, other): Shape| ((f64::from(one) / f64::from(other)) / (width / height)).ln().abs();
+    Ok(known.iter().copied().min_by(|one, other| distance(*one).total_cmp(&distance(*other))))
 }

@@ -360,3 +360,69 @@ async fn a_moment_that_a_stream_names_is_how_long_the_account_rests() {
         second.header("retry-after")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_made_by_the_backends_own_routes() {
+    let whole = r#"{"created":1,"data":[{"b64_json":"QUE="}],"usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}}"#;
+    let upstream = Upstream::start(move |received| match received.path.as_str() {
+        _ if received.header("chatgpt-account-id") != "id-b" && received.header("authorization").contains("access") => {
+            let error = json!({"error": {"type": "usage_limit_reached", "message": "The usage limit has been reached", "resets_in_seconds": 3600}});
+            Script::json(429, error.to_string())
+        }
+        "/codex/images/generations" if support::asks_stream(received) => {
+            let event = "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"QUE=\"}\n\n";
+            Script::events(vec![event.into()]).in_pieces(11)
+        }
+        "/codex/images/generations" | "/codex/images/edits" | "/v1/images/edits" => Script::json(200, whole),
+        _ => Script::json(404, ""),
+    })
+    .await;
+    let accounts = [("a", account("a", "pro", VALID)), ("b", account("b", "pro", VALID))];
+    let key = format!(
+        "codex-api-key:\n  - {{api-key: upstream-key-0001, base-url: '{}/v1', models: [{{name: gpt-image-1, alias: drawn}}]}}\n",
+        upstream.url()
+    );
+    let gateway = start(&upstream, &accounts, &key);
+    let order = json!({"model": "gpt-image-2", "prompt": "a heron", "size": "1024x1024", "quality": "high"});
+    let answer = support::ask(&gateway, "/v1/images/generations", &order).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, whole));
+    let sent = upstream.received().pop().unwrap();
+    assert_eq!(
+        (sent.path.as_str(), sent.header("authorization")),
+        ("/codex/images/generations", "Bearer access-b")
+    );
+    assert_eq!(sent.json(), order, "the rested account was left for the next one");
+    let mut streamed = order.clone();
+    streamed["stream"] = json!(true);
+    let answer = support::ask(&gateway, "/v1/images/generations", &streamed).await;
+    assert!(answer.body.starts_with("event: image_generation.completed"), "{}", answer.body);
+    // The backend takes no forms, a key's service does.
+    let form = "--X\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nMODEL\r\n--X\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\nbluer\r\n--X\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\nBB\r\n--X--\r\n";
+    for (model, path) in [("gpt-image-2", "/codex/images/edits"), ("drawn", "/v1/images/edits")] {
+        let request = support::client().post(format!("{}/v1/images/edits", gateway.url()));
+        let request = request.header("content-type", "multipart/form-data; boundary=X");
+        let answer = support::send(request.body(form.replace("MODEL", model))).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, whole), "{model}");
+        let sent = upstream.received().pop().unwrap();
+        assert_eq!(sent.path, path);
+        if model == "drawn" {
+            assert_eq!(sent.header("content-type"), "multipart/form-data; boundary=X");
+            assert_eq!(sent.body, form.replace("MODEL", "gpt-image-1"));
+        } else {
+            let image = json!({"image_url": "data:image/png;base64,QkI="});
+            let expected = json!({"model": "gpt-image-2", "prompt": "bluer", "images": [image]});
+            assert_eq!((sent.json(), sent.header("content-type")), (expected, "application/json"));
+        }
+    }
+    // An image model holds no conversations, and other models make no images.
+    let answer = support::ask_model(&gateway, "claude", "gpt-image-2", false).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(answer.error("claude").2.contains("`gpt-image-2` gives no answers"), "{}", answer.body);
+    let answer =
+        support::ask(&gateway, "/v1/images/generations", &json!({"model": MODEL, "prompt": "p"})).await;
+    let said = answer.error("chat").2;
+    assert!(
+        answer.status == 400 && said.contains("gives no images") && said.contains("`gpt-image-2`"),
+        "{said}"
+    );
+}

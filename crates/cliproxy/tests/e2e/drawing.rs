@@ -346,3 +346,45 @@ async fn the_tool_that_makes_images_is_withheld_where_it_is_switched_off() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_that_a_compatible_entry_marks_make_its_images_and_others_do_not() {
+    let upstream = Upstream::start(openai).await;
+    let start = |models: &str| {
+        let entry =
+            support::entry("chat", "upstream-key-0001", &upstream.url(), &format!("models: [{models}]"));
+        support::start(&format!("request-retry: 0\n{}", support::list("chat", &[entry])), &[])
+    };
+    let draw = async |gateway: &Gateway, model: &str| {
+        support::ask(gateway, "/v1/images/generations", &order(model)).await
+    };
+    // Where nothing is marked any model may make them.
+    let open = start("{name: a}, {name: b}");
+    assert_eq!(draw(&open, "a").await.status, 200);
+    let marked = start(
+        "{name: sketch, image: true, output-modalities: [image]}, {name: talk}, {name: both, image: true}",
+    );
+    for model in ["sketch", "both"] {
+        assert_eq!(draw(&marked, model).await.status, 200, "{model}");
+        assert_eq!(upstream.received().pop().unwrap().json()["model"], model);
+    }
+    let asked = upstream.received().len();
+    let answer = draw(&marked, "talk").await;
+    let said = answer.error("chat").2;
+    assert_eq!(answer.status, 400, "{said}");
+    assert!(said.contains("`talk` gives no images") && said.contains("`both`, `sketch`"), "{said}");
+    // A model that writes nothing but images holds no conversations.
+    let answer = support::ask_model(&marked, "claude", "sketch", true).await;
+    let said = answer.error("claude").2;
+    assert_eq!(answer.status, 400, "{said}");
+    assert!(said.contains("`sketch` gives no answers"), "{said}");
+    assert_eq!(upstream.received().len(), asked);
+    // In a pool orders go to the one that is marked, and conversations to the other.
+    let pool = start(
+        "{name: sketch, alias: pool, image: true, output-modalities: [image]}, {name: talk, alias: pool}",
+    );
+    for _ in 0..4 {
+        assert_eq!(draw(&pool, "pool").await.status, 200);
+        assert_eq!(upstream.received().pop().unwrap().json()["model"], "sketch");
+    }
+}

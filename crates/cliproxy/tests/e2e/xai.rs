@@ -204,3 +204,78 @@ async fn an_empty_answer_and_a_dead_login_leave_the_others_serving() {
     assert_eq!((asked(&upstream, "access-b"), asked(&upstream, "access-c")), (1, 1));
     assert_eq!(upstream.received().pop().unwrap().json()["model"], MODEL);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_made_at_the_public_address_in_its_own_form() {
+    let upstream = Upstream::start(|received| match received.path.as_str() {
+        "/public/images/generations" | "/public/images/edits" | "/v1/images/generations" => {
+            Script::json(200, r#"{"data":[{"b64_json":"QUE=","revised_prompt":"r"}],"usage":{"input_tokens":3,"output_tokens":4}}"#)
+        }
+        _ => Script::json(404, ""),
+    })
+    .await;
+    let key = format!(
+        "xai-api-key:\n  - {{api-key: upstream-key-0001, base-url: '{}/v1', models: [{{name: grok-2-image, alias: drawn}}]}}\n",
+        upstream.url()
+    );
+    let gateway = start(&upstream, &[("xai-a.json", account(&upstream, "a"))], &key);
+    let mut order =
+        json!({"model": "grok-imagine-image", "prompt": "a heron", "size": "1024x1536", "quality": "high"});
+    let answer = support::ask(&gateway, "/v1/images/generations", &order).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.json()["data"][0]["b64_json"], "QUE=");
+    assert!(
+        answer.json()["created"].is_u64() && answer.header("x-gateway-dropped") == "quality",
+        "{}",
+        answer.body
+    );
+    let sent = upstream.received().pop().unwrap();
+    assert_eq!(
+        (sent.path.as_str(), sent.header("authorization")),
+        ("/public/images/generations", "Bearer access-a")
+    );
+    assert_eq!(sent.header("x-xai-token-auth"), "", "it is not asked at the door of its client");
+    let expected = json!({"model": "grok-imagine-image", "prompt": "a heron", "response_format": "b64_json", "aspect_ratio": "2:3"});
+    assert_eq!(sent.json(), expected);
+    // What it cannot stream comes whole, as the events of one.
+    order["stream"] = json!(true);
+    let answer = support::ask(&gateway, "/v1/images/generations", &order).await;
+    assert!(answer.header("content-type").starts_with("text/event-stream"), "{:?}", answer.body);
+    assert!(answer.body.starts_with("event: image_generation.completed\ndata: {"), "{}", answer.body);
+    let form = "--X\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ngrok-imagine-image\r\n--X\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\nbluer\r\n--X\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\nBB\r\n--X--\r\n";
+    let request = support::client().post(format!("{}/v1/images/edits", gateway.url()));
+    let answer =
+        support::send(request.header("content-type", "multipart/form-data; boundary=X").body(form)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let sent = upstream.received().pop().unwrap();
+    assert_eq!(
+        (sent.path.as_str(), sent.header("content-type")),
+        ("/public/images/edits", "application/json")
+    );
+    assert_eq!(sent.json()["image"], json!({"type": "image_url", "url": "data:image/png;base64,QkI="}));
+    order["model"] = json!("drawn");
+    assert_eq!(support::ask(&gateway, "/v1/images/generations", &order).await.status, 200);
+    let sent = upstream.received().pop().unwrap();
+    assert_eq!(
+        (sent.path.as_str(), &sent.json()["model"]),
+        ("/v1/images/generations", &json!("grok-2-image"))
+    );
+    // Refusals are the client's own, with their place, and ask nobody.
+    let asked = upstream.received().len();
+    let image = json!("data:image/png;base64,QUE=");
+    for (path, members, told) in [
+        ("/v1/images/generations", json!({"prompt": null}), "prompt"),
+        ("/v1/images/generations", json!({"prompt": "p", "size": "big"}), "WIDTHxHEIGHT"),
+        ("/v1/images/edits", json!({"prompt": "p"}), "image"),
+        ("/v1/images/edits", json!({"prompt": "p", "image": image, "mask": image}), "whole images"),
+    ] {
+        let mut body = json!({"model": "grok-imagine-image"});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let answer = support::ask(&gateway, path, &body).await;
+        assert_eq!(answer.status, 400, "{body}: {}", answer.body);
+        assert!(answer.error("chat").2.contains(told), "{body}: {}", answer.body);
+    }
+    let answer = support::ask_model(&gateway, "responses", "grok-imagine-image", true).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert_eq!(upstream.received().len(), asked);
+}

@@ -21,7 +21,7 @@ pub struct Translation {
     pub thinking: ThinkingTable,
     /// Image tools and routes.
     pub images: ImageGeneration,
-    /// Model that drives the image tool.
+    /// Model that other programs have use the image tool; read and shown, and not needed here.
     pub image_model: String,
     /// How long a video job remembers its credential.
     pub video_credential_ttl: Duration,

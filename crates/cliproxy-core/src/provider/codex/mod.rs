@@ -15,11 +15,12 @@ use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::profile::Profile;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     Adopted, Job, Operation, Provider, Renewal, SESSION_HEADERS, Told, base_headers, bearer, cache_key,
-    configured_headers, copy_headers, judge, not_offered, over_socket, post,
+    configured_headers, copy_headers, form_type, judge, not_offered, over_socket, post,
 };
 use crate::credential::{Account, Credential, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
@@ -55,10 +56,15 @@ impl Provider for Codex {
             }
             Operation::CountTokens => "/responses/input_tokens",
             Operation::Compact => "/responses/compact",
+            Operation::Draw => "/images/generations",
+            Operation::Redraw => "/images/edits",
             other => return Err(not_offered(other.noun())),
         };
         let address = format!("{}{path}", credential.base_url);
         let mut headers = base_headers(job.operation);
+        if let Some(kind) = form_type(&job).filter(|_| credential.account.is_none()) {
+            headers.insert(CONTENT_TYPE, kind);
+        }
         if job.client_format == Format::Responses {
             copy_headers(&mut headers, job.client_headers, is_format_header);
         }

@@ -1,11 +1,11 @@
 //! Any service that speaks OpenAI Chat Completions: `{base}/chat/completions`.
 
 use cliproxy_wire::Format;
-use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 
 use super::{
-    Job, Operation, Provider, base_headers, bearer, configured_headers, copy_headers, not_offered, post,
+    Job, Operation, Provider, base_headers, bearer, configured_headers, copy_headers, form_type, not_offered,
+    post,
 };
 use crate::credential::Credential;
 use crate::failure::Failure;
@@ -26,10 +26,8 @@ impl Provider for OpenAi {
         };
         let address = format!("{}{path}", credential.base_url);
         let mut headers = base_headers(job.operation);
-        if job.operation == Operation::Redraw
-            && let Some(kind) = job.client_headers.get(CONTENT_TYPE).filter(|kind| is_form(kind))
-        {
-            headers.insert(CONTENT_TYPE, kind.clone());
+        if let Some(kind) = form_type(&job) {
+            headers.insert(CONTENT_TYPE, kind);
         }
         if job.client_format == Format::Chat {
             copy_headers(&mut headers, job.client_headers, |name| name == "openai-beta");
@@ -38,11 +36,6 @@ impl Provider for OpenAi {
         configured_headers(&mut headers, credential, job.client_headers);
         post(&address, headers, job.body)
     }
-}
-
-/// Images to change come as files of a form.
-fn is_form(kind: &HeaderValue) -> bool {
-    kind.as_bytes().to_ascii_lowercase().starts_with(b"multipart/form-data")
 }
 
 #[cfg(test)]

@@ -48,9 +48,16 @@ impl Provider for Xai {
             credential.account.as_ref().map(|account| account.record()).filter(|record| !uses_api(record));
         let (path, at_door) = match (job.operation, at_door) {
             (Operation::CountTokens, _) => return Err(not_offered("counting tokens")),
-            // The door has no such route; the token opens the public address as well.
-            (Operation::Compact, Some(record)) => (format!("{}/responses/compact", api(&record)), false),
-            (Operation::Compact, None) => (format!("{}/responses/compact", credential.base_url), false),
+            (Operation::Compact | Operation::Draw | Operation::Redraw, at_door) => {
+                let path = match job.operation {
+                    Operation::Draw => "/images/generations",
+                    Operation::Redraw => "/images/edits",
+                    _ => "/responses/compact",
+                };
+                // The door has no such routes; the token opens the public address as well.
+                let base = at_door.as_ref().map_or(&*credential.base_url, |record| api(record));
+                (format!("{base}{path}"), false)
+            }
             (Operation::Generate | Operation::Stream, at_door) => {
                 (format!("{}/responses", credential.base_url), at_door.is_some())
             }
