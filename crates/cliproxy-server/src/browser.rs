@@ -18,7 +18,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
-use crate::api::{amp, refuse};
+use crate::api::{amp, count_missed, refuse};
 use crate::{App, logs};
 
 /// What a call that no browser has to do with passes with.
@@ -62,6 +62,7 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
     let is_elsewhere = host(request.uri(), request.headers()).is_some_and(is_foreign_name);
     if is_open && is_for_this_machine && is_elsewhere {
         return refusal(
+            &app,
             request,
             "without client keys the gateway serves this machine only, by the names localhost and 127.0.0.1; add api-keys to config.yaml to use another name",
         )
@@ -70,7 +71,7 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
     // Nothing of what the owner has with others is for the pages of a third.
     let is_private = amp::is_control(request.uri().path());
     if request.method() == Method::OPTIONS && is_private {
-        return refusal(request, "web pages of other sites may not use this address").await;
+        return refusal(&app, request, "web pages of other sites may not use this address").await;
     }
     if request.method() == Method::OPTIONS {
         let mut response = Response::new(axum::body::Body::empty());
@@ -82,6 +83,7 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
     }
     if is_foreign {
         return refusal(
+            &app,
             request,
             "web pages may not use a gateway without client keys; add api-keys to config.yaml and send one of them",
         )
@@ -94,7 +96,8 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
     response
 }
 
-async fn refusal(request: Request, message: &str) -> Response {
+async fn refusal(app: &App, request: Request, message: &str) -> Response {
+    count_missed(app, request.uri().path(), Kind::Permission);
     refuse(request, &Fault::new(Kind::Permission, message)).await
 }
 

@@ -94,6 +94,7 @@ impl Closing {
                 client: job.call.client.clone(),
                 parent: job.call.headers.get("traceparent").cloned(),
                 format: job.call.format,
+                operation: job.call.operation,
                 requested_model: Arc::clone(&job.requested),
                 upstream_model: Some(Arc::clone(&offer.upstream)),
                 provider: Some(Arc::clone(&offer.credential.provider)),
@@ -101,6 +102,7 @@ impl Closing {
                 lane: "translate",
                 attempts: attempt.number,
                 outcome: Outcome::Killed,
+                error: None,
                 usage: cliproxy_wire::model::Usage::default(),
                 first_byte: None,
                 total: Duration::ZERO,
@@ -151,7 +153,8 @@ impl Closing {
 
     /// The answer ended with an error after it had begun.
     fn fail_late(&mut self, fault: &Fault) {
-        if let Some(record) = &self.record {
+        if let Some(record) = &mut self.record {
+            record.error = Some(fault.kind);
             tracing::warn!(request_id = %record.request_id, kind = ?fault.kind, "answer ended with an error: {}", fault.message);
         }
         if let Some(lease) = self.lease.take() {

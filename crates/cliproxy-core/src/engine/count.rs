@@ -18,6 +18,7 @@ use super::answer::{Answer, AnswerBody};
 use super::attempt::{Outbound, Way};
 use super::select::{choose, not_allowed};
 use super::{Engine, Job};
+use crate::credential::Credential;
 use crate::failure::{Failure, Retry};
 use crate::provider::Operation;
 use crate::route::Offer;
@@ -37,6 +38,10 @@ impl Engine {
         };
         if let Some((_, offer, _lease)) = &chosen {
             *attempts = 1;
+            job.counting = Some(Counting {
+                upstream_model: Arc::clone(&offer.upstream),
+                credential: Arc::clone(&offer.credential),
+            });
             match tokio::time::timeout(LIMIT, self.count_upstream(job, offer)).await {
                 Ok(Ok(count)) => return Ok(answer(job.call.format, count.tokens, count.is_estimated)),
                 Ok(Err(failure)) if is_wrong(&failure) => return Err(failure),
@@ -93,6 +98,12 @@ impl Engine {
         let rest = estimate::request(&rest, estimate::Family::of(&offer.upstream));
         Ok(Count { tokens: tokens + rest, is_estimated: true })
     }
+}
+
+/// Who is asked to count.
+pub(super) struct Counting {
+    pub(super) upstream_model: Arc<str>,
+    pub(super) credential: Arc<Credential>,
 }
 
 /// What an upstream counted.

@@ -62,6 +62,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::count::Counting;
 use self::memory::Memories;
 use self::underway::{Underway, wants_record};
 use crate::access::allowance::Allowance;
@@ -74,7 +75,7 @@ use crate::route::affinity::{self, Session};
 use crate::snapshot::{Extras, Snapshot};
 use crate::store::Store;
 use crate::upstream::{Clients, Tape};
-use crate::usage::{Happening, LogSink, Sink, Sinks, Ticket};
+use crate::usage::{Happening, LogSink, Rejected, Sink, Sinks, Ticket};
 
 /// What a client asks, in its own format.
 #[derive(Debug)]
@@ -213,6 +214,8 @@ struct Job {
     request: Option<Arc<Request>>,
     /// How images are wanted; known with the request.
     images: image::Wish,
+    /// Who is asked to count tokens.
+    counting: Option<Counting>,
     started: Instant,
 }
 
@@ -242,6 +245,7 @@ impl Read {
             session,
             request: None,
             images,
+            counting: None,
             started,
         }
     }
@@ -450,10 +454,21 @@ impl Engine {
     pub fn open(&self, mut call: Call) -> Result<Opened, Failure> {
         match self.read(&mut call) {
             Ok(read) => {
-                let ticket = self.0.sinks.ticket(wants_record(&read.snapshot, call.client.as_ref()));
+                let is_kept = wants_record(&read.snapshot, call.operation, call.client.as_ref());
+                let ticket = self.0.sinks.ticket(is_kept);
                 Ok(Opened(Box::new(read.into_job(call, ticket))))
             }
-            Err(failure) => Err(failure.with_request(call.headers, call.body)),
+            Err(failure) => {
+                self.reject(&Rejected {
+                    request_id: &call.request_id,
+                    client: call.client.as_ref(),
+                    parent: call.headers.get("traceparent"),
+                    format: call.format,
+                    is_admitted: true,
+                    fault: failure.fault(),
+                });
+                Err(failure.with_request(call.headers, call.body))
+            }
         }
     }
 

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
+use cliproxy_wire::fault::Kind;
 use cliproxy_wire::model::Usage;
 
 use super::{Answer, Engine, Job};
 use crate::failure::Failure;
 use crate::provider::Operation;
 use crate::snapshot::Snapshot;
-use crate::usage::{Happening, Outcome, Record};
+use crate::usage::{Happening, Outcome, Record, Rejected};
 
 /// A call that is being served. When it is dropped before it has ended, its client has gone.
 pub(super) struct Underway<'e> {
@@ -35,6 +36,9 @@ impl<'e> Underway<'e> {
     /// What is served is recorded when the answer ends, the others now.
     pub(super) fn end(mut self, result: Result<Answer, Failure>) -> Result<Answer, Failure> {
         self.has_ended = true;
+        if result.is_ok() && self.job.call.operation == Operation::CountTokens {
+            self.record(Outcome::Complete, None);
+        }
         result.map_err(|failure| {
             let failure = failure.for_client().after_attempts(self.attempts);
             tracing::warn!(
@@ -46,17 +50,18 @@ impl<'e> Underway<'e> {
                 detail = failure.detail(),
                 "request failed: {failure}"
             );
-            self.record(Outcome::Failed);
+            self.record(Outcome::Failed, Some(failure.fault().kind));
             let call = &mut self.job.call;
             failure.with_request(std::mem::take(&mut call.headers), std::mem::take(&mut call.body))
         })
     }
 
-    fn record(&self, outcome: Outcome) {
+    fn record(&self, outcome: Outcome, error: Option<Kind>) {
         let job = &self.job;
         if job.ticket.is_closed() {
             return;
         }
+        let counting = job.counting.as_ref();
         self.engine.record(&mut Record {
             ticket: Arc::clone(&job.ticket),
             request_id: Arc::clone(&job.call.request_id),
@@ -64,13 +69,15 @@ impl<'e> Underway<'e> {
             client: job.call.client.clone(),
             parent: job.call.headers.get("traceparent").cloned(),
             format: job.call.format,
+            operation: job.call.operation,
             requested_model: Arc::clone(&job.requested),
-            upstream_model: None,
-            provider: None,
-            credential: None,
+            upstream_model: counting.map(|asked| Arc::clone(&asked.upstream_model)),
+            provider: counting.map(|asked| Arc::clone(&asked.credential.provider)),
+            credential: counting.map(|asked| asked.credential.id.clone()),
             lane: "none",
             attempts: self.attempts,
             outcome,
+            error,
             usage: Usage::default(),
             first_byte: None,
             total: job.started.elapsed(),
@@ -83,22 +90,28 @@ impl<'e> Underway<'e> {
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
-        if !self.has_ended && self.job.call.operation != Operation::CountTokens {
-            self.record(Outcome::Cancelled);
+        if !self.has_ended {
+            self.record(Outcome::Cancelled, None);
         }
     }
 }
 
-/// Whether the configuration wants the requests of a client to be kept. Limits are counted from the ledger after a
-/// restart, so what they are on is kept in any case.
-pub(super) fn wants_record(snapshot: &Snapshot, client: Option<&Arc<str>>) -> bool {
-    snapshot.settings.usage.is_collected || snapshot.access.is_metered(client)
+/// Whether the configuration wants a request to be kept. Limits are counted from the ledger after a restart, so what they
+/// are on is kept in any case; counting tokens costs nothing, and never is.
+pub(super) fn wants_record(snapshot: &Snapshot, operation: Operation, client: Option<&Arc<str>>) -> bool {
+    operation != Operation::CountTokens
+        && (snapshot.settings.usage.is_collected || snapshot.access.is_metered(client))
 }
 
 impl Engine {
     /// Whether somebody wants to know of requests on their way.
     pub(crate) fn is_watched(&self) -> bool {
         self.0.sinks.is_watched()
+    }
+
+    /// Tells of a request that was turned away before anybody was asked, for those who call the engine.
+    pub fn reject(&self, rejected: &Rejected<'_>) {
+        self.0.sinks.reject(rejected);
     }
 
     /// Tells those who watch what happened.
@@ -127,7 +140,8 @@ impl Engine {
     fn appraise(&self, record: &mut Record) {
         let snapshot = self.snapshot();
         // What was begun is kept, whatever is switched meanwhile: it may be noted.
-        record.is_kept = record.ticket.is_kept() || wants_record(&snapshot, record.client.as_ref());
+        record.is_kept =
+            record.ticket.is_kept() || wants_record(&snapshot, record.operation, record.client.as_ref());
         if let Some(model) = &record.upstream_model {
             let prices = &snapshot.settings.usage.prices;
             record.cost = prices.cost(model, &record.usage);

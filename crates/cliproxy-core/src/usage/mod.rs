@@ -28,7 +28,7 @@ pub use queue::{Queue, Queued};
 pub use row::Row;
 pub use series::{Cursor, Line, Series, Steps};
 pub(crate) use sink::Sinks;
-pub use sink::{Happening, LogSink, Sink};
+pub use sink::{Happening, LogSink, Rejected, Sink};
 pub use sum::{By, Span, Totals};
 pub use ticket::Ticket;
 
@@ -36,9 +36,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliproxy_wire::Format;
+use cliproxy_wire::fault::Kind;
 use cliproxy_wire::model::Usage;
 
 use crate::credential::CredentialId;
+use crate::provider::Operation;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,8 @@ pub struct Record {
     pub parent: Option<http::HeaderValue>,
     /// The client's format.
     pub format: Format,
+    /// What is asked.
+    pub operation: Operation,
     /// The model as the client wrote it.
     pub requested_model: Arc<str>,
     /// The model's name at the upstream.
@@ -104,6 +108,8 @@ pub struct Record {
     pub attempts: u32,
     /// How it ended.
     pub outcome: Outcome,
+    /// What was wrong where it failed.
+    pub error: Option<Kind>,
     /// Token counts, as far as they passed.
     pub usage: Usage,
     /// Until the first byte of content.

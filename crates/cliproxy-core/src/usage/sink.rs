@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cliproxy_wire::Format;
+use cliproxy_wire::fault::Fault;
 use cliproxy_wire::model::Usage;
+use http::HeaderValue;
 
 use super::{Record, Ticket};
 use crate::credential::CredentialId;
@@ -19,6 +21,9 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// Takes what is known of one on its way whose record is to be kept, in case the process is killed: when somebody is
     /// asked, and when the upstream has told more of what it bills.
     fn note(&self, _record: &Record) {}
+
+    /// Takes one that was turned away before anybody was asked.
+    fn rejected(&self, _rejected: &Rejected<'_>) {}
 
     /// Whether it wants to be told of what happens before. Asked with every piece of every answer.
     fn is_watching(&self) -> bool {
@@ -82,6 +87,23 @@ pub enum Happening<'a> {
     },
 }
 
+/// A request that was turned away before anybody was asked. It cost nothing and leaves no [`Record`].
+#[derive(Clone, Copy, Debug)]
+pub struct Rejected<'a> {
+    /// The request's id, as the answer says it.
+    pub request_id: &'a str,
+    /// The client key's name.
+    pub client: Option<&'a Arc<str>>,
+    /// What the client says of the trace that this is part of: its header `traceparent`.
+    pub parent: Option<&'a HeaderValue>,
+    /// The client's format.
+    pub format: Format,
+    /// It was let in: by its key, or because none is asked for.
+    pub is_admitted: bool,
+    /// What the client is told.
+    pub fault: &'a Fault,
+}
+
 /// Writes records to the log and keeps nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogSink;
@@ -102,6 +124,17 @@ impl Sink for LogSink {
             output_tokens = record.usage.output,
             total_ms = u64::try_from(record.total.as_millis()).unwrap_or(u64::MAX),
             "request served"
+        );
+    }
+
+    fn rejected(&self, rejected: &Rejected<'_>) {
+        tracing::info!(
+            request_id = rejected.request_id,
+            format = rejected.format.name(),
+            client = rejected.client.map(AsRef::as_ref),
+            kind = ?rejected.fault.kind,
+            "request refused: {}",
+            rejected.fault.message
         );
     }
 }
@@ -144,6 +177,13 @@ impl Sinks {
     pub(crate) fn note(&self, record: &Record) {
         for sink in &self.all {
             sink.note(record);
+        }
+    }
+
+    /// Tells everybody of a request that was turned away.
+    pub(crate) fn reject(&self, rejected: &Rejected<'_>) {
+        for sink in &self.all {
+            sink.rejected(rejected);
         }
     }
 

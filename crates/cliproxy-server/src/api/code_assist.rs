@@ -57,15 +57,19 @@ async fn method(State(app): State<App>, Path(method): Path<String>, request: Req
         _ => return super::not_found(request).await,
     };
     if request.method() != Method::POST {
-        return super::wrong_method(request).await;
+        return super::wrong_method(State(app), request).await;
     }
     let id: Arc<str> = call::request_id().into();
     let route = Route { is_enveloped: true, ..Route::new(Format::Gemini, operation) };
     let served = async {
         let (head, body, caller) = received(&app, request).await?;
-        call::answer(app, route, head, body, caller, &id).await.map(|response| response.map(Body::new))
+        let answer = call::answer(app.clone(), route, head, body, caller, &id).await;
+        answer.map(|response| response.map(Body::new))
     };
-    served.await.unwrap_or_else(|refusal| refusal.into_response(Format::Gemini, &id))
+    match served.await {
+        Ok(response) => response,
+        Err(refusal) => Box::pin(refusal.answer(&app, Format::Gemini, &id)).await,
+    }
 }
 
 async fn operation(State(app): State<App>, Path(name): Path<String>, request: Request) -> Response {
@@ -98,7 +102,10 @@ async fn assist(app: App, call: String, request: Request) -> Response {
             None => Err(nobody().into()),
         }
     };
-    answered.await.unwrap_or_else(|refusal: Refusal| refusal.into_response(Format::Gemini, &id))
+    match answered.await {
+        Ok(response) => response,
+        Err(refusal) => Refusal::answer(refusal, &app, Format::Gemini, &id).await,
+    }
 }
 
 /// What a client is told without an account: that it has a tier and a project, so that it goes on to models.

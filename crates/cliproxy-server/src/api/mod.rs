@@ -132,7 +132,7 @@ async fn count_tokens(State(app): State<App>, request: Request) -> Response {
 
 /// `{model}:{method}`; the model may hold slashes and, percent-encoded, anything.
 async fn gemini(State(app): State<App>, Path(rest): Path<String>, request: Request) -> Response {
-    let Some((model, operation)) = gemini_operation(&rest) else { return not_found(request).await };
+    let Some((model, operation)) = gemini_operation(&rest) else { return missed(&app, request).await };
     let route = call::Route { model: Some(model), ..call::Route::new(Format::Gemini, operation) };
     serve(app, route, request).await
 }
@@ -161,10 +161,10 @@ async fn unknown(State(app): State<App>, mut request: Request) -> Response {
     let path = request.uri().path();
     let collapsed = collapse(path);
     if collapsed.is_empty() || collapsed == path {
-        return not_found(request).await;
+        return missed(&app, request).await;
     }
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
-    let Ok(target) = format!("{collapsed}{query}").parse() else { return not_found(request).await };
+    let Ok(target) = format!("{collapsed}{query}").parse() else { return missed(&app, request).await };
     *request.uri_mut() = target;
     // What the first routing left there is of the path as it was. Who sent it stays true.
     let peer = request.extensions_mut().remove::<ConnectInfo<SocketAddr>>();
@@ -191,7 +191,21 @@ pub(crate) async fn not_found(request: Request) -> Response {
     refuse(request, &Fault::new(Kind::NotFound, message).with_code("not_found")).await
 }
 
-async fn wrong_method(request: Request) -> Response {
+/// The same for a path that a client may have meant for a call: it is counted.
+async fn missed(app: &App, request: Request) -> Response {
+    count_missed(app, request.uri().path(), Kind::NotFound);
+    not_found(request).await
+}
+
+/// Counts what was never a call and may have been meant for one.
+pub(crate) fn count_missed(app: &App, path: &str, kind: Kind) {
+    if ["/v1/", "/v1beta/", "/api/provider/"].iter().any(|start| path.starts_with(start)) {
+        app.telemetry.missed(format_of(path), kind);
+    }
+}
+
+async fn wrong_method(State(app): State<App>, request: Request) -> Response {
+    count_missed(&app, request.uri().path(), Kind::InvalidRequest);
     let message = format!("{} is not a method of {}", request.method(), shown_path(&request));
     let fault = Fault::new(Kind::InvalidRequest, message)
         .with_code("method_not_allowed")

@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use cliproxy_core::provider::Operation;
 use cliproxy_core::usage::Record;
+use cliproxy_wire::Format;
+use cliproxy_wire::fault::Kind;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -21,6 +24,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::operation;
 use crate::App;
 use crate::clock::now;
 use crate::peer::Origin;
@@ -37,6 +41,7 @@ const SECONDS: [f64; 14] =
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
+    refusals: Family<RefusalLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     cost: Family<ModelLabels, Counter<f64, std::sync::atomic::AtomicU64>>,
     attempts: Counter,
@@ -54,9 +59,16 @@ impl fmt::Debug for Metrics {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
     format: &'static str,
+    gen_ai_operation_name: &'static str,
     gen_ai_provider_name: String,
     gen_ai_request_model: String,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RefusalLabels {
+    format: &'static str,
+    error_type: &'static str,
 }
 
 #[expect(clippy::struct_field_names, reason = "the names of the labels")]
@@ -82,8 +94,10 @@ impl Default for Metrics {
         let mut registry = Registry::default();
         let timed = || Family::<ModelLabels, Histogram>::new_with_constructor(times as fn() -> Histogram);
         let (requests, tokens, cost) = (Family::default(), Family::default(), Family::default());
-        let (attempts, duration, first_token) = (Counter::default(), timed(), timed());
+        let (refusals, attempts) = (Family::default(), Counter::default());
+        let (duration, first_token) = (timed(), timed());
         registry.register("cliproxy_requests", "Requests, by how they ended", requests.clone());
+        registry.register("cliproxy_refusals", "Requests that nobody was asked for", refusals.clone());
         registry.register("cliproxy_attempts", "Requests to upstreams", attempts.clone());
         registry.register("gen_ai_client_token_usage", "Tokens that upstreams counted", tokens.clone());
         registry.register("cliproxy_cost", "Costs by the configured prices", cost.clone());
@@ -99,7 +113,8 @@ impl Default for Metrics {
             Unit::Seconds,
             first_token.clone(),
         );
-        Self { registry, requests, tokens, cost, attempts, duration, first_token, models: Mutex::default() }
+        let models = Mutex::default();
+        Self { registry, requests, refusals, tokens, cost, attempts, duration, first_token, models }
     }
 }
 
@@ -111,6 +126,7 @@ impl Metrics {
         self.requests
             .get_or_create(&RequestLabels {
                 format: record.format.name(),
+                gen_ai_operation_name: operation(record.operation),
                 gen_ai_provider_name: provider.clone(),
                 gen_ai_request_model: model.clone(),
                 outcome: record.outcome.word(),
@@ -136,10 +152,18 @@ impl Metrics {
         if let Some(cost) = record.cost {
             self.cost.get_or_create(&labels).inc_by(cost);
         }
+        // A count of tokens is no answer, and would make them look fast.
+        if record.operation == Operation::CountTokens {
+            return;
+        }
         self.duration.get_or_create(&labels).observe(record.total.as_secs_f64());
         if let Some(first) = record.first_byte {
             self.first_token.get_or_create(&labels).observe(first.as_secs_f64());
         }
+    }
+
+    pub(super) fn rejected(&self, format: Format, kind: Kind) {
+        self.refusals.get_or_create(&RefusalLabels { format: format.name(), error_type: kind.word() }).inc();
     }
 
     /// The name of a model, as long as there are not too many.

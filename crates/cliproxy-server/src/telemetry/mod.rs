@@ -13,7 +13,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use cliproxy_core::Engine;
 use cliproxy_core::config::settings;
-use cliproxy_core::usage::{Record, Sink};
+use cliproxy_core::provider::Operation;
+use cliproxy_core::usage::{Record, Rejected, Sink};
+use cliproxy_wire::Format;
+use cliproxy_wire::fault::Kind;
 
 use metrics::Metrics;
 use spans::Spans;
@@ -59,6 +62,13 @@ impl Telemetry {
         }
     }
 
+    /// Counts a request for what is no route.
+    pub(crate) fn missed(&self, format: Format, kind: Kind) {
+        if let Some(metrics) = &*self.0.metrics.load() {
+            metrics.rejected(format, kind);
+        }
+    }
+
     fn metrics(&self) -> Option<Arc<Metrics>> {
         self.0.metrics.load_full()
     }
@@ -72,5 +82,25 @@ impl Sink for Telemetry {
         if let Some(spans) = &*self.0.spans.load() {
             spans.record(record);
         }
+    }
+
+    fn rejected(&self, rejected: &Rejected<'_>) {
+        if let Some(metrics) = &*self.0.metrics.load() {
+            metrics.rejected(rejected.format, rejected.fault.kind);
+        }
+        // Strangers could push out what somebody needs.
+        if let Some(spans) = self.0.spans.load().as_ref().filter(|_| rejected.is_admitted) {
+            spans.rejected(rejected);
+        }
+    }
+}
+
+/// The name of what is asked. Source: the semantic conventions for generative AI, which have none for counts.
+fn operation(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Generate | Operation::Stream | Operation::Compact => "chat",
+        Operation::CountTokens => "count_tokens",
+        Operation::Embed | Operation::EmbedBatch => "embeddings",
+        Operation::Predict | Operation::Draw | Operation::Redraw => "generate_content",
     }
 }

@@ -12,13 +12,15 @@ use bytes::Bytes;
 use cliproxy_core::Engine;
 use cliproxy_core::config::settings::Otlp;
 use cliproxy_core::upstream::{Outgoing, read_all};
-use cliproxy_core::usage::{Outcome, Record};
+use cliproxy_core::usage::{Outcome, Record, Rejected};
+use cliproxy_wire::fault::Kind;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::operation;
 use crate::clock;
 
 /// How long spans are gathered.
@@ -71,7 +73,14 @@ impl Spans {
     }
 
     pub(super) fn record(&self, record: &Record) {
-        let span = span(record, clock::since_epoch());
+        self.gather(span(record, clock::since_epoch()));
+    }
+
+    pub(super) fn rejected(&self, rejected: &Rejected<'_>) {
+        self.gather(refusal(rejected, clock::since_epoch()));
+    }
+
+    fn gather(&self, span: Value) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= MOST {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -169,11 +178,11 @@ fn number(key: &str, value: u64) -> Value {
 
 /// A request as a span that ends now; `now` is since the epoch.
 fn span(record: &Record, now: Duration) -> Value {
-    let (trace, parent) = context(record);
+    let (trace, parent) = context(record.parent.as_ref(), &record.request_id);
     let usage = &record.usage;
     let model = record.upstream_model.as_deref().unwrap_or(&record.requested_model);
     let mut attributes = vec![
-        text("gen_ai.operation.name", "chat"),
+        text("gen_ai.operation.name", operation(record.operation)),
         text("gen_ai.request.model", &record.requested_model),
         text("cliproxy.request.id", &record.request_id),
         text("cliproxy.format", record.format.name()),
@@ -189,7 +198,10 @@ fn span(record: &Record, now: Duration) -> Value {
             record.credential.as_ref().map(cliproxy_core::credential::CredentialId::as_str),
         ),
         ("cliproxy.client", record.client.as_deref()),
-        ("error.type", (record.outcome == Outcome::Failed).then_some("failed")),
+        (
+            "error.type",
+            (record.outcome == Outcome::Failed).then(|| record.error.map_or("failed", Kind::word)),
+        ),
     ];
     attributes.extend(texts.into_iter().filter_map(|(key, value)| Some(text(key, value?))));
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -206,7 +218,7 @@ fn span(record: &Record, now: Duration) -> Value {
         "traceId": trace,
         "spanId": cliproxy_wire::id::hex("", 16, &["span", &record.request_id]),
         "parentSpanId": parent,
-        "name": format!("chat {model}"),
+        "name": format!("{} {model}", operation(record.operation)),
         "kind": 2,
         "startTimeUnixNano": now.saturating_sub(record.total).as_nanos().to_string(),
         "endTimeUnixNano": now.as_nanos().to_string(),
@@ -215,9 +227,33 @@ fn span(record: &Record, now: Duration) -> Value {
     })
 }
 
+/// A request that was turned away, at this moment. Whose fault it is is the client's, so the span is none that failed.
+fn refusal(rejected: &Rejected<'_>, now: Duration) -> Value {
+    let (trace, parent) = context(rejected.parent, rejected.request_id);
+    let mut attributes = vec![
+        text("cliproxy.request.id", rejected.request_id),
+        text("cliproxy.format", rejected.format.name()),
+        text("cliproxy.outcome", "refused"),
+        text("error.type", rejected.fault.kind.word()),
+    ];
+    attributes.extend(rejected.client.map(|client| text("cliproxy.client", client)));
+    let at = now.as_nanos().to_string();
+    json!({
+        "traceId": trace,
+        "spanId": cliproxy_wire::id::hex("", 16, &["span", rejected.request_id]),
+        "parentSpanId": parent,
+        "name": "refused",
+        "kind": 2,
+        "startTimeUnixNano": at,
+        "endTimeUnixNano": at,
+        "attributes": attributes,
+        "status": {"code": 0},
+    })
+}
+
 /// The trace and the span above this one, by the client's `traceparent`; a trace of its own without one.
-fn context(record: &Record) -> (String, String) {
-    let told = record.parent.as_ref().and_then(|value| value.to_str().ok());
+fn context(parent: Option<&HeaderValue>, request_id: &str) -> (String, String) {
+    let told = parent.and_then(|value| value.to_str().ok());
     let mut parts = told.into_iter().flat_map(|text| text.trim().split('-')).skip(1);
     let is_id = |text: &&str, length: usize| {
         text.len() == length
@@ -228,6 +264,6 @@ fn context(record: &Record) -> (String, String) {
     let parent = parts.next().filter(|text| is_id(text, 16));
     match (trace, parent) {
         (Some(trace), Some(parent)) => (trace.to_ascii_lowercase(), parent.to_ascii_lowercase()),
-        _ => (cliproxy_wire::id::hex("", 32, &["trace", &record.request_id]), String::new()),
+        _ => (cliproxy_wire::id::hex("", 32, &["trace", request_id]), String::new()),
     }
 }

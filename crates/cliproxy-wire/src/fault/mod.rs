@@ -65,6 +65,32 @@ pub enum Kind {
     BadUpstream,
 }
 
+impl Kind {
+    /// A word for records and numbers.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::ContextLength => "context_length",
+            Self::ContentPolicy => "content_policy",
+            Self::Authentication => "authentication",
+            Self::Permission => "permission",
+            Self::Billing => "billing",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::TooLarge => "too_large",
+            Self::Unprocessable => "unprocessable",
+            Self::RateLimit => "rate_limit",
+            Self::Quota => "quota",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::ClientClosed => "client_closed",
+            Self::Api => "api",
+            Self::BadUpstream => "bad_upstream",
+        }
+    }
+}
+
 /// A failure, before or inside a stream.
 #[derive(Clone, PartialEq)]
 pub struct Fault {

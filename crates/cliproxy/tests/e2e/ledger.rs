@@ -24,7 +24,8 @@ fn run(gateway: &Gateway, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn sums(gateway: &Gateway, by: &str) -> Value {
+/// What `usage --json` says.
+pub(crate) fn sums(gateway: &Gateway, by: &str) -> Value {
     let output = run(gateway, &["--json", "--by", by]);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
 }

@@ -117,3 +117,101 @@ async fn every_request_is_a_span_for_the_collector_and_a_broken_one_holds_nobody
     gateway.end();
     assert!(gateway.log().contains("the collector does not take traces, which are given up: it answers 500"));
 }
+
+/// A number of `/metrics`, summed over the lines that have all of these labels.
+fn number(metrics: &str, name: &str, labels: &[&str]) -> u64 {
+    let lines = metrics.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+    let lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_before_anybody_is_asked_is_counted_told_and_traced() {
+    let collector = Upstream::start(|_| Script::json(200, "{}")).await;
+    let upstream = Upstream::start(support::answering("claude")).await;
+    let gateway = support::start(
+        &format!(
+            "api-keys: [client-key-0001]\nmax-request-body-mb: 1\nusage-statistics-enabled: true\ntelemetry: {{prometheus: true, otlp-endpoint: '{}'}}\n{}",
+            collector.url(),
+            support::config("claude", &upstream)
+        ),
+        &[],
+    );
+    let post = |path: &str| support::client().post(format!("{}{path}", gateway.url()));
+    let known = |path: &str| post(path).header("authorization", "Bearer client-key-0001");
+    let json = |request: reqwest::RequestBuilder| request.header("content-type", "application/json");
+    let large = format!("{{\"model\": \"up\", \"x\": \"{}\"}}", "x".repeat(2 << 20));
+    let (_, body) = support::request("gemini", "up", false);
+    let refused = [
+        (json(post("/v1/chat/completions")).bearer_auth("another").body("{}"), 401, "chat", "authentication"),
+        (json(known("/v1/messages")).body(large), 413, "claude", "too_large"),
+        (
+            known("/v1/messages").header("content-type", "text/html").body("x"),
+            415,
+            "claude",
+            "invalid_request",
+        ),
+        (json(known("/v1/responses")).body("{\"model\":"), 400, "responses", "invalid_request"),
+        (
+            json(known("/v1beta/models/other:generateContent")).body(body.to_string()),
+            404,
+            "gemini",
+            "not_found",
+        ),
+        (json(known("/v1/nothing")).body("{}"), 404, "chat", "not_found"),
+        (known("/v1/models/up:doNothing").body("{}"), 404, "gemini", "not_found"),
+    ];
+    let mut expected: std::collections::BTreeMap<(&str, &str), u64> = std::collections::BTreeMap::new();
+    for (request, status, format, error) in refused {
+        let answer = send(request).await;
+        assert_eq!(answer.status, status, "{format} {error}: {}", answer.body);
+        *expected.entry((format, error)).or_default() += 1;
+    }
+    let wrong_method = send(support::client().get(format!("{}/v1/messages", gateway.url()))).await;
+    assert_eq!(wrong_method.status, 405);
+    *expected.entry(("claude", "invalid_request")).or_default() += 1;
+    // A count of tokens is counted as such, and leaves no row.
+    let (_, body) = support::request("claude", "up", false);
+    let counted = send(json(known("/v1/messages/count_tokens")).body(body.to_string())).await;
+    assert_eq!(counted.status, 200, "{}", counted.body);
+
+    let metrics = get(&gateway, "/metrics").await.body;
+    for ((format, error), count) in &expected {
+        let labels = [format!("format=\"{format}\""), format!("error_type=\"{error}\"")];
+        let labels = [&*labels[0], &*labels[1]];
+        assert_eq!(
+            number(&metrics, "cliproxy_refusals_total", &labels),
+            *count,
+            "{format} {error}: {metrics}"
+        );
+    }
+    assert_eq!(number(&metrics, "cliproxy_refusals_total", &[]), expected.values().sum::<u64>());
+    let count = ["gen_ai_operation_name=\"count_tokens\"", "outcome=\"complete\""];
+    assert_eq!(number(&metrics, "cliproxy_requests_total", &count), 1, "{metrics}");
+    assert_eq!(number(&metrics, "cliproxy_requests_total", &[]), 1, "{metrics}");
+    gateway.end();
+    let told: Vec<String> =
+        gateway.lines().into_iter().filter(|line| line.contains("request refused: ")).collect();
+    assert_eq!(told.len(), 5, "what was a call is a line: {told:#?}");
+    assert!(told.iter().all(|line| line.contains("request_id=req_")), "{told:#?}");
+    assert!(!gateway.log().contains("client-key-0001"));
+    let usage = crate::ledger::sums(&gateway, "outcome");
+    assert_eq!(usage["total"]["requests"], 0, "{usage}");
+
+    let spans: Vec<Value> = collector
+        .received()
+        .iter()
+        .flat_map(|received| {
+            received.json()["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
+        })
+        .collect();
+    let mut names: Vec<&str> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    // Whoever has no key could push out what others need, and so could whoever sends what is not read.
+    assert_eq!(names, ["count_tokens up", "refused", "refused", "refused"], "{spans:#?}");
+    for error in ["too_large", "invalid_request", "not_found"] {
+        let attribute = json!({"key": "error.type", "value": {"stringValue": error}});
+        let has = |span: &&Value| span["attributes"].as_array().unwrap().contains(&attribute);
+        assert_eq!(spans.iter().filter(has).count(), 1, "{error}: {spans:#?}");
+    }
+}

@@ -6,6 +6,7 @@ use cliproxy_wire::model::Usage;
 use std::sync::atomic::AtomicU64;
 
 use super::*;
+use crate::provider::Operation;
 use crate::usage::{By, Outcome, Span, Ticket, Totals};
 
 pub(crate) fn record(model: &str, at: u64) -> Record {
@@ -17,6 +18,7 @@ pub(crate) fn record(model: &str, at: u64) -> Record {
         client: Some("laptop".into()),
         parent: None,
         format: Format::Chat,
+        operation: Operation::Generate,
         requested_model: model.into(),
         upstream_model: Some(model.into()),
         provider: Some("claude".into()),
@@ -24,6 +26,7 @@ pub(crate) fn record(model: &str, at: u64) -> Record {
         lane: "translate",
         attempts: 1,
         outcome: Outcome::Complete,
+        error: None,
         usage: Usage { input: Some(100), output: Some(20), cache_read: Some(50), ..Usage::default() },
         first_byte: Some(Duration::from_millis(5)),
         total: Duration::from_millis(9),

@@ -141,9 +141,9 @@ async fn method(app: App, rest: &str, request: Request) -> Response {
 async fn serve(app: App, route: Route, request: Request) -> Response {
     let id: Arc<str> = call::request_id().into();
     let format = route.format;
-    match run(app, route, request, &id).await {
+    match run(app.clone(), route, request, &id).await {
         Ok(response) => response,
-        Err(refusal) => refusal.into_response(format, &id),
+        Err(refusal) => Box::pin(refusal.answer(&app, format, &id)).await,
     }
 }
 
@@ -158,8 +158,14 @@ async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Res
         }
     };
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
-    let packed = encoding::read_packed(&head.headers, body, limit).await?;
-    let body = encoding::unpacked(&head.headers, packed.clone(), limit).await?;
+    let packed = match encoding::read_packed(&head.headers, body, limit).await {
+        Ok(packed) => packed,
+        Err(fault) => return Err(Refusal::unread(fault, head, caller)),
+    };
+    let body = match encoding::unpacked(&head.headers, packed.clone(), limit).await {
+        Ok(body) => body,
+        Err(fault) => return Err(Refusal::unread(fault, head, caller)),
+    };
     let requested = requested(&route, &head, &body);
     let choice = match &requested {
         Some(model) => choice::choose(&snapshot, model),

@@ -15,6 +15,7 @@ use cliproxy_core::engine::Opened;
 use cliproxy_core::provider::Operation;
 use cliproxy_core::snapshot::Snapshot;
 use cliproxy_core::upstream::Tape;
+use cliproxy_core::usage::Rejected;
 use cliproxy_core::{Answer, AnswerBody, Call, Failure};
 use cliproxy_wire::Format;
 use cliproxy_wire::codec::ClientContext;
@@ -25,6 +26,7 @@ use cliproxy_wire::json::Raw;
 use cliproxy_wire::json::patch::{Edit, Path, apply};
 use cliproxy_wire::model::{Event, Request};
 use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Body;
 
@@ -53,7 +55,7 @@ impl Route {
     }
 
     /// Whether a request of this route may be read at all, by what its head says.
-    pub(crate) fn admit(&self, snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
+    pub(crate) fn admit(&self, snapshot: &Snapshot, head: &Parts) -> Result<Caller, Fault> {
         let images = snapshot.settings.translation.images;
         if matches!(self.operation, Operation::Draw | Operation::Redraw)
             && images == ImageGeneration::Disabled
@@ -91,22 +93,59 @@ where
 {
     let id: Arc<str> = request_id().into();
     let format = route.format;
-    match run(app, route, request, &id).await {
+    match run(app.clone(), route, request, &id).await {
         Ok(response) => response,
-        Err(refusal) => refusal.into_response(format, &id).map(Egress::from),
+        Err(refusal) => Box::pin(refusal.answer(&app, format, &id)).await.map(Egress::from),
     }
 }
 
 /// Why a call got no answer.
 pub(crate) enum Refusal {
+    /// It was not let in, or there is nothing to serve it with.
     Fault(Box<Fault>),
+    /// It was let in and could not be read.
+    Unread(Box<Unread>),
+    /// The engine refused it, or nobody could serve it.
     Failure(Failure),
 }
 
+/// A request without its body.
+pub(crate) struct Unread {
+    fault: Fault,
+    head: Parts,
+    caller: Caller,
+}
+
 impl Refusal {
+    /// A request that was let in and could not be read.
+    pub(crate) fn unread(fault: Fault, head: Parts, caller: Caller) -> Self {
+        Self::Unread(Box::new(Unread { fault, head, caller }))
+    }
+
+    /// Tells the client, and whoever keeps books of what is asked. What the engine refused it has told itself.
+    pub(crate) async fn answer(
+        mut self,
+        app: &App,
+        format: Format,
+        id: &Arc<str>,
+    ) -> axum::response::Response {
+        match &mut self {
+            Self::Failure(_) => {}
+            Self::Fault(fault) => reject(app, format, id, fault, None),
+            Self::Unread(unread) => {
+                let Unread { fault, head, caller } = &mut **unread;
+                app.engine.snapshot().access.conceal(&mut head.headers);
+                reject(app, format, id, fault, Some((caller, &head.headers)));
+                recording::unread(app, head, fault, (format, id)).await;
+            }
+        }
+        self.into_response(format, id)
+    }
+
     pub(crate) fn into_response(self, format: Format, id: &str) -> axum::response::Response {
         match self {
             Self::Fault(fault) => reply::fault(format, &fault, id, false),
+            Self::Unread(unread) => reply::fault(format, &unread.fault, id, false),
             Self::Failure(failure) => reply::failure(format, &failure, id),
         }
     }
@@ -114,7 +153,7 @@ impl Refusal {
     /// The request that was refused, as far as it was read.
     fn request(&self) -> Option<&(http::HeaderMap, Bytes)> {
         match self {
-            Self::Fault(_) => None,
+            Self::Fault(_) | Self::Unread(_) => None,
             Self::Failure(failure) => failure.request(),
         }
     }
@@ -123,6 +162,7 @@ impl Refusal {
     fn said(&self, format: Format, id: &str) -> (u16, Bytes) {
         let fault = match self {
             Self::Fault(fault) => fault,
+            Self::Unread(unread) => &unread.fault,
             Self::Failure(failure) => {
                 if let Some(relay) = failure.relay() {
                     return (relay.status, relay.body.clone());
@@ -160,12 +200,30 @@ where
     answer(app, route, head, body, caller, id).await
 }
 
+/// Tells whoever keeps books of a request that is turned away; `from` says who was let in all the same.
+pub(crate) fn reject(
+    app: &App,
+    format: Format,
+    id: &str,
+    fault: &Fault,
+    from: Option<(&Caller, &http::HeaderMap)>,
+) {
+    app.engine.reject(&Rejected {
+        request_id: id,
+        client: from.and_then(|(caller, _)| caller.key.as_ref()),
+        parent: from.and_then(|(_, headers)| headers.get("traceparent")),
+        format,
+        is_admitted: from.is_some(),
+        fault,
+    });
+}
+
 /// Reads a request that `admit` lets in.
 pub(crate) async fn received<B>(
     app: &App,
     request: http::Request<B>,
-    admit: impl Fn(&Snapshot, &http::request::Parts) -> Result<Caller, Fault>,
-) -> Result<(http::request::Parts, Bytes, Caller), Refusal>
+    admit: impl Fn(&Snapshot, &Parts) -> Result<Caller, Fault>,
+) -> Result<(Parts, Bytes, Caller), Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -179,15 +237,17 @@ where
         }
     };
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
-    let body = encoding::read(&head.headers, body, limit).await?;
-    Ok((head, body, caller))
+    match encoding::read(&head.headers, body, limit).await {
+        Ok(body) => Ok((head, body, caller)),
+        Err(fault) => Err(Refusal::unread(fault, head, caller)),
+    }
 }
 
 /// Answers a call whose body has been read, and keeps a record of it where that is wanted.
 pub(crate) async fn answer(
     app: App,
     route: Route,
-    head: http::request::Parts,
+    head: Parts,
     body: Bytes,
     caller: Caller,
     id: &Arc<str>,
@@ -212,7 +272,7 @@ pub(crate) async fn answer(
 async fn answered(
     app: App,
     route: Route,
-    mut head: http::request::Parts,
+    mut head: Parts,
     body: Bytes,
     caller: Caller,
     (id, tape): (&Arc<str>, Option<Arc<dyn Tape>>),
@@ -281,13 +341,13 @@ pub(crate) fn refused(refused: Refused) -> Fault {
 }
 
 /// Whether a request may be read at all, by what its head says.
-pub(crate) fn admit(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
+pub(crate) fn admit(snapshot: &Snapshot, head: &Parts) -> Result<Caller, Fault> {
     let caller = authenticated(snapshot, head)?;
     check_media(&head.headers)?;
     Ok(caller)
 }
 
-fn authenticated(snapshot: &Snapshot, head: &http::request::Parts) -> Result<Caller, Fault> {
+fn authenticated(snapshot: &Snapshot, head: &Parts) -> Result<Caller, Fault> {
     snapshot.access.admit(&head.headers, head.uri.query(), now()).map_err(refused)
 }
 

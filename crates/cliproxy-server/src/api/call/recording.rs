@@ -10,6 +10,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use cliproxy_core::access::Caller;
 use cliproxy_wire::Format;
+use cliproxy_wire::fault::{self, Fault};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
@@ -79,6 +80,28 @@ pub(super) async fn refused(
     let writing = tokio::task::spawn_blocking(move || {
         let asked = (&method, &uri, &headers, &*body);
         error_file(&logs.directory()?, most, &id, asked, (status, &told, &said))
+    });
+    report(writing.await);
+}
+
+/// Records a call of which the head alone was read.
+pub(super) async fn unread(app: &App, head: &Parts, fault: &Fault, (format, id): (Format, &Arc<str>)) {
+    let wanted = wanted(app);
+    if wanted == Wanted::Nothing {
+        return;
+    }
+    let (status, said) = fault::encode(format, fault, id);
+    let (logs, told, id) = (app.logs.clone(), told(format, id), Arc::clone(id));
+    let (method, uri, headers) = (head.method.clone(), head.uri.clone(), head.headers.clone());
+    let writing = tokio::task::spawn_blocking(move || {
+        let directory = logs.directory()?;
+        if let Wanted::Errors(most) = wanted {
+            let asked = (&method, &uri, &headers, &b""[..]);
+            return error_file(&directory, most, &id, asked, (status, &told, &said));
+        }
+        let record = Recorded::begin(&directory, &id, (&method, &uri), &headers, b"")?;
+        record.refused(status, &told, &said);
+        Ok(())
     });
     report(writing.await);
 }

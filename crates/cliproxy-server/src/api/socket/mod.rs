@@ -46,7 +46,9 @@ pub(super) async fn open(State(app): State<App>, request: Request) -> Response {
     };
     let snapshot = app.engine.snapshot();
     if let Err(fault) = call::admit(&snapshot, &head) {
-        return reply::fault(Format::Responses, &fault, &call::request_id(), false);
+        let id = call::request_id();
+        call::reject(&app, Format::Responses, &id, &fault, None);
+        return reply::fault(Format::Responses, &fault, &id, false);
     }
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
     // What belongs to the connection belongs to none of its requests.
@@ -143,7 +145,7 @@ impl Session {
     ) -> Result<(), Gone> {
         let turn = match self.conversation.take(text) {
             Ok(turn) => turn,
-            Err(fault) => return self.refuse(fault.into()).await,
+            Err(fault) => return self.turn_away(&fault).await,
         };
         let body = match turn {
             Turn::Ask(body) => body,
@@ -158,7 +160,7 @@ impl Session {
         let admitted = call::admit(&self.app.engine.snapshot(), &self.head);
         let caller = match admitted {
             Ok(caller) => caller,
-            Err(fault) => return self.refuse(fault.into()).await,
+            Err(fault) => return self.turn_away(&fault).await,
         };
         let id: Arc<str> = call::request_id().into();
         let route = Route::new(Format::Responses, Operation::Generate);
@@ -227,6 +229,13 @@ impl Session {
 
     async fn send(&mut self, event: String) -> Result<(), Gone> {
         self.socket.send(Message::Text(event.into())).await.map_err(|_gone| Gone)
+    }
+
+    /// Refuses what is no call.
+    async fn turn_away(&mut self, fault: &Fault) -> Result<(), Gone> {
+        let id = call::request_id();
+        call::reject(&self.app, Format::Responses, &id, fault, None);
+        self.refuse_with(reply::fault(Format::Responses, fault, &id, false)).await
     }
 
     async fn refuse(&mut self, refusal: Refusal) -> Result<(), Gone> {

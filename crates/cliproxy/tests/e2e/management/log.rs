@@ -227,6 +227,40 @@ async fn refused_requests_leave_a_record_and_only_the_newest_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_too_large_to_be_read_leaves_a_record_of_its_head() {
+    let upstream = Upstream::start(support::answering("chat")).await;
+    let config = format!(
+        "api-keys: [client-key-0001]\nmax-request-body-mb: 1\n{}",
+        support::config("chat", &upstream)
+    );
+    let panel = Panel::start(&config);
+    for (switch, start) in
+        [("request-log: false", "error-v1-messages-20"), ("request-log: true", "v1-messages-20")]
+    {
+        panel
+            .gateway
+            .reload(&format!("{switch}\n{config}"), "server clients and configuration updated")
+            .await;
+        let (path, mut body) = support::request("claude", "up", false);
+        body["system"] = Value::from("x".repeat(2 << 20));
+        let request = support::posting(&panel.gateway, &path, &body);
+        let answer = send(request.header("x-api-key", "client-key-0001")).await;
+        assert_eq!(answer.status, 413, "{}", answer.body);
+        let record = panel
+            .send("GET", &format!("/request-log-by-id/{}", &answer.header("request-id")[4..12]), Value::Null)
+            .await;
+        assert_eq!(record.status, 200, "{switch}: {}", record.body);
+        assert!(record.header("content-disposition").contains(start), "{:?}", record.headers);
+        assert!(
+            record.body.contains("Status: 413") && record.body.contains("request_too_large"),
+            "{}",
+            record.body
+        );
+        assert!(!record.body.contains("client-key-0001") && record.body.len() < 4096, "{}", record.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn there_are_no_plugins_and_the_version_is_our_own() {
     let panel = Panel::start("debug: false\n");
     assert_eq!(panel.get("/plugins").await, json!({"plugins": []}));
