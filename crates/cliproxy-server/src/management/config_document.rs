@@ -36,7 +36,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         endpoint(Method::POST, "/config/check", "Says what is wrong with a text, and writes nothing", check)
             .takes(LARGEST)
             .or_reads(YAML, any_text)
-            .edits(),
+            .validates(),
         endpoint(Method::GET, "/config/versions", "The versions before the present one", versions),
         endpoint(Method::GET, "/config/versions/{number}", "The text of a version", version)
             .gives_text(&[YAML]),

@@ -42,7 +42,7 @@ use cliproxy_core::oauth::desk::Desk;
 use cliproxy_core::secret::Secret;
 use cliproxy_core::usage::{Ledger, Live, Queue};
 use cliproxy_wire::fault::{Fault, Kind};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
@@ -239,7 +239,7 @@ async fn admitted(
     let row = Arc::clone(endpoint);
     let ask = Ask { app, console, row, parameters, query, headers: head.headers, body };
     // Told before anything else, so that no route forgets it; whoever edits asks again when it is its turn.
-    if endpoint.method != Method::GET
+    if endpoint.is_edit
         && let Some(expected) = ask.expected()
         && !ask.console.keeper.is_current(expected).await?
     {

@@ -150,7 +150,7 @@ fn responses(endpoint: &Endpoint, given: &mut SchemaGenerator) -> Map<String, Va
         refer("409", "Conflict");
         refer("413", "TooLarge");
     }
-    if endpoint.is_edit {
+    if endpoint.is_validated {
         refer("422", "Invalid");
     }
     refer("default", "Refused");

@@ -35,8 +35,10 @@ pub(super) struct Endpoint {
     pub(super) largest: usize,
     /// Something else than the management key is the secret.
     pub(super) is_open: bool,
-    /// It writes the configuration, and is refused where that does not validate.
+    /// It writes the configuration; `If-Match` says which version of it.
     pub(super) is_edit: bool,
+    /// It is refused where a configuration does not validate.
+    pub(super) is_validated: bool,
     /// Members of the query.
     pub(super) queries: Vec<Parameter>,
     /// What it reads, by content type; any of them.
@@ -108,6 +110,7 @@ where
         largest: SMALL,
         is_open: false,
         is_edit: false,
+        is_validated: false,
         queries: Vec::new(),
         bodies: Vec::new(),
         reads: None,
@@ -192,9 +195,14 @@ impl Endpoint {
         Self { is_open: true, ..self }
     }
 
-    /// Writes the configuration.
+    /// Writes the configuration, and is refused where that does not validate.
     pub(super) fn edits(self) -> Self {
-        Self { is_edit: true, ..self }
+        Self { is_edit: true, ..self.validates() }
+    }
+
+    /// Refuses what is no valid configuration.
+    pub(super) fn validates(self) -> Self {
+        Self { is_validated: true, ..self }
     }
 }
 
