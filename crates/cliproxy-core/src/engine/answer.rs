@@ -19,9 +19,9 @@ use super::pipe::Pipe;
 use super::verdict::judge_late;
 use super::{Engine, Job};
 use crate::credential::{Credential, Lease};
-use crate::failure::{Failure, Retry};
+use crate::failure::{Failure, Origin, Retry};
 use crate::upstream::UpstreamBody;
-use crate::usage::{Happening, Outcome, Record};
+use crate::usage::{Attempted, Happening, Outcome, Record};
 
 /// What a client gets.
 #[derive(Debug)]
@@ -75,6 +75,9 @@ pub(super) struct Closing {
     cooling: crate::credential::Cooling,
     may_renew: bool,
     started: Instant,
+    asked: Instant,
+    /// What the upstream answered with.
+    status: Option<u16>,
     now: fn() -> u64,
 }
 
@@ -113,8 +116,19 @@ impl Closing {
             cooling,
             may_renew: attempt.may_renew,
             started: job.started,
+            asked: Instant::now(),
+            status: None,
             now: job.call.now,
         }
+    }
+
+    /// The head of the upstream's answer is there.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status.as_u16());
+    }
+
+    fn tell_end(&self, record: &Record, status: Option<u16>, error: Option<Kind>) {
+        self.engine.attempted(&Attempted { record, lasted: self.asked.elapsed(), status, error });
     }
 
     pub(super) fn set_lane(&mut self, lane: &'static str) {
@@ -173,6 +187,7 @@ impl Closing {
         record.outcome = outcome;
         record.usage = usage;
         record.total = self.started.elapsed();
+        self.tell_end(&record, self.status, record.error);
         self.engine.record(&mut record);
     }
 
@@ -186,6 +201,8 @@ impl Closing {
             cooling: self.cooling,
             may_renew: self.may_renew,
             started: self.started,
+            asked: self.asked,
+            status: self.status,
             now: self.now,
         }
     }
@@ -209,7 +226,13 @@ impl Closing {
 
     /// The attempt failed before anything was said: no record, the engine goes on.
     pub(super) fn fail(mut self, failure: &Failure) {
-        self.record = None;
+        if let Some(mut record) = self.record.take() {
+            let fault = failure.fault();
+            record.outcome = Outcome::Failed;
+            // A fault of the gateway's own may have a status, too.
+            let told = fault.status.filter(|_| failure.origin() == Origin::Upstream);
+            self.tell_end(&record, told.or(self.status), Some(fault.kind));
+        }
         let is_held_back = self.may_renew && failure.is_unauthorized();
         if let Some(lease) = self.lease.take().filter(|_| !is_held_back) {
             // A request that is wrong says nothing about whom it was sent to.

@@ -346,6 +346,9 @@ impl Engine {
                 return Err(failure);
             }
         };
+        if let Some(reply) = replies.first() {
+            closing.answered(reply.status);
+        }
         let first = replies.first().map(|reply| &reply.headers);
         let none = http::HeaderMap::new();
         let mut headers = answer_headers(first.unwrap_or(&none), job);

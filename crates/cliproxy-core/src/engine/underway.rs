@@ -12,7 +12,7 @@ use super::{Answer, Engine, Job};
 use crate::failure::Failure;
 use crate::provider::Operation;
 use crate::snapshot::Snapshot;
-use crate::usage::{Happening, Outcome, Record, Rejected};
+use crate::usage::{Attempted, Happening, Outcome, Record, Rejected};
 
 /// A call that is being served. When it is dropped before it has ended, its client has gone.
 pub(super) struct Underway<'e> {
@@ -117,6 +117,11 @@ impl Engine {
     /// Tells those who watch what happened.
     pub(super) fn tell<'h>(&self, happening: impl FnOnce() -> Option<Happening<'h>>) {
         self.0.sinks.tell(happening);
+    }
+
+    /// Tells how an attempt ended.
+    pub(super) fn attempted(&self, attempted: &Attempted<'_>) {
+        self.0.sinks.attempted(attempted);
     }
 
     /// Notes what is known of a request on its way, if it is to be kept.

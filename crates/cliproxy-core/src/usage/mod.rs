@@ -28,7 +28,7 @@ pub use queue::{Queue, Queued};
 pub use row::Row;
 pub use series::{Cursor, Line, Series, Steps};
 pub(crate) use sink::Sinks;
-pub use sink::{Happening, LogSink, Rejected, Sink};
+pub use sink::{Attempted, Happening, LogSink, Rejected, Sink};
 pub use sum::{By, Span, Totals};
 pub use ticket::Ticket;
 

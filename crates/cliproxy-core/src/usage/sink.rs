@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cliproxy_wire::Format;
-use cliproxy_wire::fault::Fault;
+use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::model::Usage;
 use http::HeaderValue;
 
@@ -21,6 +21,9 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// Takes what is known of one on its way whose record is to be kept, in case the process is killed: when somebody is
     /// asked, and when the upstream has told more of what it bills.
     fn note(&self, _record: &Record) {}
+
+    /// Takes an attempt that has ended. The last one of a request that is answered comes before its record.
+    fn attempted(&self, _attempted: &Attempted<'_>) {}
 
     /// Takes one that was turned away before anybody was asked.
     fn rejected(&self, _rejected: &Rejected<'_>) {}
@@ -85,6 +88,19 @@ pub enum Happening<'a> {
         /// Token counts, as far as they passed.
         usage: &'a Usage,
     },
+}
+
+/// One request to one credential, at its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempted<'a> {
+    /// What is known of the request; as many attempts as it has made, the how manieth this is.
+    pub record: &'a Record,
+    /// From its beginning to the end of the upstream's answer.
+    pub lasted: Duration,
+    /// The status that the upstream answered with, if it did.
+    pub status: Option<u16>,
+    /// What was wrong, if something was.
+    pub error: Option<Kind>,
 }
 
 /// A request that was turned away before anybody was asked. It cost nothing and leaves no [`Record`].
@@ -177,6 +193,13 @@ impl Sinks {
     pub(crate) fn note(&self, record: &Record) {
         for sink in &self.all {
             sink.note(record);
+        }
+    }
+
+    /// Tells everybody how an attempt ended.
+    pub(crate) fn attempted(&self, attempted: &Attempted<'_>) {
+        for sink in &self.all {
+            sink.attempted(attempted);
         }
     }
 

@@ -14,7 +14,7 @@ use arc_swap::ArcSwapOption;
 use cliproxy_core::Engine;
 use cliproxy_core::config::settings;
 use cliproxy_core::provider::Operation;
-use cliproxy_core::usage::{Record, Rejected, Sink};
+use cliproxy_core::usage::{Attempted, Record, Rejected, Sink};
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::Kind;
 
@@ -81,6 +81,12 @@ impl Sink for Telemetry {
         }
         if let Some(spans) = &*self.0.spans.load() {
             spans.record(record);
+        }
+    }
+
+    fn attempted(&self, attempted: &Attempted<'_>) {
+        if let Some(spans) = &*self.0.spans.load() {
+            spans.attempted(attempted);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Traces for a collector: a span of every request, sent as OTLP in JSON over HTTP.
+//! Traces for a collector: a span of every request and of every attempt, sent as OTLP in JSON over HTTP.
 //!
 //! Spans are gathered and sent together, over the gateway's own connections and proxies. What a collector does not take
 //! is given up, and told once; traffic never waits for it.
@@ -11,9 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use cliproxy_core::Engine;
 use cliproxy_core::config::settings::Otlp;
+use cliproxy_core::credential::CredentialId;
 use cliproxy_core::upstream::{Outgoing, read_all};
-use cliproxy_core::usage::{Outcome, Record, Rejected};
+use cliproxy_core::usage::{Attempted, Outcome, Record, Rejected};
 use cliproxy_wire::fault::Kind;
+use cliproxy_wire::model::Usage;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
@@ -74,6 +76,10 @@ impl Spans {
 
     pub(super) fn record(&self, record: &Record) {
         self.gather(span(record, clock::since_epoch()));
+    }
+
+    pub(super) fn attempted(&self, attempted: &Attempted<'_>) {
+        self.gather(attempt(attempted, clock::since_epoch()));
     }
 
     pub(super) fn rejected(&self, rejected: &Rejected<'_>) {
@@ -178,8 +184,6 @@ fn number(key: &str, value: u64) -> Value {
 
 /// A request as a span that ends now; `now` is since the epoch.
 fn span(record: &Record, now: Duration) -> Value {
-    let (trace, parent) = context(record.parent.as_ref(), &record.request_id);
-    let usage = &record.usage;
     let model = record.upstream_model.as_deref().unwrap_or(&record.requested_model);
     let mut attributes = vec![
         text("gen_ai.operation.name", operation(record.operation)),
@@ -190,41 +194,100 @@ fn span(record: &Record, now: Duration) -> Value {
         text("cliproxy.outcome", record.outcome.word()),
         number("cliproxy.attempts", u64::from(record.attempts)),
     ];
+    let error = (record.outcome == Outcome::Failed).then(|| record.error.map_or("failed", Kind::word));
     let texts = [
         ("gen_ai.provider.name", record.provider.as_deref()),
         ("gen_ai.response.model", record.upstream_model.as_deref()),
-        (
-            "cliproxy.credential",
-            record.credential.as_ref().map(cliproxy_core::credential::CredentialId::as_str),
-        ),
+        ("cliproxy.credential", record.credential.as_ref().map(CredentialId::as_str)),
         ("cliproxy.client", record.client.as_deref()),
-        (
-            "error.type",
-            (record.outcome == Outcome::Failed).then(|| record.error.map_or("failed", Kind::word)),
-        ),
+        ("error.type", error),
     ];
     attributes.extend(texts.into_iter().filter_map(|(key, value)| Some(text(key, value?))));
+    attributes.extend(tokens(&record.usage));
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    attributes.extend(record.first_byte.map(|time| number("cliproxy.first_byte_ms", milliseconds(time))));
+    let name = format!("{} {model}", operation(record.operation));
+    Span {
+        record,
+        id: request_span(&record.request_id),
+        parent: None,
+        name,
+        kind: 2,
+        lasted: record.total,
+        error,
+    }
+    .written(now, &attributes)
+}
+
+/// One request to one credential as a span below that of its request, which ends now.
+fn attempt(attempted: &Attempted<'_>, now: Duration) -> Value {
+    let Attempted { record, lasted, status, error } = *attempted;
+    let model = record.upstream_model.as_deref().unwrap_or_default();
+    let mut attributes = vec![
+        text("gen_ai.operation.name", operation(record.operation)),
+        text("gen_ai.request.model", model),
+        number("cliproxy.attempt", u64::from(record.attempts)),
+    ];
+    let error = error.map(Kind::word);
+    let texts = [
+        ("gen_ai.provider.name", record.provider.as_deref()),
+        ("cliproxy.credential", record.credential.as_ref().map(CredentialId::as_str)),
+        ("error.type", error),
+    ];
+    attributes.extend(texts.into_iter().filter_map(|(key, value)| Some(text(key, value?))));
+    attributes.extend(status.map(|status| number("http.response.status_code", u64::from(status))));
+    attributes.extend(tokens(&record.usage));
+    // The same credential may be asked again, with a renewed token for example: what differs is when.
+    let began = now.saturating_sub(lasted).as_nanos().to_string();
+    let id = cliproxy_wire::id::hex("", 16, &["attempt", &record.request_id, &began]);
+    let name = format!("{} {model}", operation(record.operation));
+    Span { record, id, parent: Some(request_span(&record.request_id)), name, kind: 3, lasted, error }
+        .written(now, &attributes)
+}
+
+/// What spans have in common.
+struct Span<'r> {
+    record: &'r Record,
+    id: String,
+    /// The span above it; that of the client where there is none.
+    parent: Option<String>,
+    name: String,
+    /// Of a server or a client, by the numbers of the protocol.
+    kind: u8,
+    lasted: Duration,
+    error: Option<&'static str>,
+}
+
+impl Span<'_> {
+    fn written(self, now: Duration, attributes: &[Value]) -> Value {
+        let (trace, client) = context(self.record.parent.as_ref(), &self.record.request_id);
+        json!({
+            "traceId": trace,
+            "spanId": self.id,
+            "parentSpanId": self.parent.unwrap_or(client),
+            "name": self.name,
+            "kind": self.kind,
+            "startTimeUnixNano": now.saturating_sub(self.lasted).as_nanos().to_string(),
+            "endTimeUnixNano": now.as_nanos().to_string(),
+            "attributes": attributes,
+            "status": {"code": if self.error.is_some() { 2 } else { 0 }},
+        })
+    }
+}
+
+fn tokens(usage: &Usage) -> impl Iterator<Item = Value> {
     let numbers = [
         ("gen_ai.usage.input_tokens", usage.input),
         ("gen_ai.usage.output_tokens", usage.output),
         ("gen_ai.usage.cache_read.input_tokens", usage.cache_read),
         ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write),
-        ("cliproxy.first_byte_ms", record.first_byte.map(milliseconds)),
     ];
-    attributes.extend(numbers.into_iter().filter_map(|(key, value)| Some(number(key, value?))));
-    let status = if record.outcome == Outcome::Failed { 2 } else { 0 };
-    json!({
-        "traceId": trace,
-        "spanId": cliproxy_wire::id::hex("", 16, &["span", &record.request_id]),
-        "parentSpanId": parent,
-        "name": format!("{} {model}", operation(record.operation)),
-        "kind": 2,
-        "startTimeUnixNano": now.saturating_sub(record.total).as_nanos().to_string(),
-        "endTimeUnixNano": now.as_nanos().to_string(),
-        "attributes": attributes,
-        "status": {"code": status},
-    })
+    numbers.into_iter().filter_map(|(key, value)| Some(number(key, value?)))
+}
+
+/// The id of a request's span.
+fn request_span(request_id: &str) -> String {
+    cliproxy_wire::id::hex("", 16, &["span", request_id])
 }
 
 /// A request that was turned away, at this moment. Whose fault it is is the client's, so the span is none that failed.
@@ -240,7 +303,7 @@ fn refusal(rejected: &Rejected<'_>, now: Duration) -> Value {
     let at = now.as_nanos().to_string();
     json!({
         "traceId": trace,
-        "spanId": cliproxy_wire::id::hex("", 16, &["span", rejected.request_id]),
+        "spanId": request_span(rejected.request_id),
         "parentSpanId": parent,
         "name": "refused",
         "kind": 2,

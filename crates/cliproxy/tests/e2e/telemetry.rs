@@ -79,7 +79,8 @@ async fn every_request_is_a_span_for_the_collector_and_a_broken_one_holds_nobody
         resource["resource"]["attributes"][0],
         json!({"key": "service.name", "value": {"stringValue": "mine"}})
     );
-    let span = &resource["scopeSpans"][0]["spans"][0];
+    let spans = resource["scopeSpans"][0]["spans"].as_array().unwrap();
+    let span = spans.iter().find(|span| span["kind"] == 2).unwrap();
     assert_eq!(
         (&span["traceId"], &span["parentSpanId"]),
         (&json!("0af7651916cd43dd8448eb211c80319c"), &json!("b7ad6b7169203331"))
@@ -198,13 +199,7 @@ async fn what_is_refused_before_anybody_is_asked_is_counted_told_and_traced() {
     let usage = crate::ledger::sums(&gateway, "outcome");
     assert_eq!(usage["total"]["requests"], 0, "{usage}");
 
-    let spans: Vec<Value> = collector
-        .received()
-        .iter()
-        .flat_map(|received| {
-            received.json()["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
-        })
-        .collect();
+    let spans = spans(&collector);
     let mut names: Vec<&str> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
     names.sort_unstable();
     // Whoever has no key could push out what others need, and so could whoever sends what is not read.
@@ -213,5 +208,84 @@ async fn what_is_refused_before_anybody_is_asked_is_counted_told_and_traced() {
         let attribute = json!({"key": "error.type", "value": {"stringValue": error}});
         let has = |span: &&Value| span["attributes"].as_array().unwrap().contains(&attribute);
         assert_eq!(spans.iter().filter(has).count(), 1, "{error}: {spans:#?}");
+    }
+}
+
+/// Every span that came to a collector.
+fn spans(collector: &Upstream) -> Vec<Value> {
+    let sent = collector.received();
+    let sent =
+        sent.iter().map(|received| received.json()["resourceSpans"][0]["scopeSpans"][0]["spans"].take());
+    sent.flat_map(|spans| spans.as_array().unwrap().clone()).collect()
+}
+
+/// The attributes of a span, numbers as texts as the protocol has them.
+fn attributes(span: &Value) -> std::collections::BTreeMap<String, String> {
+    let text = |value: &Value| {
+        value["stringValue"].as_str().or_else(|| value["intValue"].as_str()).unwrap().to_owned()
+    };
+    let attributes = span["attributes"].as_array().unwrap().iter();
+    attributes.map(|one| (one["key"].as_str().unwrap().to_owned(), text(&one["value"]))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attempt_is_a_span_below_that_of_its_request() {
+    let collector = Upstream::start(|_| Script::json(200, "{}")).await;
+    let upstream = Upstream::start(|received| match support::key_of(received).as_str() {
+        "limited-key-0001" => {
+            Script::json(429, r#"{"error": {"message": "slow down", "type": "rate_limit_error"}}"#)
+        }
+        _ if String::from_utf8_lossy(&received.body).contains("be cut") => {
+            Script::events(vec![bytes::Bytes::from(crate::failover::half("chat"))]).cut()
+        }
+        _ => support::answering("chat")(received),
+    })
+    .await;
+    let entries = ["limited-key-0001", "upstream-key-0001"].map(|key| {
+        let priority = u8::from(key.starts_with("limited"));
+        support::entry("chat", key, &upstream.url(), &format!("{}, priority: {priority}", support::UP))
+            .replace("name: scripted", &format!("name: scripted-{priority}"))
+    });
+    let config = format!(
+        "disable-cooling: true\nrouting: {{strategy: fill-first}}\ntelemetry: {{otlp-endpoint: '{}'}}\n{}",
+        collector.url(),
+        support::list("chat", &entries)
+    );
+    let gateway = support::start(&config, &[]);
+    assert_eq!(support::ask_model(&gateway, "claude", "up", false).await.status, 200);
+    let (path, body) = support::request("chat", "up", true);
+    let body = serde_json::from_str(&body.to_string().replace("\"hi\"", "\"be cut\"")).unwrap();
+    assert_eq!(support::ask(&gateway, &path, &body).await.status, 200);
+    gateway.end();
+    let spans = spans(&collector);
+    let requests: Vec<&Value> = spans.iter().filter(|span| span["kind"] == 2).collect();
+    assert_eq!((requests.len(), spans.len()), (2, 6), "{spans:#?}");
+    for request in requests {
+        let is_cut = attributes(request)["cliproxy.outcome"] == "failed";
+        let mut attempts: Vec<_> =
+            spans.iter().filter(|span| span["parentSpanId"] == request["spanId"]).collect();
+        attempts.sort_by_key(|span| attributes(span)["cliproxy.attempt"].clone());
+        let [refused, answered] = attempts[..] else { panic!("{attempts:#?}") };
+        let id = |span: &Value| span["spanId"].as_str().unwrap().to_owned();
+        assert!(id(refused) != id(answered) && id(refused).len() == 16);
+        for span in [refused, answered] {
+            assert_eq!(span["traceId"], request["traceId"]);
+            assert_eq!((&span["kind"], &span["name"]), (&json!(3), &json!("chat up")));
+            let nanos = |span: &Value, name: &str| span[name].as_str().unwrap().parse::<u128>().unwrap();
+            assert!(nanos(span, "startTimeUnixNano") <= nanos(span, "endTimeUnixNano"));
+            assert!(!span.to_string().contains("key-0001"), "{span}");
+        }
+        let of = attributes(refused);
+        assert_eq!((&*of["http.response.status_code"], &*of["error.type"]), ("429", "rate_limit"));
+        assert_eq!((&*of["gen_ai.provider.name"], &refused["status"]["code"]), ("scripted-1", &json!(2)));
+        let of = attributes(answered);
+        assert_eq!((&*of["http.response.status_code"], &*of["gen_ai.provider.name"]), ("200", "scripted-0"));
+        assert_eq!(answered["status"]["code"], if is_cut { 2 } else { 0 });
+        if is_cut {
+            assert_eq!(of["error.type"], "bad_upstream");
+            assert_eq!(attributes(request)["error.type"], "bad_upstream");
+        } else {
+            assert_eq!((&*of["gen_ai.usage.input_tokens"], &*of["gen_ai.usage.output_tokens"]), ("10", "5"));
+        }
     }
 }

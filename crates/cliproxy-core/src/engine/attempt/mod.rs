@@ -251,6 +251,7 @@ impl Engine {
                 return Err(failure);
             }
         };
+        closing.answered(reply.status);
         if is_predicted {
             reply = match single::conversed(reply, job, offer).await {
                 Ok(reply) => reply,
