@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -15,12 +16,15 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Gateway;
+
+/// A connection, plain or TLS. One type for both: HTTP over it is compiled once.
+type Io = Either<TcpStream, Box<tokio_rustls::server::TlsStream<TcpStream>>>;
 
 /// Longest wait for a request's head, the first one of a connection counted from the connection on.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
@@ -74,8 +78,17 @@ pub enum ListenError {
 }
 
 /// Serves the gateway on `listener` until told to stop; then waits for running answers within the grace time. Faults of
-/// single connections end those connections only.
-pub async fn serve(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, shutdown: Shutdown) {
+/// single connections end those connections only. Whoever waits for this compiles nothing of it again.
+pub fn serve(
+    listener: TcpListener,
+    gateway: Gateway,
+    tls: Option<Tls>,
+    shutdown: Shutdown,
+) -> BoxFuture<'static, ()> {
+    Box::pin(accept(listener, gateway, tls, shutdown))
+}
+
+async fn accept(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, shutdown: Shutdown) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
@@ -102,18 +115,15 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, sh
         let token = shutdown.token.clone();
         // Handshakes run on the connection's task, so a slow one does not hold up the others.
         connections.spawn(async move {
-            match tls {
-                None => connection(&builder, stream, peer, gateway, watcher).await,
-                Some(Tls(acceptor)) => {
-                    let stream = tokio::select! {
-                        stream = handshake(&acceptor, stream) => stream,
-                        () = token.cancelled() => None,
-                    };
-                    if let Some(stream) = stream {
-                        // Larger, and apart so that plain connections need not make room for it.
-                        Box::pin(connection(&builder, stream, peer, gateway, watcher)).await;
-                    }
-                }
+            let stream = match tls {
+                None => Some(Io::Left(stream)),
+                Some(Tls(acceptor)) => tokio::select! {
+                    stream = handshake(&acceptor, stream) => stream.map(|stream| Io::Right(Box::new(stream))),
+                    () = token.cancelled() => None,
+                },
+            };
+            if let Some(stream) = stream {
+                connection(&builder, stream, peer, gateway, watcher).await;
             }
         });
     }
@@ -133,15 +143,13 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, sh
 
 /// Serves one connection to its end. One whose first request does not come is closed: the limit on heads begins only
 /// when it is known which version of HTTP is spoken, which a peer can put off for ever.
-async fn connection<S>(
+async fn connection(
     builder: &auto::Builder<TokioExecutor>,
-    stream: S,
+    stream: Io,
     peer: SocketAddr,
     gateway: Arc<Gateway>,
     watcher: Watcher,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) {
     let asked = CancellationToken::new();
     let note = asked.clone();
     let service = service_fn(move |request: Request<Incoming>| {

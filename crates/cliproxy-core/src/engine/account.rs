@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliproxy_wire::fault::{Fault, Kind};
+use futures_util::future::BoxFuture;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{Notify, Semaphore};
 
@@ -74,14 +75,16 @@ impl Engine {
     ///
     /// # Errors
     /// When the store cannot be listed; everything stays as it was.
-    pub async fn load_accounts(&self) -> Result<Difference, StoreError> {
-        let Some(vault) = self.0.vault.load_full() else { return Ok(Difference::default()) };
-        let difference = vault.accounts.load(&*vault.store).await?;
-        if !difference.is_empty() {
-            self.forgive(&difference.changed);
-            self.derive_again();
-        }
-        Ok(difference)
+    pub fn load_accounts(&self) -> BoxFuture<'_, Result<Difference, StoreError>> {
+        Box::pin(async {
+            let Some(vault) = self.0.vault.load_full() else { return Ok(Difference::default()) };
+            let difference = vault.accounts.load(&*vault.store).await?;
+            if !difference.is_empty() {
+                self.forgive(&difference.changed);
+                self.derive_again();
+            }
+            Ok(difference)
+        })
     }
 
     /// Forgets what is held against accounts, whatever project they were asked for.
@@ -255,15 +258,22 @@ impl Engine {
 
     /// Renews an account's token. What has begun goes to its end, also when nobody waits for it any more: a client
     /// that gives up and a program that ends must not cost a token.
-    async fn renew(&self, account: &Arc<Account>, wanted: Wanted, now: fn() -> u64) -> Result<(), Refusal> {
+    fn renew(
+        &self,
+        account: &Arc<Account>,
+        wanted: Wanted,
+        now: fn() -> u64,
+    ) -> BoxFuture<'static, Result<(), Refusal>> {
         let (engine, account) = (self.clone(), Arc::clone(account));
         let renewal =
             self.0.tasks.spawn(async move { engine.renew_to_the_end(&account, &wanted, now).await });
-        renewal.await.unwrap_or_else(|error| {
-            Err(Refusal {
-                kind: RefusalKind::Passing(None),
-                message: format!("the renewal was given up: {error}"),
-                remedy: "it is tried again by itself".to_owned(),
+        Box::pin(async move {
+            renewal.await.unwrap_or_else(|error| {
+                Err(Refusal {
+                    kind: RefusalKind::Passing(None),
+                    message: format!("the renewal was given up: {error}"),
+                    remedy: "it is tried again by itself".to_owned(),
+                })
             })
         })
     }

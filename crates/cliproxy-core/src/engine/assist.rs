@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{self, HeaderHints};
+use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 
@@ -43,7 +44,11 @@ impl Engine {
     ///
     /// # Errors
     /// The last refusal.
-    pub async fn assist(&self, assist: &Assist) -> Result<Option<Answer>, Failure> {
+    pub fn assist<'a>(&'a self, assist: &'a Assist) -> BoxFuture<'a, Result<Option<Answer>, Failure>> {
+        Box::pin(self.assist_by_turns(assist))
+    }
+
+    async fn assist_by_turns(&self, assist: &Assist) -> Result<Option<Answer>, Failure> {
         let snapshot = self.snapshot();
         let is_usable = |credential: &&std::sync::Arc<Credential>| {
             credential.kind == Kind::GeminiCli

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::Engine;
@@ -73,7 +74,11 @@ impl Engine {
     ///
     /// # Errors
     /// See [`NotRun`]; whatever the provider answers is no error.
-    pub async fn run_errand(&self, errand: Errand, now: fn() -> u64) -> Result<Answer, NotRun> {
+    pub fn run_errand(&self, errand: Errand, now: fn() -> u64) -> BoxFuture<'_, Result<Answer, NotRun>> {
+        Box::pin(self.sent(errand, now))
+    }
+
+    async fn sent(&self, errand: Errand, now: fn() -> u64) -> Result<Answer, NotRun> {
         let snapshot = self.snapshot();
         if !self.is_known_place(&errand.uri) {
             return Err(NotRun::Elsewhere);

@@ -57,6 +57,7 @@ use cliproxy_wire::image;
 use cliproxy_wire::lane::Peek;
 use cliproxy_wire::model::Request;
 use cliproxy_wire::schema::Cleaned;
+use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -548,11 +549,17 @@ impl Engine {
         Ok(Read { snapshot, peeked, requested, model, suffix, session })
     }
 
-    /// Serves an opened call.
+    /// Serves an opened call. The future stands apart, so that who waits for it need not make room for it, and so that
+    /// it is compiled once.
     ///
     /// # Errors
     /// When no answer began.
-    pub async fn run(&self, opened: Opened) -> Result<Answer, Failure> {
+    pub fn run(&self, opened: Opened) -> BoxFuture<'static, Result<Answer, Failure>> {
+        let engine = self.clone();
+        Box::pin(async move { engine.run_to_answer(opened).await })
+    }
+
+    async fn run_to_answer(&self, opened: Opened) -> Result<Answer, Failure> {
         let mut underway = Underway::new(self, opened.0);
         let (job, attempts) = underway.parts();
         let result = match job.call.operation {

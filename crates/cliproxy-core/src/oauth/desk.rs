@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -96,7 +97,7 @@ impl Desk {
         let (end, ended) = tokio::sync::oneshot::channel();
         let working = engine.clone();
         engine.spawn("login", async move {
-            let result = Box::pin(working.log_in(session, &mut talk)).await;
+            let result = working.log_in(session, &mut talk).await;
             drop(talk);
             drop(end.send(result.map(|_saved| ())));
         });
@@ -221,7 +222,7 @@ fn state_of(url: &str) -> String {
 pub async fn answered(engine: &Engine, session: Session, answer: &str) -> Result<(Grant, Saved), String> {
     let (mut talk, Person { mut events, lines }) = Talk::new();
     let working = async {
-        let result = Box::pin(engine.log_in(session, &mut talk)).await;
+        let result = engine.log_in(session, &mut talk).await;
         drop(talk);
         result
     };
@@ -240,10 +241,18 @@ impl Engine {
     ///
     /// # Errors
     /// Why not, in words for people.
-    pub async fn log_in(&self, session: Session, talk: &mut Talk) -> Result<(Grant, Saved), String> {
+    pub fn log_in<'l>(
+        &'l self,
+        session: Session,
+        talk: &'l mut Talk,
+    ) -> BoxFuture<'l, Result<(Grant, Saved), String>> {
+        Box::pin(self.log_in_and_save(session, talk))
+    }
+
+    async fn log_in_and_save(&self, session: Session, talk: &mut Talk) -> Result<(Grant, Saved), String> {
         let settings = self.snapshot().settings.clone();
         let store = self.auth_store().ok_or_else(no_directory)?;
-        let done = Box::pin(session.run(&settings, self.clients(), &*store, talk)).await;
+        let done = session.run(&settings, self.clients(), &*store, talk).await;
         let done = done.map_err(|error| match error {
             LoginError::PortBusy(port) => {
                 format!("port {port}, where the browser comes back to, is in use by another program")

@@ -1,6 +1,8 @@
 //! One login from its beginning to the saved account: what the command line, the management interface and an embedding
 //! program call.
 
+use futures_util::future::BoxFuture;
+
 use super::callback::{BindError, Listener};
 use super::driver::{Door, Line};
 use super::flow::{Refusal, RefusalKind};
@@ -46,7 +48,17 @@ impl Session {
     ///
     /// # Errors
     /// Why not.
-    pub async fn run(
+    pub fn run<'s>(
+        self,
+        settings: &'s Settings,
+        clients: &'s Clients,
+        store: &'s dyn Store,
+        talk: &'s mut Talk,
+    ) -> BoxFuture<'s, Result<(Grant, Saved), LoginError>> {
+        Box::pin(self.perform(settings, clients, store, talk))
+    }
+
+    async fn perform(
         self,
         settings: &Settings,
         clients: &Clients,

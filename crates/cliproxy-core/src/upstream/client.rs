@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
@@ -96,7 +97,16 @@ impl Clients {
     /// # Errors
     /// When no answer came: cannot connect, proxy, TLS, limit, broken connection. The failure's origin and cooldown
     /// say whose fault it was.
-    pub async fn send(&self, egress: &Egress, outgoing: Outgoing, limits: &Limits) -> Result<Reply, Failure> {
+    pub fn send<'s>(
+        &'s self,
+        egress: &'s Egress,
+        outgoing: Outgoing,
+        limits: &'s Limits,
+    ) -> BoxFuture<'s, Result<Reply, Failure>> {
+        Box::pin(self.send_on(egress, outgoing, limits))
+    }
+
+    async fn send_on(&self, egress: &Egress, outgoing: Outgoing, limits: &Limits) -> Result<Reply, Failure> {
         let outgoing = match outgoing {
             Outgoing::Socket(talk) => {
                 let Talk { uri, headers, opening, instead } = *talk;

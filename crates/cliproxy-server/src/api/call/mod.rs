@@ -310,7 +310,7 @@ async fn answered(
     let format = route.format;
     let beat = if opened.is_stream() { keepalive.0 } else { keepalive.1 };
     let style = Style::of(&opened);
-    let mut pending: Pending = Box::pin(async move { engine.run(opened).await });
+    let mut pending: Pending = engine.run(opened);
     // Until now a failure has its own status; waiting longer would look like a dead connection to clients and proxies.
     let answer = match beat {
         None => pending.await,
