@@ -8,6 +8,8 @@ export interface Provider {
   mark: string;
   /** The route that begins a login. */
   start?: string;
+  /** What the route is told besides. */
+  values?: Record<string, boolean>;
   /** The word for the provider in a pasted callback. */
   word?: string;
   isDevice?: boolean;
@@ -17,6 +19,14 @@ export interface Provider {
 export const PROVIDERS: readonly Provider[] = [
   { type: "claude", name: "Claude", mark: "Cl", start: "/anthropic-auth-url", word: "anthropic" },
   { type: "codex", name: "Codex (ChatGPT)", mark: "Cx", start: "/codex-auth-url", word: "codex" },
+  {
+    type: "codex-device",
+    name: "Codex (ChatGPT)",
+    mark: "Cx",
+    start: "/codex-auth-url",
+    values: { device: true },
+    isDevice: true,
+  },
   {
     type: "gemini-cli",
     name: "Gemini CLI",

@@ -24,45 +24,62 @@ struct Known {
     path: &'static str,
     /// Its name on the command line.
     login: &'static str,
+    /// The name of the same login by a code, where both are there.
+    device: Option<&'static str>,
     /// Words that panels have for the provider.
     words: &'static [&'static str],
     about: &'static str,
+}
+
+/// A login that is by a code alone.
+const fn by_code(
+    path: &'static str,
+    login: &'static str,
+    words: &'static [&'static str],
+    about: &'static str,
+) -> Known {
+    Known { path, login, device: Some(login), words, about }
 }
 
 static KNOWN: [Known; 8] = [
     Known {
         path: "/anthropic-auth-url",
         login: "claude-login",
+        device: None,
         words: &["anthropic", "claude"],
         about: "Begins a login of Claude",
     },
     Known {
         path: "/codex-auth-url",
         login: "codex-login",
+        device: Some("codex-device-login"),
         words: &["codex", "openai"],
-        about: "Begins a login of Codex",
+        about: "Begins a login of Codex; with `device` by a code",
     },
     Known {
         path: "/gemini-cli-auth-url",
         login: "login",
+        device: None,
         words: &["gemini", "google", "gemini-cli"],
         about: "Begins a login of Gemini CLI; `project_id` chooses a project",
     },
     Known {
         path: "/antigravity-auth-url",
         login: "antigravity-login",
+        device: None,
         words: &["antigravity", "anti-gravity"],
         about: "Begins a login of Antigravity",
     },
     Known {
         path: "/iflow-auth-url",
         login: "iflow-login",
+        device: None,
         words: &["iflow", "i-flow"],
         about: "Begins a login of iFlow",
     },
-    Known { path: "/qwen-auth-url", login: "qwen-login", words: &["qwen"], about: "Begins a login of Qwen" },
-    Known { path: "/kimi-auth-url", login: "kimi-login", words: &["kimi"], about: "Begins a login of Kimi" },
-    Known { path: "/xai-auth-url", login: "xai-login", words: &["xai"], about: "Begins a login of xAI" },
+    by_code("/qwen-auth-url", "qwen-login", &["qwen"], "Begins a login of Qwen"),
+    by_code("/kimi-auth-url", "kimi-login", &["kimi"], "Begins a login of Kimi"),
+    by_code("/xai-auth-url", "xai-login", &["xai"], "Begins a login of xAI"),
 ];
 
 /// Where a login is followed by its state.
@@ -84,6 +101,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 .asks([
                     Parameter::word("is_webui", "the browser comes back to this machine", YES),
                     Parameter::text("project_id", "the project of a Gemini CLI account"),
+                    Parameter::word(
+                        "device",
+                        "by a code that is typed on any device, where the provider has that",
+                        YES,
+                    ),
                 ])
         })
         .collect();
@@ -129,8 +151,17 @@ struct Begun {
 }
 
 async fn begin(ask: &Ask, known: &Known) -> Outcome<Json<Begun>> {
-    let is_here = ask.query("is_webui").is_some_and(|word| YES.contains(&word.to_ascii_lowercase().as_str()));
-    let session = session(login(known.login)?, ask.query("project_id"), is_here);
+    let says_yes =
+        |name| ask.query(name).is_some_and(|word| YES.contains(&word.to_ascii_lowercase().as_str()));
+    let is_here = says_yes("is_webui");
+    let way = if says_yes("device") {
+        known
+            .device
+            .ok_or_else(|| Refusal::bad("this provider has no login by a code; leave `device` out"))?
+    } else {
+        known.login
+    };
+    let session = session(login(way)?, ask.query("project_id"), is_here);
     let begun = ask.console.desk.begin(&ask.app.engine, session).await;
     let begun = begun.map_err(|why| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why))?;
     Ok(Json(Begun { status: Okay::Ok, url: begun.url, state: begun.state, user_code: begun.code }))

@@ -39,7 +39,8 @@ export function BrowserLogin({ provider, onClose, onDone }: LoginProps) {
   useEffect(() => {
     if (stage !== "beginning") return;
     const leaving = new AbortController();
-    const path = `${provider.start}${query({ is_webui: isLocal(), project_id: project.trim() })}`;
+    const values = { is_webui: isLocal(), project_id: project.trim(), ...provider.values };
+    const path = `${provider.start}${query(values)}`;
     get<Begun>(path, leaving.signal).then(
       (result) => {
         setBegun(result);

@@ -15,10 +15,15 @@ async fn arranged() -> Option<(IdentityProvider, Desk)> {
 impl Desk {
     /// Begins a login of the provider whose button says this.
     async fn begin(&self, provider: &str) {
+        self.begin_by(provider, "").await;
+    }
+
+    /// The same, in one of the ways that the provider has.
+    async fn begin_by(&self, provider: &str, way: &str) {
         self.browser.click(".page > .title .primary").await;
         self.browser.shows("dialog", "Which account do you have?").await;
         let press = format!(
-            "[...document.querySelectorAll('.providers button')].find(one => one.innerText.includes('{provider}')).click()"
+            "[...document.querySelectorAll('.providers button')].find(one => one.innerText.includes('{provider}') && one.innerText.includes('{way}')).click()"
         );
         self.browser.run(&press).await;
         self.browser.shows("dialog .steps", "").await;
@@ -94,6 +99,23 @@ async fn a_device_login_shows_its_code_and_can_be_given_up() {
     browser.screenshot("dashboard-device-code").await;
     provider.confirm(&code);
     browser.shows("dialog .notice.good", "is there and serves").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codex_is_logged_in_by_a_code_too() {
+    let Some((provider, desk)) = arranged().await else { return };
+    let browser = &desk.browser;
+    desk.begin_by("Codex", "with a code").await;
+    let code = browser.text("dialog .device-code").await;
+    let page = browser.find("dialog .steps a.button").await.attr("href").await.unwrap().unwrap();
+    assert!(page.ends_with("/codex/device"), "{page}");
+    // Nothing comes back to this machine, so nothing is to be pasted.
+    browser.hides("dialog .steps form", "").await;
+    browser.screenshot("dashboard-codex-code").await;
+    provider.confirm(&code);
+    browser.shows("dialog .notice.good", "is there and serves").await;
+    browser.click("dialog footer .primary").await;
+    browser.shows(".account .label", "person@example.com").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

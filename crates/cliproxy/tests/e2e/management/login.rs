@@ -1,6 +1,6 @@
 //! Logins that a panel begins and follows.
 
-use cliproxy_testkit::identity::{Browser, COOKIE, IdentityProvider};
+use cliproxy_testkit::identity::{Browser, COOKIE, Fault, IdentityProvider};
 use serde_json::{Value, json};
 
 use super::{Panel, send};
@@ -172,4 +172,42 @@ async fn a_cookie_and_a_service_account_need_no_browser() {
         let answer = send(panel.request("POST", "/vertex/import").body(body)).await;
         assert_eq!((answer.status, answer.json()["error"].clone()), (400, json!(text)), "{body}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_confirmed_on_any_device() {
+    for (path, file) in [
+        ("/codex-auth-url?device=true", "codex-person@example.com-plus.json"),
+        ("/codex-auth-url?device=1&is_webui=true", "codex-person@example.com-plus.json"),
+        ("/xai-auth-url", "xai-person@example.com.json"),
+        ("/xai-auth-url?device=true", "xai-person@example.com.json"),
+    ] {
+        let (provider, panel) = arranged().await;
+        let answer = panel.get(path).await;
+        let (state, code) = (answer["state"].as_str().unwrap(), answer["user_code"].as_str().unwrap());
+        assert!(answer["url"].as_str().unwrap().starts_with("http"), "{answer}");
+        assert_eq!(panel.get(&format!("/get-auth-status?state={state}")).await, json!({"status": "wait"}));
+        provider.confirm(code);
+        assert_eq!(ended(&panel, state).await, json!({"status": "ok"}), "{path}");
+        assert_eq!(accounts(&panel).await, [file], "{path}");
+        assert!(!panel.gateway.log().contains(code), "the code is in the log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_is_not_to_be_had_or_not_wanted_is_told() {
+    let (provider, panel) = arranged().await;
+    let without = "this provider has no login by a code; leave `device` out";
+    panel.refused("GET", "/anthropic-auth-url?device=true", Value::Null, (400, without)).await;
+    // Without the word it is the login in a browser.
+    let (url, _state) = begun(&panel, "/codex-auth-url?device=false").await;
+    assert!(url.contains("redirect_uri="), "{url}");
+    provider.fail("/codex/device", Fault::Json(404, "{}".to_owned()));
+    let answer = panel.send("GET", "/codex-auth-url?device=true", Value::Null).await;
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    assert!(answer.body.contains("does not offer the device login"), "{}", answer.body);
+    let answer = panel.get("/codex-auth-url?device=true").await;
+    let state = answer["state"].as_str().unwrap();
+    let given_up = panel.send("DELETE", &format!("/oauth-session?state={state}"), Value::Null).await;
+    assert_eq!(given_up.json(), json!({"status": "ok", "cancelled": true}));
 }
