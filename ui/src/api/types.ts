@@ -26,6 +26,7 @@ interface Standing {
   label: string;
   status: "active" | "error" | "disabled" | string;
   status_message: string;
+  status_code?: string;
   disabled: boolean;
   next_retry_after?: string;
   priority?: number;
@@ -68,6 +69,9 @@ export interface Explained {
   credential: string;
   upstream_model: string;
   reason?: string;
+  code?: string;
+  why?: string;
+  scope?: string;
   quotas: QuotaWindow[];
 }
 

@@ -15,7 +15,7 @@ import { left, QuotaBar } from "../parts/quota";
 import { useClock, useResource } from "../parts/resource";
 import { explain } from "../parts/toast";
 import { known, t } from "../words";
-import { stateOf } from "./accounts/state";
+import { stateOf, why } from "./accounts/state";
 import { Tile } from "./usage";
 
 interface Ready {
@@ -140,11 +140,8 @@ function LastDay({ usage }: { usage: UsageOverTime }) {
 function Attention({ overview }: { overview: Overview }) {
   const broken = overview.credentials.filter((credential) => stateOf(credential) === "error");
   const texts = [
-    ...(overview.ready.problems ?? []),
-    ...broken.map(
-      (credential) =>
-        `${credential.label}: ${known(`why.${credential.status_message}`, credential.status_message)}`,
-    ),
+    ...(overview.ready.problems ?? []).map((problem) => known(`ready.${problem}`, problem)),
+    ...broken.map((credential) => `${credential.label}: ${why(credential)}`),
   ];
   return (
     <Panel title={t("overview.attention")}>

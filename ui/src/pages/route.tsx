@@ -9,7 +9,7 @@ import { Icon } from "../parts/icons";
 import { QuotaBar } from "../parts/quota";
 import { useClock, useResource } from "../parts/resource";
 import { explain } from "../parts/toast";
-import { t } from "../words";
+import { known, t } from "../words";
 
 export function RoutePage() {
   const asked = place.value.values;
@@ -115,6 +115,14 @@ function Answer({ answer }: { answer: Explanation }) {
   );
 }
 
+/** Why one is not chosen: its rest where it has one, else the rule. */
+function reason({ code, why, scope, reason: told = "" }: Explained): string {
+  if (why === undefined) return known(`skip.${code}`, told);
+  const cause = known(`why.${why}`, told);
+  if (code === "on-trial") return `${cause} · ${t("skip.on-trial")}`;
+  return scope === undefined || scope === "model" ? cause : `${cause} · ${known(`scope.${scope}`, "")}`;
+}
+
 function Candidate({ candidate, isChosen }: { candidate: Explained; isChosen: boolean }) {
   const now = useClock(5_000);
   return (
@@ -123,7 +131,7 @@ function Candidate({ candidate, isChosen }: { candidate: Explained; isChosen: bo
       <div class="pair">
         <strong>{candidate.credential}</strong>
         <span class="small">{t("route.as", { model: candidate.upstream_model })}</span>
-        <span>{isChosen ? t("route.chosen") : candidate.reason}</span>
+        <span>{isChosen ? t("route.chosen") : reason(candidate)}</span>
       </div>
       <div class="quotas">
         {candidate.quotas.map((quota) => (

@@ -15,7 +15,6 @@ use super::standing::{Activity, Standing};
 use crate::credential::{Credential, CredentialId, Window};
 use crate::oauth::rfc3339;
 use crate::provider::Kind;
-use crate::secret::Secret;
 
 /// One account or key.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -40,6 +39,10 @@ pub struct Member {
     pub status: &'static str,
     /// Why it is not active, and what mends it.
     pub status_message: String,
+    /// The same as a word that stays: `unauthorized`, `forbidden`, `model-missing`, `quota`, `transient` for a rest,
+    /// `needs-attention`, `disabled`, `no-models`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<&'static str>,
     /// It is not to be used.
     pub disabled: bool,
     /// Higher goes first.
@@ -85,6 +88,7 @@ impl Engine {
             Some(block) => ("error", block.why.text()),
             None => ("active", ""),
         };
+        let status_code = if disabled { Some("no-models") } else { block.map(|block| block.why.word()) };
         let left = block.map(|block| block.until.saturating_duration_since(Instant::now()).as_secs());
         Member {
             id: credential.id.as_str().to_owned(),
@@ -92,10 +96,16 @@ impl Engine {
             source: if credential.kind == Kind::Demo { "demo" } else { "config" },
             provider: credential.provider.to_string(),
             kind: credential.kind.name(),
-            label: credential.key.as_ref().map_or_else(|| credential.base_url.to_string(), Secret::masked),
+            label: match &credential.key {
+                Some(key) => key.masked(),
+                // It has no address to be known by.
+                None if credential.kind == Kind::Demo => "Demo".to_owned(),
+                None => credential.base_url.to_string(),
+            },
             name: None,
             status,
             status_message: status_message.to_owned(),
+            status_code,
             disabled,
             priority: credential.priority,
             weight: credential.weight.into(),
@@ -170,6 +180,7 @@ fn of_file(listing: Listing, models: usize) -> Member {
         name: Some(listing.name),
         status: listing.status,
         status_message: listing.status_message,
+        status_code: listing.status_code,
         disabled: listing.disabled,
         priority: listing.priority.unwrap_or_default(),
         weight: listing.weight.unwrap_or(1),

@@ -38,6 +38,10 @@ pub struct Listing {
     pub status: &'static str,
     /// Why it is not active, and what mends it.
     pub status_message: String,
+    /// The same as a word that stays: `unauthorized`, `forbidden`, `model-missing`, `quota`, `transient` for a rest,
+    /// `needs-attention`, `disabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<&'static str>,
     /// It is not to be used.
     pub disabled: bool,
     /// It cannot be used at the moment.
@@ -179,6 +183,11 @@ impl Engine {
                 None => ("active", String::new()),
             },
         };
+        let status_code = match &*condition {
+            _ if record.is_disabled() => Some("disabled"),
+            Condition::NeedsAttention { .. } => Some("needs-attention"),
+            Condition::Well => block.map(|block| block.why.word()),
+        };
         let left = block.map(|block| block.until.saturating_duration_since(Instant::now()).as_secs());
         let email = record.text("email").map(str::to_owned);
         Listing {
@@ -188,6 +197,7 @@ impl Engine {
             label: record.label().unwrap_or_else(|| record.provider()).to_owned(),
             status,
             status_message,
+            status_code,
             disabled: record.is_disabled(),
             unavailable: status == "error",
             runtime_only: false,
@@ -228,6 +238,7 @@ impl Engine {
             label: name.clone(),
             status,
             status_message: message.to_owned(),
+            status_code: block.map(|block| block.why.word()),
             disabled: false,
             unavailable: block.is_some(),
             runtime_only: true,

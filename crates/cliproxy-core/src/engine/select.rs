@@ -45,9 +45,19 @@ pub struct Candidate {
     pub credential: String,
     /// The model's name there.
     pub upstream_model: String,
-    /// Why it is not chosen.
+    /// Why it is not chosen, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The same as a word that stays: `tried`, `resting`, `on-trial`, `busy`, `needs-attention`, `elsewhere`,
+    /// `lower-priority`, `no-weight`, `not-its-turn`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// Why it rests: `unauthorized`, `forbidden`, `model-missing`, `quota`, `transient`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<&'static str>,
+    /// Whom the rest concerns: `model`, `account`, `host`, `proxy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<&'static str>,
     /// What is left of its quotas.
     pub quotas: Vec<Window>,
 }
@@ -154,11 +164,17 @@ impl Engine {
 impl Engine {
     /// An explanation for programs. `now` is in Unix seconds.
     pub fn explained(&self, explanation: &Explanation, now: u64) -> Explained {
-        let candidate = |id: &CredentialId, upstream: &Arc<str>, reason: Option<String>| Candidate {
-            credential: id.as_str().to_owned(),
-            upstream_model: upstream.as_ref().to_owned(),
-            reason,
-            quotas: self.quotas(id, now),
+        let candidate = |id: &CredentialId, upstream: &Arc<str>, skip: Option<Skip>| {
+            let block = skip.and_then(Skip::block);
+            Candidate {
+                credential: id.as_str().to_owned(),
+                upstream_model: upstream.as_ref().to_owned(),
+                reason: skip.map(Skip::text),
+                code: skip.map(Skip::word),
+                why: block.map(|block| block.why.word()),
+                scope: block.map(|block| block.scope.word()),
+                quotas: self.quotas(id, now),
+            }
         };
         Explained {
             model: explanation.model.as_ref().to_owned(),
@@ -166,7 +182,7 @@ impl Engine {
             skipped: explanation
                 .skipped
                 .iter()
-                .map(|(id, upstream, skip)| candidate(id, upstream, Some(skip.text())))
+                .map(|(id, upstream, skip)| candidate(id, upstream, Some(*skip)))
                 .collect(),
         }
     }

@@ -12,10 +12,10 @@ import { confirmed } from "../../parts/dialog";
 import { type Action, Menu } from "../../parts/menu";
 import { QuotaBar, Sparkline } from "../../parts/quota";
 import { attempt } from "../../parts/toast";
-import { known, t } from "../../words";
+import { t } from "../../words";
 import { Edit } from "./edit";
 import { Models } from "./models";
-import { type State, stateOf, wakes } from "./state";
+import { type State, stateOf, wakes, why } from "./state";
 
 /** A credential, and its file where it is an account. */
 export type Standing = Omit<AuthFile, "name" | "type" | "unavailable" | "runtime_only" | "size"> &
@@ -123,7 +123,7 @@ function Why({ standing, state, now }: { standing: Standing; state: State; now: 
   const wake = wakes(standing, now);
   return (
     <p class={`why small ${state === "error" ? "bad" : "warn-text"}`}>
-      {known(`why.${standing.status_message}`, standing.status_message)}
+      {why(standing)}
       {wake !== undefined && (
         <>
           {" · "}

@@ -1,5 +1,7 @@
 // How a credential stands, in one of four ways.
 
+import { known } from "../../words";
+
 export type State = "ready" | "resting" | "error" | "off";
 
 interface Facts {
@@ -20,4 +22,9 @@ export function stateOf(facts: Facts): State {
   if (facts.disabled || facts.status === "disabled") return "off";
   if (facts.status !== "error") return "ready";
   return facts.next_retry_after === undefined ? "error" : "resting";
+}
+
+/** Why one does not serve, in the language of the moment where the gateway names it by a word. */
+export function why(facts: { status_code?: string; status_message: string }): string {
+  return known(`why.${facts.status_code}`, facts.status_message);
 }

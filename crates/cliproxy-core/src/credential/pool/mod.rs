@@ -127,6 +127,16 @@ impl Scope {
             Self::Proxy => "with everybody behind the same proxy",
         }
     }
+
+    /// A short word, for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Account => "account",
+            Self::Host => "host",
+            Self::Proxy => "proxy",
+        }
+    }
 }
 
 /// Settings of the resting times.

@@ -152,6 +152,29 @@ impl Skip {
             Self::NotItsTurn => "it was another's turn".to_owned(),
         }
     }
+
+    /// A short word, for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tried => "tried",
+            Self::Resting(_) => "resting",
+            Self::OnTrial(_) => "on-trial",
+            Self::Busy => "busy",
+            Self::NeedsAttention => "needs-attention",
+            Self::Elsewhere => "elsewhere",
+            Self::LowerPriority => "lower-priority",
+            Self::NoWeight => "no-weight",
+            Self::NotItsTurn => "not-its-turn",
+        }
+    }
+
+    /// The rest that is the reason.
+    pub fn block(self) -> Option<Block> {
+        match self {
+            Self::Resting(block) | Self::OnTrial(block) => Some(block),
+            _ => None,
+        }
+    }
 }
 
 /// A choice.
