@@ -1,6 +1,7 @@
 //! A scripted upstream that speaks over websockets, and over HTTP where a script says so.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -10,6 +11,7 @@ use axum::extract::{FromRequestParts as _, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
+use tokio::sync::watch;
 
 use crate::upstream::Received;
 
@@ -18,6 +20,8 @@ use crate::upstream::Received;
 pub enum Talk {
     /// Text frames, after which the socket stays open.
     Frames(Vec<String>),
+    /// Text frames, after which the socket is closed.
+    Last(Vec<String>),
     /// The socket is closed with this code.
     Close(u16),
     /// An answer by HTTP: status, content type, body. An upgrade is refused by it.
@@ -29,7 +33,13 @@ type Talks = dyn Fn(&Received) -> Talk + Send + Sync;
 struct Shared {
     talk: Box<Talks>,
     received: Mutex<Vec<Received>>,
+    n_opened: AtomicUsize,
+    /// How many sockets stand; told whenever one ends.
+    standing: watch::Sender<usize>,
 }
+
+/// The header by which frames of one socket are told from those of others: sockets are counted from 1.
+const SOCKET: &str = "x-talker-socket";
 
 impl Shared {
     fn decide(&self, received: Received) -> Talk {
@@ -47,11 +57,16 @@ pub struct Talker {
 
 impl Talker {
     /// Starts one that decides by `talk`: of a request by HTTP, of an upgrade (without a body; frames mean yes), and of
-    /// the first frame on a socket, which is its body.
+    /// every frame on a socket, which is its body.
     pub async fn start(talk: impl Fn(&Received) -> Talk + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
-        let shared = Arc::new(Shared { talk: Box::new(talk), received: Mutex::default() });
+        let shared = Arc::new(Shared {
+            talk: Box::new(talk),
+            received: Mutex::default(),
+            n_opened: AtomicUsize::new(0),
+            standing: watch::Sender::new(0),
+        });
         let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         super::background(async move { axum::serve(listener, app).await.expect("the server runs") });
         Self { address, shared }
@@ -60,6 +75,18 @@ impl Talker {
     /// Its base address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The frames that arrived so far, each with the number of its socket.
+    pub fn frames(&self) -> Vec<(usize, serde_json::Value)> {
+        let frames = self.received().into_iter().filter(|received| !received.body.is_empty());
+        frames.map(|frame| (frame.header(SOCKET).parse().expect("a number"), frame.json())).collect()
+    }
+
+    /// Waits until no more than so many sockets stand.
+    pub async fn until_standing(&self, most: usize) {
+        let mut standing = self.shared.standing.subscribe();
+        standing.wait_for(|n_standing| *n_standing <= most).await.expect("the server runs");
     }
 
     /// What arrived so far, upgrades and frames alike.
@@ -91,21 +118,38 @@ fn plain(status: u16, kind: &str, body: String) -> Response {
     answer.body(Body::from(body)).expect("a response")
 }
 
-async fn converse(shared: Arc<Shared>, head: Received, mut socket: WebSocket) {
-    let Some(Ok(Message::Text(text))) = socket.recv().await else { return };
-    match shared.decide(Received { body: text.as_str().to_owned().into(), ..head }) {
-        Talk::Frames(frames) => {
-            // A client must answer this and go on.
-            drop(socket.send(Message::Ping(Bytes::new())).await);
-            for frame in frames {
-                drop(socket.send(Message::Text(frame.into())).await);
+async fn converse(shared: Arc<Shared>, mut head: Received, socket: WebSocket) {
+    let number = shared.n_opened.fetch_add(1, Ordering::Relaxed) + 1;
+    head.headers.insert(SOCKET, number.into());
+    shared.standing.send_modify(|n_standing| *n_standing += 1);
+    talk(&shared, &head, socket).await;
+    shared.standing.send_modify(|n_standing| *n_standing -= 1);
+}
+
+async fn talk(shared: &Shared, head: &Received, mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        let Message::Text(text) = message else { continue };
+        let said = shared.decide(Received { body: text.as_str().to_owned().into(), ..head.clone() });
+        let is_last = matches!(said, Talk::Last(_));
+        match said {
+            Talk::Frames(frames) | Talk::Last(frames) => {
+                // A client must answer this and go on.
+                drop(socket.send(Message::Ping(Bytes::new())).await);
+                for frame in frames {
+                    drop(socket.send(Message::Text(frame.into())).await);
+                }
             }
+            Talk::Close(code) => {
+                drop(socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await);
+            }
+            // The script meant a request by HTTP; the socket just ends.
+            Talk::Plain(..) => return,
         }
-        Talk::Close(code) => {
-            drop(socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await);
+        if is_last {
+            drop(socket.send(Message::Close(None)).await);
+            // What is unread would turn the end into a break.
+            while let Some(Ok(_)) = socket.recv().await {}
+            return;
         }
-        // The script meant a request by HTTP; the socket just ends.
-        Talk::Plain(..) => return,
     }
-    while let Some(Ok(_)) = socket.recv().await {}
 }

@@ -479,8 +479,9 @@ fn post(address: &str, headers: HeaderMap, body: Bytes) -> Result<Outgoing, Fail
     }
 }
 
-/// The same Responses request over a websocket: its body as the frame that asks.
-fn over_socket(outgoing: Outgoing) -> Outgoing {
+/// The same Responses request over a websocket: its body as the frame that asks. Whether the upstream `goes_on` from its
+/// last answer on the same socket is its own.
+fn over_socket(outgoing: Outgoing, goes_on: bool) -> Outgoing {
     let Outgoing::Http { uri, headers, body, .. } = &outgoing else { return outgoing };
     let edits = [
         Edit::set(Path::root().key("type"), json::Raw::string("response.create")),
@@ -498,7 +499,7 @@ fn over_socket(outgoing: Outgoing) -> Outgoing {
         HeaderValue::from_static("responses_websockets=2026-02-06"),
     );
     let (uri, opening) = (uri.clone(), opening.into_owned());
-    Outgoing::Socket(Box::new(Talk { uri, headers, opening, instead: outgoing }))
+    Outgoing::Socket(Box::new(Talk { uri, headers, opening, instead: outgoing, goes_on }))
 }
 
 /// A model's name as one or more path segments: slashes stay, everything else that a path may not hold is encoded.

@@ -18,7 +18,7 @@ use super::body::{Local, UpstreamBody};
 use super::connect::{ConnectError, Connector, Tls};
 use super::kept::{Line, Lines, Lost, Payload, Travelling};
 use super::page::{self, Pages};
-use super::socket::{self, First, Socket, Talk};
+use super::socket::{self, First, Keeper, Key, Socket, Sockets, Talk};
 use super::way::{Environment, Hop, Way};
 use crate::config::env;
 use crate::config::settings::Proxy;
@@ -79,6 +79,7 @@ pub struct Reply {
 #[derive(Debug, Default)]
 pub struct Clients {
     lines: Arc<Lines>,
+    sockets: Arc<Sockets>,
     /// Who was told to leave websockets alone.
     without_sockets: Mutex<HashSet<CredentialId>>,
     pages: Pages,
@@ -89,7 +90,8 @@ pub struct Clients {
 impl Clients {
     /// Clients whose work in the background is tracked and cancelled with that of others.
     pub fn new(tasks: TaskTracker, cancel: CancellationToken) -> Self {
-        Self { lines: Lines::new(tasks, cancel), ..Self::default() }
+        let sockets = Sockets::new(tasks.clone(), cancel.clone());
+        Self { lines: Lines::new(tasks, cancel), sockets, ..Self::default() }
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -109,9 +111,9 @@ impl Clients {
     async fn send_on(&self, egress: &Egress, outgoing: Outgoing, limits: &Limits) -> Result<Reply, Failure> {
         let outgoing = match outgoing {
             Outgoing::Socket(talk) => {
-                let Talk { uri, headers, opening, instead } = *talk;
+                let Talk { uri, headers, opening, instead, goes_on } = *talk;
                 // Few requests go this way; the others need not make room for it.
-                let talking = Box::pin(self.talk(egress, (uri, headers, opening), limits));
+                let talking = Box::pin(self.talk(egress, (uri, headers, opening, goes_on), limits));
                 if let Some(reply) = talking.await? {
                     return Ok(reply);
                 }
@@ -148,20 +150,27 @@ impl Clients {
     async fn talk(
         &self,
         egress: &Egress,
-        (uri, headers, opening): (Uri, HeaderMap, String),
+        (uri, headers, opening, goes_on): (Uri, HeaderMap, String, bool),
         limits: &Limits,
     ) -> Result<Option<Reply>, Failure> {
         let without = || self.without_sockets.lock().unwrap_or_else(PoisonError::into_inner);
         if without().contains(&egress.credential) {
             return Ok(None);
         }
+        let key = goes_on.then(|| Key::new(egress, limits, &uri, &headers));
+        if let Some(key) = &key {
+            let going_on = first_byte(socket::go_on(&self.sockets, key, &opening), limits.first_byte);
+            // One that says nothing for so long is no better than one that has gone.
+            if let Ok(Some((first, headers))) = going_on.await {
+                return Ok(Some(spoken(first, headers)));
+            }
+        }
         let (headers, accepted) = socket::upgrade_headers(headers);
         let mut request = Request::default();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         let line = self.line(egress, limits);
-        let forwarder = authenticated(&line, &mut request);
-        let answer = answered(line.upgrade(request).await, forwarder.as_deref())?;
+        let answer = answered(line.upgrade(request).await, None)?;
         if answer.status() == StatusCode::UPGRADE_REQUIRED {
             tracing::info!(credential = %egress.credential, "the upstream offers no websockets; going on without");
             without().insert(egress.credential.clone());
@@ -185,21 +194,13 @@ impl Clients {
         {
             return Err(no_upgrade("the upstream's upgrade is not to a websocket"));
         }
-        let mut headers = answer.headers().clone();
+        let headers = answer.headers().clone();
+        let keeper = key.and_then(|key| Keeper::new(&self.sockets, key, &opening, &headers));
         let upgraded = hyper::upgrade::on(answer).await;
         let upgraded =
             upgraded.map_err(|_the_connection_broke| no_upgrade("the upgrade did not come about"))?;
-        let first = first_byte(Socket::open(upgraded, opening), limits.first_byte).await?;
-        Ok(Some(match first.map_err(no_upgrade)? {
-            First::Answer(socket, told) => {
-                headers.extend(told);
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-                Reply { status: StatusCode::OK, headers, body: UpstreamBody::Socket(socket) }
-            }
-            First::Refusal(status, headers, body) => {
-                Reply { status, headers, body: UpstreamBody::Whole(Some(body)) }
-            }
-        }))
+        let first = first_byte(Socket::open(upgraded, opening, keeper), limits.first_byte).await?;
+        Ok(Some(spoken(first.map_err(no_upgrade)?, headers)))
     }
 
     /// The web pages that make requests for the gateway.
@@ -228,7 +229,22 @@ impl Clients {
 
     /// Closes the clients of credentials that are no more; running requests keep their connection.
     pub fn retain(&self, keep: impl Fn(&CredentialId, &Proxy) -> bool) {
+        self.sockets.retain(&keep);
         self.lines.retain(keep);
+    }
+}
+
+/// What came first over a socket, as an answer by HTTP.
+fn spoken(first: First, mut headers: HeaderMap) -> Reply {
+    match first {
+        First::Answer(socket, told) => {
+            headers.extend(told);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            Reply { status: StatusCode::OK, headers, body: UpstreamBody::Socket(socket) }
+        }
+        First::Refusal(status, headers, body) => {
+            Reply { status, headers, body: UpstreamBody::Whole(Some(body)) }
+        }
     }
 }
 

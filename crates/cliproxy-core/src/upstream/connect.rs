@@ -121,6 +121,8 @@ pub(super) struct Connector {
     /// What judges addresses, for connections on behalf of somebody else.
     guard: Option<Guard>,
     offers_h2: bool,
+    /// Proxies open a way, also where they could be given the request itself.
+    tunnels: bool,
 }
 
 impl Connector {
@@ -129,12 +131,17 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_mins(1)));
-        Self { tcp, way, tls, limits, guard: None, offers_h2: true }
+        Self { tcp, way, tls, limits, guard: None, offers_h2: true, tunnels: false }
     }
 
     /// The same with these versions of HTTP.
     pub(super) fn speaking(self, speaks: Speaks) -> Self {
         Self { offers_h2: speaks == Speaks::Any, ..self }
+    }
+
+    /// The same for what no proxy can forward.
+    pub(super) fn tunneling(self) -> Self {
+        Self { tunnels: true, ..self }
     }
 
     /// The same for addresses that somebody else has named.
@@ -215,7 +222,7 @@ impl Connector {
                 let connector = Self { guard: None, ..self.clone() };
                 let mut to_proxy = ToProxy { connector, hop: Arc::clone(hop) };
                 // A proxy that is given a whole address may resolve its name anew; a tunnel leads where it is told.
-                if !is_tls && self.guard.is_none() {
+                if !is_tls && self.guard.is_none() && !self.tunnels {
                     return to_proxy
                         .call(hop.uri.clone())
                         .await

@@ -62,6 +62,7 @@ mod support;
 mod telemetry;
 mod terminal;
 mod websocket;
+mod websocket_turns;
 mod xai;
 
 #[test]

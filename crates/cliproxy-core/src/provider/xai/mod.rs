@@ -79,7 +79,7 @@ impl Provider for Xai {
         let outgoing = post(&path, headers, job.body)?;
         // The door has no websockets.
         let is_spoken = credential.websockets && job.operation == Operation::Stream && !at_door;
-        Ok(if is_spoken { over_socket(outgoing) } else { outgoing })
+        Ok(if is_spoken { over_socket(outgoing, false) } else { outgoing })
     }
 
     fn identity(&self) -> Identity {

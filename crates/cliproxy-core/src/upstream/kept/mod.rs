@@ -229,11 +229,9 @@ impl Line {
     pub(super) async fn upgrade(&self, mut request: Request<Payload>) -> Result<Response<Incoming>, Lost> {
         let target = request.uri().clone();
         let name = host(&target).ok_or_else(|| no_host(&target))?;
-        let wire = self.connector.clone().speaking(Speaks::Http1).open(target.clone()).await;
+        let wire = self.connector.clone().speaking(Speaks::Http1).tunneling().open(target.clone()).await;
         let wire = wire.map_err(Lost::Connect)?;
-        if !wire.is_forwarded {
-            *request.uri_mut() = origin_form(&target);
-        }
+        *request.uri_mut() = origin_form(&target);
         request.headers_mut().entry(HOST).or_insert(name);
         let (mut sender, connection) = http1::handshake(wire).await.map_err(Lost::Broken)?;
         TokioExecutor::new().execute(async move {

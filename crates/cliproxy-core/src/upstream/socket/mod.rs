@@ -2,13 +2,18 @@
 //!
 //! To everything above it is an answer like any other. A refusal that comes as a frame has the status, the headers and the
 //! body that the frame says; what leads an answer of quotas becomes the headers that say so by HTTP; all other frames
-//! become server-sent events. One socket serves one request: what a second one
-//! would save, a conversation that changes accounts or comes back after a pause does not have.
+//! become server-sent events. After an answer that is complete a socket waits in [`kept`] for the next turn of its
+//! conversation, which then says what is new alone ([`turn`]). What goes wrong on such a socket before an answer has
+//! begun is forgotten, and the whole request said over a new one.
 //!
 //! Source: the websocket transport of OpenAI's open-source Codex client, version 2026-02-06.
 
+mod kept;
+mod turn;
+
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aws_lc_rs::digest;
@@ -24,15 +29,23 @@ use http::header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VE
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use self::kept::Standing;
+pub(super) use self::kept::{Key, Sockets, Taken};
+use self::turn::Turn;
 use super::Outgoing;
+
+type Stream = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Longest message: pictures come in one.
 const LONGEST_MESSAGE: usize = 64 << 20;
+/// What one that waits holds on to; longer messages take what they need.
+const READ_BUFFER: usize = 16 << 10;
 /// The event that says what the headers of an answer say by HTTP, and how much of them is waited through.
 pub(crate) const LIMITS: &str = "codex.rate_limits";
 const LONGEST_LEAD: usize = 64 << 10;
@@ -50,6 +63,8 @@ pub struct Talk {
     pub opening: String,
     /// The same by HTTP, for an upstream that has no websockets.
     pub instead: Outgoing,
+    /// The upstream goes on from its last answer on the same socket, so sockets are kept between turns.
+    pub goes_on: bool,
 }
 
 /// The headers that ask for an upgrade, and the word that says that it was understood.
@@ -78,9 +93,106 @@ pub(super) enum First {
 
 /// An answer that comes as frames.
 pub struct Socket {
-    stream: Option<WebSocketStream<TokioIo<Upgraded>>>,
+    stream: Option<Stream>,
     /// Events that were read already.
     first: Option<Bytes>,
+    /// What becomes of the stream after the answer; `None` when it ends with it.
+    keeper: Option<Box<Keeper>>,
+}
+
+/// What keeps a socket after its answer.
+pub(super) struct Keeper {
+    sockets: Arc<Sockets>,
+    key: Key,
+    /// What is said, and what is answered so far.
+    turn: Turn,
+    n_asked: usize,
+    headers: HeaderMap,
+    opened: Instant,
+}
+
+impl Keeper {
+    /// For a request that is said over a new socket, whose upgrade was answered with these headers; `None` when the
+    /// request is of no form that a next one could go on from.
+    pub(super) fn new(
+        sockets: &Arc<Sockets>,
+        key: Key,
+        opening: &str,
+        headers: &HeaderMap,
+    ) -> Option<Box<Self>> {
+        let (turn, sockets) = (Turn::read(opening)?, Arc::clone(sockets));
+        Some(Box::new(Self {
+            n_asked: turn.n_items(),
+            sockets,
+            key,
+            turn,
+            headers: headers.clone(),
+            opened: Instant::now(),
+        }))
+    }
+
+    /// Reads along what an answer gives.
+    fn read(&mut self, kind: &str, text: &str) {
+        if kind == "response.output_item.done"
+            && let Some(item) = json::member(text, "item")
+        {
+            self.turn.add(item);
+        }
+    }
+
+    /// Keeps the stream of an answer that is complete.
+    fn keep(mut self: Box<Self>, text: &str, stream: Stream) {
+        let response = json::member(text, "response").unwrap_or_default();
+        let id = json::member(response, "id").and_then(|id| Raw::new(id).to_text());
+        let Some(id) = id.filter(|id| !id.is_empty()) else { return };
+        if self.turn.n_items() == self.n_asked
+            && let Some(output) = json::member(response, "output")
+        {
+            // What cannot be read here is told wrongly to differ later.
+            let _read = json::Reader::new(output).array(|_, item| {
+                self.turn.add(item.raw()?);
+                Ok(())
+            });
+        }
+        let Self { sockets, key, turn, headers, opened, .. } = *self;
+        sockets.keep(key, Standing { turn, id, headers, opened }, stream);
+    }
+}
+
+/// Goes on over a socket of this conversation that has waited: what came first, and the headers of the upgrade's answer.
+/// `None` when nothing came of it, so that everything has to be said over a new one.
+pub(super) async fn go_on(sockets: &Arc<Sockets>, key: &Key, opening: &str) -> Option<(First, HeaderMap)> {
+    let turn = Turn::read(opening)?;
+    let Taken { stream, headers, opened, said } = sockets.take(key, &turn).await?;
+    let (asked, id) = match said {
+        Some((n_said, id)) => (turn::continued(opening, n_said, &id)?, Some(id)),
+        None => (opening.to_owned(), None),
+    };
+    let keeper = Keeper {
+        sockets: Arc::clone(sockets),
+        key: key.clone(),
+        n_asked: turn.n_items(),
+        turn,
+        headers: headers.clone(),
+        opened,
+    };
+    match Socket::ask(stream, asked, Some(Box::new(keeper)), id.as_deref()).await {
+        // Whose fault these are does not depend on the socket.
+        Ok(First::Refusal(status, ..))
+            if !matches!(
+                status,
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+            ) =>
+        {
+            tracing::debug!("a kept socket is given up after a refusal: {status}");
+            None
+        }
+        Ok(first) => Some((first, headers)),
+        Err(why) => {
+            tracing::debug!("a kept socket is given up: {why}");
+            None
+        }
+    }
 }
 
 impl fmt::Debug for Socket {
@@ -90,18 +202,33 @@ impl fmt::Debug for Socket {
 }
 
 impl Socket {
-    /// Asks, and waits for the first frame.
+    /// Asks over a new connection, and waits for the first frame.
     ///
     /// # Errors
     /// The connection broke.
-    pub(super) async fn open(upgraded: Upgraded, opening: String) -> Result<First, String> {
+    pub(super) async fn open(
+        upgraded: Upgraded,
+        opening: String,
+        keeper: Option<Box<Keeper>>,
+    ) -> Result<First, String> {
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
             .max_message_size(Some(LONGEST_MESSAGE))
             .max_frame_size(Some(LONGEST_MESSAGE));
-        let mut stream =
+        let stream =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await;
+        Self::ask(stream, opening, keeper, None).await
+    }
+
+    /// Asks, to go on from the answer with this id, and waits for the first frame.
+    async fn ask(
+        mut stream: Stream,
+        opening: String,
+        keeper: Option<Box<Keeper>>,
+        goes_on_from: Option<&str>,
+    ) -> Result<First, String> {
         stream.send(Message::text(opening)).await.map_err(|_its_text_is_for_developers| broken())?;
-        let mut socket = Self { stream: Some(stream), first: None };
+        let mut socket = Self { stream: Some(stream), first: None, keeper };
         let (mut first, mut told) = (Vec::new(), HeaderMap::new());
         loop {
             match std::future::poll_fn(|context| socket.poll_frame(context)).await {
@@ -110,6 +237,9 @@ impl Socket {
                     if let Some((status, headers, body)) = refusal(&text) {
                         told.extend(headers);
                         return Ok(First::Refusal(status, told, body));
+                    }
+                    if goes_on_from.is_some_and(|id| forgot(&text, id)) {
+                        return Err("the upstream does not go on from its last answer".to_owned());
                     }
                     first.extend_from_slice(&event(&text));
                     if kind(&text) != LIMITS || first.len() > LONGEST_LEAD {
@@ -150,8 +280,17 @@ impl Socket {
             let frame = match std::task::ready!(Pin::new(stream).poll_next(context)) {
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Text(text))) => {
-                    if !is_end(kind(&text)) {
+                    let kind = kind(&text);
+                    if !is_end(kind) {
+                        if let Some(keeper) = &mut self.keeper {
+                            keeper.read(kind, &text);
+                        }
                         return Poll::Ready(Some(Frame::Event(text.as_str().to_owned())));
+                    }
+                    if matches!(kind, "response.completed" | "response.done")
+                        && let (Some(keeper), Some(stream)) = (self.keeper.take(), self.stream.take())
+                    {
+                        keeper.keep(&text, stream);
                     }
                     Some(Frame::Event(text.as_str().to_owned()))
                 }
@@ -191,6 +330,13 @@ fn json_headers() -> HeaderMap {
 
 fn kind(text: &str) -> &str {
     json::member(text, "type").unwrap_or_default().trim_matches('"')
+}
+
+/// Whether an answer that begins says that it does not go on from the one with this id. One that says nothing does.
+fn forgot(text: &str, id: &str) -> bool {
+    let response = json::member(text, "response").filter(|_| kind(text) == "response.created");
+    let from = response.and_then(|response| json::member(response, "previous_response_id"));
+    from.is_some_and(|from| Raw::new(from).to_text().as_deref() != Some(id))
 }
 
 fn is_end(kind: &str) -> bool {
