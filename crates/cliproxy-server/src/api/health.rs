@@ -68,6 +68,7 @@ pub(crate) fn root(app: &App) -> Response {
                 "POST /v1/images/edits",
                 "POST /v1/responses",
                 "POST /v1/responses/compact",
+                "/backend-api/codex/responses",
                 "POST /v1/responses/input_tokens",
                 "POST /v1/messages",
                 "POST /v1/messages/count_tokens",

@@ -46,6 +46,10 @@ pub fn router(app: App) -> Router {
         .route("/v1/responses", post(responses).get(socket::open))
         .route("/v1/ws", get(page::open))
         .route("/v1/responses/compact", post(compact))
+        // Where Codex calls with `chatgpt_base_url`.
+        .route("/backend-api/codex/responses", post(responses).get(socket::open))
+        .route("/backend-api/codex/responses/compact", post(compact))
+        .route("/backend-api/codex/models", get(model::list))
         .route("/v1/responses/input_tokens", post(input_tokens))
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
@@ -82,7 +86,10 @@ pub(crate) fn format_of(path: &str) -> Format {
         Format::Gemini
     } else if path == "/v1/messages" || path.starts_with("/v1/messages/") {
         Format::Claude
-    } else if path == "/v1/responses" || path.starts_with("/v1/responses/") {
+    } else if path == "/v1/responses"
+        || path.starts_with("/v1/responses/")
+        || path.starts_with("/backend-api/codex/")
+    {
         Format::Responses
     } else {
         Format::Chat

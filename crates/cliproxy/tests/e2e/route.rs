@@ -138,6 +138,37 @@ async fn counting_never_fails_for_reasons_of_the_upstream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn codex_finds_its_routes_below_the_path_of_its_backend() {
+    let upstream = Upstream::start(support::answering("responses")).await;
+    let gateway = support::start(
+        &format!("api-keys: [client-key-0001]\n{}", support::config("responses", &upstream)),
+        &[],
+    );
+    let (_, body) = support::request("responses", "up", true);
+    let path = "/backend-api/codex/responses";
+    let refused = support::ask(&gateway, path, &body).await;
+    assert_eq!(refused.status, 401, "{}", refused.body);
+    refused.error("responses");
+    let with_key = |request: reqwest::RequestBuilder| {
+        support::send(request.header("authorization", "Bearer client-key-0001"))
+    };
+    let answer = with_key(support::posting(&gateway, path, &body)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(support::text_of("responses", true, &answer.body), TEXT);
+    let unknown = json!({"model": "none", "input": "hi"});
+    let answer = with_key(support::posting(&gateway, &format!("{path}/compact"), &unknown)).await;
+    assert_eq!(answer.status, 404, "{}", answer.body);
+    assert!(answer.error("responses").2.contains("`none`"), "{}", answer.body);
+    let at = |path: &str| support::client().get(format!("{}{path}", gateway.url()));
+    let models = with_key(at("/backend-api/codex/models?client_version=1.0.0")).await.json();
+    assert_eq!(models["models"][0]["slug"], "up", "{models}");
+    // Whoever wants a websocket gets one here too; without an upgrade it is told so.
+    let answer = with_key(at(path)).await;
+    assert_eq!(answer.status, 426, "{}", answer.body);
+    answer.error("responses");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn compaction_reaches_upstreams_that_have_it() {
     let compacted = json!({"id": "resp_1", "object": "response.compaction", "output": []});
     let answer = compacted.clone();

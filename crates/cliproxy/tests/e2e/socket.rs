@@ -14,8 +14,16 @@ use crate::support::{self, FORMATS, TEXT};
 struct Client(WebSocketStream<TcpStream>);
 
 async fn connect(gateway: &Gateway, headers: &[(&'static str, &str)]) -> Result<Client, Error> {
+    connect_at(gateway, "/v1/responses", headers).await
+}
+
+async fn connect_at(
+    gateway: &Gateway,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<Client, Error> {
     let address = gateway.url().replace("http://", "");
-    let mut request = format!("ws://{address}/v1/responses").into_client_request().unwrap();
+    let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
@@ -90,7 +98,8 @@ async fn every_upstream_answers_over_a_websocket_and_the_conversation_is_kept() 
     for format in FORMATS {
         let upstream = Upstream::start(support::answering(format)).await;
         let gateway = support::start(&support::config(format, &upstream), &[]);
-        let mut client = connect(&gateway, &[]).await.unwrap();
+        let path = if format == "chat" { "/backend-api/codex/responses" } else { "/v1/responses" };
+        let mut client = connect_at(&gateway, path, &[]).await.unwrap();
         let first = client
             .ask(&json!({"type": "response.create", "model": "up", "instructions": "brief", "input": "one"}))
             .await;
