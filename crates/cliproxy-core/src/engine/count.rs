@@ -91,6 +91,10 @@ impl Engine {
         let body =
             read_all(reply.body, job.snapshot.limits.idle, 1 << 20).await.map_err(|_error| unable())?;
         let tokens = decode_count_response(profile.format, &body).ok_or_else(unable)?;
+        // A page that counts nothing has not counted; others leave out what is none.
+        if tokens == 0 && offer.credential.is_page() {
+            return Err(unable());
+        }
         if counts_everything(&target) {
             return Ok(Count { tokens, is_estimated: false });
         }

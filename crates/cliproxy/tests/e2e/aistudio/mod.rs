@@ -87,6 +87,17 @@ async fn tokens_are_counted_by_the_page_and_without_what_counts_nothing() {
     for name in ["generationConfig", "tools", "safetySettings"] {
         assert!(body.get(name).is_none(), "{body}");
     }
+    // What is no count is estimated.
+    for broken in [r#"{"totalTokens": 0}"#, "{}", r#"{"totalTokens": -1}"#, "no count"] {
+        let request = json!({"model": MODEL, "messages": [{"role": "user", "content": "hello"}]});
+        let counting = support::ask(&gateway, "/v1/messages/count_tokens", &request);
+        let (answer, ()) = tokio::join!(counting, async {
+            let asked = page.asked().await;
+            page.answer(&asked, 200, broken).await;
+        });
+        assert_eq!((answer.status, answer.header("x-gateway-estimated")), (200, "true"), "{broken}");
+        assert!(answer.json()["input_tokens"].as_u64().unwrap() > 0, "{broken}: {}", answer.body);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
