@@ -501,3 +501,55 @@ async fn what_amp_sends_and_claude_refuses_is_taken_out_of_the_request() {
         assert_eq!(received.json()["tools"], body["tools"], "a search of the service is the service's");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_everybody_here_has_no_quota_for_goes_on_to_the_control_plane_only_where_that_is_wanted() {
+    let upstream = Upstream::start(|_| {
+        let error = json!({"type": "error", "error": {"type": "rate_limit_error", "message": "Number of tokens exceeded"}});
+        Script::json(429, error.to_string()).header("retry-after", "600")
+    })
+    .await;
+    let control = control().await;
+    let limits = "api-key-limits:\n  - {api-key: client-key-0002, limits: [{per: day, requests: 1}]}\n";
+    let keys = support::config("claude", &upstream);
+    let mapping = "  upstream-api-key: amp-key-0001\n  model-mappings: [{from: mapped, to: up}]\n";
+    for is_wanted in [false, true] {
+        let members = format!("{mapping}  upstream-when-exhausted: {is_wanted}\n");
+        let config = format!("{KEYS}{limits}{keys}{}", section(&control, &members));
+        let gateway = support::start(&config, &[]);
+        let before = control.received().len();
+        let ask = async |format: &str, model: &str, key: &str| {
+            let (path, body) = support::request(format, model, true);
+            let request = support::posting(&gateway, &alias(&path), &body).header("x-api-key", key);
+            (support::send(request.header("anthropic-beta", "context-1m-2025-08-07")).await, body)
+        };
+        for (format, model) in
+            [("claude", "up"), ("claude", "mapped"), ("chat", "up"), ("responses", "mapped")]
+        {
+            let (answer, body) = ask(format, model, "client-key-0001").await;
+            if !is_wanted {
+                assert_eq!(answer.status, 429, "{format} {model}: {}", answer.body);
+                continue;
+            }
+            assert_eq!(answer.status, 200, "{format} {model}: {}", answer.body);
+            let received = last(&control);
+            assert_eq!(received.json(), body, "as the client wrote it");
+            assert_eq!(received.header("anthropic-beta"), "context-1m-2025-08-07");
+            assert_eq!(received.header("x-api-key"), "amp-key-0001");
+        }
+        // The ordinary routes spend no credits, and neither does a key that is over its own limit.
+        let (path, body) = support::request("claude", "up", false);
+        let request = support::posting(&gateway, &path, &body).header("x-api-key", "client-key-0001");
+        assert_eq!(support::send(request).await.status, 429);
+        let asked = control.received().len();
+        assert_eq!(asked - before, if is_wanted { 4 } else { 0 });
+        ask("claude", "up", "client-key-0002").await;
+        let spent = control.received().len();
+        let (answer, _) = ask("claude", "up", "client-key-0002").await;
+        assert_eq!(answer.status, 429, "{}", answer.body);
+        assert_eq!(control.received().len(), spent);
+        if is_wanted {
+            gateway.line_after(0, "has used its quota up; the amp call goes to the control plane").await;
+        }
+    }
+}

@@ -370,6 +370,7 @@ fn amp(outline: &mut Outline, settings: &Settings) {
             outline.text("to", &mapping.to);
         });
         outline.flag("force-model-mappings", amp.force_mappings);
+        outline.flag("upstream-when-exhausted", amp.upstream_when_exhausted);
     });
 }
 

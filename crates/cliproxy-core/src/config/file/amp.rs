@@ -18,6 +18,8 @@ section! {
         model_mappings: List<ModelMapping>,
         /// Replace before asking whether the name is served here.
         force_model_mappings: bool,
+        /// Ask the control plane, too, when all who serve a model here have used their quotas up.
+        upstream_when_exhausted: bool,
     }
 }
 

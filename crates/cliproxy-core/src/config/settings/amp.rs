@@ -29,6 +29,8 @@ pub struct Amp {
     pub mappings: Vec<Mapping>,
     /// Replace before asking whether the name is served here.
     pub force_mappings: bool,
+    /// Ask the control plane, at the cost of credits, when all who serve a model here have used their quotas up.
+    pub upstream_when_exhausted: bool,
 }
 
 /// One replacement of a model name.
@@ -117,6 +119,7 @@ pub(super) fn amp(config: &file::Config, env: &dyn Env, report: &mut Report) -> 
         restrict_management_to_localhost: is_on(section.restrict_management_to_localhost.as_ref()),
         mappings,
         force_mappings: is_on(section.force_model_mappings.as_ref()),
+        upstream_when_exhausted: is_on(section.upstream_when_exhausted.as_ref()),
     };
     for origin in amp.circles().into_iter().filter_map(|at| origins.get(at)) {
         report

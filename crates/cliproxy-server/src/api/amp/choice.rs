@@ -4,6 +4,9 @@ use cliproxy_core::provider::Kind;
 use cliproxy_core::snapshot::Snapshot;
 use cliproxy_wire::reasoning::suffix;
 
+/// Where the lines in the log are from.
+const COMPONENT: &str = "amp-routing";
+
 /// Who serves.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Choice {
@@ -36,10 +39,24 @@ pub(super) fn is_claude(snapshot: &Snapshot, model: &str) -> bool {
         .is_some_and(|found| found.offers.members().iter().any(|offer| offer.credential.kind == Kind::Claude))
 }
 
+/// One line for a call that everybody here has refused for want of quota, and that goes on to the control plane.
+pub(super) fn log_exhausted(requested: &str, path: &str) {
+    let (base, _) = suffix::split(requested);
+    tracing::warn!(
+        component = COMPONENT,
+        route_type = "AMP_CREDITS",
+        requested_model = requested,
+        model_id = base,
+        path,
+        cost = "amp_credits",
+        source = "ampcode.com",
+        "everybody who serves this model here has used its quota up; the amp call goes to the control plane and uses credits, as ampcode.upstream-when-exhausted says"
+    );
+}
+
 impl Choice {
     /// One line per call; what costs credits, and what nobody serves, is a warning.
     pub(super) fn log(&self, requested: &str, path: &str) {
-        const COMPONENT: &str = "amp-routing";
         let (base, _) = suffix::split(requested);
         match self {
             Self::Local => tracing::debug!(

@@ -23,6 +23,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get, post};
 use bytes::Bytes;
+use cliproxy_core::access::Caller;
 use cliproxy_core::provider::Operation;
 use cliproxy_core::snapshot::Snapshot;
 use cliproxy_wire::lane::Peek;
@@ -148,7 +149,7 @@ async fn serve(app: App, route: Route, request: Request) -> Response {
 }
 
 async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Result<Response, Refusal> {
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.into_parts();
     let snapshot = app.engine.snapshot();
     let caller = match route.admit(&snapshot, &head) {
         Ok(caller) => caller,
@@ -186,13 +187,36 @@ async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Res
         }
         Choice::Local | Choice::Nobody => {}
     }
+    let amp = &snapshot.settings.amp;
+    if !amp.upstream_when_exhausted || amp.upstream.is_none() {
+        return here(app, route, head, body, caller, (id, requested.as_deref())).await;
+    }
+    let (kept, owner) = (head.clone(), caller.clone());
+    let answer = here(app.clone(), route, head, body, caller, (id, requested.as_deref())).await;
+    if !answer.as_ref().is_err_and(Refusal::is_exhausted) {
+        return answer;
+    }
+    choice::log_exhausted(requested.as_deref().unwrap_or_default(), kept.uri.path());
+    let sender = forward::Sender { caller: &owner, may_use_key: true };
+    Ok(forward::forward(&app, &snapshot, &kept, packed, sender).await)
+}
+
+/// Serves a call by the accounts and keys that are here.
+async fn here(
+    app: App,
+    route: Route,
+    mut head: Parts,
+    body: Bytes,
+    caller: Caller,
+    (id, requested): (&Arc<str>, Option<&str>),
+) -> Result<Response, Refusal> {
     quirk::request_headers(&mut head.headers);
     if route.format != Format::Claude || route.operation == Operation::CountTokens {
         let answer = call::answer(app, route, head, body, caller, id).await;
         return answer.map(|response| response.map(Body::new));
     }
     let body = quirk::request_body(body);
-    let rewriter = rewriter(&snapshot, &route, requested.as_deref(), &body);
+    let rewriter = rewriter(&app.engine.snapshot(), &route, requested, &body);
     let answer = call::answer(app, route, head, body, caller, id).await;
     answer.map(|response| rewriter.rewrite(response.map(Body::new)))
 }

@@ -99,6 +99,9 @@ where
     }
 }
 
+/// The code of a refusal by the limits of a client's key.
+const KEY_LIMIT: &str = "key_limit_exceeded";
+
 /// Why a call got no answer.
 pub(crate) enum Refusal {
     /// It was not let in, or there is nothing to serve it with.
@@ -148,6 +151,13 @@ impl Refusal {
             Self::Unread(unread) => reply::fault(format, &unread.fault, id, false),
             Self::Failure(failure) => reply::failure(format, &failure, id),
         }
+    }
+
+    /// Whether everybody who could have served has used its quota up. The limits of a client's key are no such quota.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        let Self::Failure(failure) = self else { return false };
+        let fault = failure.fault();
+        matches!(fault.kind, Kind::RateLimit | Kind::Quota) && fault.code.as_deref() != Some(KEY_LIMIT)
     }
 
     /// The request that was refused, as far as it was read.
