@@ -14,7 +14,7 @@ use super::Engine;
 use super::standing::{Activity, Standing};
 use crate::credential::{Account, Condition, CredentialId, Record};
 use crate::oauth::{Changes, claims, rfc3339};
-use crate::provider::Kind;
+use crate::provider::{Kind, is_same_cookie};
 use crate::route::Listed;
 use crate::store::{self, Expected, Store, StoreError, Version};
 
@@ -119,6 +119,20 @@ pub struct Plan {
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chatgpt_subscription_active_until: Option<String>,
+}
+
+impl Engine {
+    /// The auth file that logs in to iFlow with this cookie.
+    pub fn file_of_cookie(&self, cookie: &str) -> Option<String> {
+        let holds = |account: &Account| {
+            let held = account.record().token("cookie");
+            held.is_some_and(|held| is_same_cookie(held.expose(), cookie))
+        };
+        let accounts = self.accounts();
+        let found =
+            accounts.iter().find(|(_, account)| account.record().provider() == "iflow" && holds(account));
+        found.map(|(id, _)| id.as_str().to_owned())
+    }
 }
 
 /// The short id of an auth file.

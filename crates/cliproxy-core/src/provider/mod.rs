@@ -22,6 +22,7 @@ mod trial;
 mod vertex;
 mod xai;
 
+pub(crate) use iflow::login::is_same_cookie;
 pub use quota::Told;
 pub use vertex::login::import as import_service_account;
 

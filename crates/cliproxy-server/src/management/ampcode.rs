@@ -167,13 +167,24 @@ struct Objects {
     value: Vec<Map<String, Value>>,
 }
 
-/// Objects that have a name; others are dropped.
+/// Objects that have a name, their texts trimmed; others are dropped, and so are empty texts of lists.
 fn objects(ask: &Ask, name: &str) -> Result<Vec<Value>, Refusal> {
     let Objects { value } = ask.json()?;
     let is_named = |object: &Map<String, Value>| {
         object.get(name).and_then(Value::as_str).is_some_and(|name| !name.trim().is_empty())
     };
-    Ok(value.into_iter().filter(is_named).map(Value::Object).collect())
+    Ok(value.into_iter().filter(is_named).map(|object| trimmed(Value::Object(object))).collect())
+}
+
+fn trimmed(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::from(text.trim()),
+        Value::Array(list) => list.into_iter().map(trimmed).filter(|item| item != "").collect(),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(name, value)| (name, trimmed(value))).collect())
+        }
+        other => other,
+    }
 }
 
 /// The names of what goes; an empty list stands for everything.

@@ -142,6 +142,9 @@ pub(super) struct Refused {
     /// The text for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// The auth file that has it already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing_file: Option<String>,
     /// The channel that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<String>,
@@ -217,6 +220,13 @@ impl Refusal {
     /// There is no management interface.
     pub(super) fn absent() -> Self {
         Self { status: StatusCode::NOT_FOUND, body: None }
+    }
+
+    /// The same of an account that is there already, in this file.
+    pub(super) fn of_known_login(message: &'static str, file: String) -> Self {
+        let refused = Refused { existing_file: Some(file), ..Refused::default() };
+        let (status, error) = (Some("error"), message.into());
+        Self::with(StatusCode::CONFLICT, Refused { status, error, ..refused })
     }
 
     pub(super) fn into_response(self) -> Response {

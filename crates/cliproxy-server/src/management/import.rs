@@ -72,6 +72,9 @@ async fn with_cookie(ask: Ask) -> Outcome<Json<Saved>> {
     let pasted: Cookie = ask.json().map_err(|_malformed| missing())?;
     let cookie = pasted.cookie.map(|cookie| cookie.trim().to_owned()).filter(|cookie| !cookie.is_empty());
     let cookie = cookie.ok_or_else(missing)?;
+    if let Some(file) = ask.app.engine.file_of_cookie(&cookie) {
+        return Err(Refusal::of_known_login("duplicate BXAuth found", file));
+    }
     let session = session(login("iflow-cookie")?, None, false);
     let (grant, saved) = desk::answered(&ask.app.engine, session, &cookie).await.map_err(bad)?;
     let member = |name: &str| of(&grant, name);

@@ -236,6 +236,14 @@ fn cookie(line: &str) -> Result<Secret, Refusal> {
     }
 }
 
+/// Whether two cookies log in to the same account.
+pub(crate) fn is_same_cookie(one: &str, other: &str) -> bool {
+    match (cookie(one), cookie(other)) {
+        (Ok(one), Ok(other)) => one.matches(other.expose().as_bytes()),
+        _ => false,
+    }
+}
+
 /// An API key as the service shows it.
 #[derive(Debug)]
 pub(crate) struct Key {

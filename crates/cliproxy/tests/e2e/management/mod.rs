@@ -16,6 +16,7 @@ mod live;
 mod log;
 mod login;
 mod model;
+mod row;
 mod rule;
 mod scalar;
 mod usage;
