@@ -1,6 +1,7 @@
 //! Request bodies: read within limits of size and silence, unpacked within the same size.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek as _};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt as _;
+use tokio::io::AsyncWriteExt as _;
 
 /// Longest silence in the middle of a body.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -57,6 +59,106 @@ pub(crate) async fn unpacked(headers: &HeaderMap, packed: Bytes, limit: usize) -
     unpacking.await.unwrap_or_else(|_panic| Err(Fault::new(Kind::Api, "internal error of the gateway")))
 }
 
+/// A body on disk, packed as it came.
+#[derive(Debug)]
+pub(crate) struct Spooled {
+    file: File,
+    encodings: Vec<String>,
+    limit: u64,
+}
+
+/// Why a body is not on disk.
+#[derive(Debug)]
+pub(crate) enum NotSpooled {
+    /// It cannot be read.
+    Fault(Fault),
+    /// It cannot be kept.
+    Storage(io::Error),
+}
+
+/// Writes a body into a file as it comes.
+///
+/// # Errors
+/// Too large, too slow, cut off, in an encoding that cannot be unpacked, or the storage fails.
+pub(crate) async fn spool<B>(
+    headers: &HeaderMap,
+    mut body: B,
+    limit: u64,
+    file: File,
+) -> Result<Spooled, NotSpooled>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let result = write(headers, &mut body, limit, file).await;
+    if result.is_err() {
+        drain(headers, body).await;
+    }
+    result
+}
+
+async fn write<B>(headers: &HeaderMap, body: &mut B, limit: u64, file: File) -> Result<Spooled, NotSpooled>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let encodings = encodings(headers).map_err(NotSpooled::Fault)?;
+    if let Some(unknown) = encodings.iter().find(|encoding| !ENCODINGS.contains(&encoding.as_str())) {
+        return Err(NotSpooled::Fault(unsupported(unknown)));
+    }
+    let too_large = || NotSpooled::Fault(too_large(usize::try_from(limit).unwrap_or(usize::MAX)));
+    if announced(headers).is_some_and(|length| length as u64 > limit) {
+        return Err(too_large());
+    }
+    let (mut file, mut length) = (tokio::fs::File::from_std(file), 0);
+    while let Some(frame) =
+        within(SILENCE, body.frame()).await.map_err(|_elapsed| NotSpooled::Fault(too_slow()))?
+    {
+        let frame = frame.map_err(|_cut| NotSpooled::Fault(cut()))?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        length += bytes.len() as u64;
+        if length > limit {
+            return Err(too_large());
+        }
+        file.write_all(&bytes).await.map_err(NotSpooled::Storage)?;
+    }
+    file.flush().await.map_err(NotSpooled::Storage)?;
+    Ok(Spooled { file: file.into_std().await, encodings, limit })
+}
+
+impl Spooled {
+    /// Reads it from its beginning, unpacked. One reader at a time. Blocks.
+    ///
+    /// # Errors
+    /// When the storage fails. What is unpacked may turn out to be damaged or too large later.
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = self.file.try_clone()?;
+        file.rewind()?;
+        let mut reader: Box<dyn Read + Send> = Box::new(BufReader::new(file));
+        for encoding in self.encodings.iter().rev() {
+            reader = match encoding.as_str() {
+                "gzip" | "x-gzip" => Box::new(flate2::read::MultiGzDecoder::new(reader)),
+                "deflate" => Box::new(flate2::read::ZlibDecoder::new(reader)),
+                "br" => Box::new(brotli::Decompressor::new(reader, 4096)),
+                _ => Box::new(ruzstd::decoding::StreamingDecoder::new(reader).map_err(io::Error::other)?),
+            };
+        }
+        Ok(Box::new(Bounded { reader, left: self.limit }))
+    }
+}
+
+/// Gives no more than a bomb should.
+struct Bounded<R> {
+    reader: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.left = self.left.checked_sub(count as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(count)
+    }
+}
+
 /// Reads on and throws away, within limits: a connection that is closed while its client still sends takes the answer
 /// with it. Clients that wait for a `100 Continue` do not send.
 pub(crate) async fn drain<B>(headers: &HeaderMap, mut body: B)
@@ -76,7 +178,7 @@ async fn gather<B>(headers: &HeaderMap, body: &mut B, limit: usize) -> Result<By
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let announced = announced(headers);
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
@@ -85,9 +187,7 @@ where
     loop {
         let frame = within(SILENCE, body.frame()).await.map_err(|_elapsed| too_slow())?;
         let Some(frame) = frame else { break };
-        let frame = frame.map_err(|_cut| {
-            Fault::new(Kind::InvalidRequest, "the request body ended early; send it again")
-        })?;
+        let frame = frame.map_err(|_cut| cut())?;
         let Ok(bytes) = frame.into_data() else { continue };
         if first.as_ref().map_or(gathered.len(), Bytes::len) + bytes.len() > limit {
             return Err(too_large(limit));
@@ -105,6 +205,14 @@ where
     }
     Ok(first.unwrap_or_else(|| gathered.freeze()))
 }
+
+/// The length that the head says.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
+}
+
+/// What can be unpacked.
+const ENCODINGS: [&str; 5] = ["gzip", "x-gzip", "deflate", "br", "zstd"];
 
 /// What a body is packed with, in the order of packing.
 fn encodings(headers: &HeaderMap) -> Result<Vec<String>, Fault> {
@@ -142,17 +250,7 @@ fn unpack(encodings: &[String], packed: Bytes, limit: usize) -> Result<Bytes, Fa
                     ruzstd::decoding::StreamingDecoder::new(&*plain).map_err(|_error| damaged(encoding))?;
                 inflate(decoder, limit, encoding)?
             }
-            other => {
-                let shown: String = other.chars().take(40).collect();
-                return Err(Fault::new(
-                    Kind::InvalidRequest,
-                    format!(
-                        "the content encoding `{shown}` is not supported; use gzip, deflate, br, zstd or none"
-                    ),
-                )
-                .with_code("unsupported_content_encoding")
-                .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16()));
-            }
+            other => return Err(unsupported(other)),
         };
     }
     Ok(plain)
@@ -174,6 +272,19 @@ fn inflate(reader: impl Read, limit: usize, encoding: &str) -> Result<Bytes, Fau
         return Err(too_large(limit));
     }
     Ok(plain.into())
+}
+
+fn unsupported(encoding: &str) -> Fault {
+    let shown: String = encoding.chars().take(40).collect();
+    let message =
+        format!("the content encoding `{shown}` is not supported; use gzip, deflate, br, zstd or none");
+    Fault::new(Kind::InvalidRequest, message)
+        .with_code("unsupported_content_encoding")
+        .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16())
+}
+
+fn cut() -> Fault {
+    Fault::new(Kind::InvalidRequest, "the request body ended early; send it again")
 }
 
 fn too_slow() -> Fault {

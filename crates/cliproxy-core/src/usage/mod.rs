@@ -6,6 +6,7 @@
 
 pub mod csv;
 mod exchange;
+mod import;
 mod journal;
 pub(crate) mod ledger;
 mod live;
@@ -18,8 +19,10 @@ mod series;
 mod sink;
 mod sum;
 mod ticket;
+mod walk;
 
-pub use exchange::{Export, Exported, Imported, NotImported};
+pub use exchange::Export;
+pub use import::{Exported, Imported, NotImported};
 pub use ledger::{Bounds, Ledger, LedgerError};
 pub use live::{Frame, Live, Watcher};
 pub use panel::Statistics;

@@ -46,6 +46,7 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::encoding::{NotSpooled, Spooled};
 use crate::{App, encoding};
 use answer::{Outcome, Refusal};
 use route::{Endpoint, endpoint};
@@ -102,6 +103,8 @@ struct Ask {
     query: Vec<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
+    /// The body where it went to disk.
+    spooled: Option<Spooled>,
 }
 
 impl Ask {
@@ -233,11 +236,16 @@ async fn admitted(
             return Err(refusal);
         }
     };
-    let body = encoding::read(&head.headers, body, endpoint.largest).await.map_err(unread)?;
+    let (body, spooled) = if endpoint.is_spooled {
+        (Bytes::new(), Some(spool(&console, endpoint, &head.headers, body).await?))
+    } else {
+        let read = encoding::read(&head.headers, body, endpoint.largest).await;
+        (read.map_err(|fault| unread(fault, endpoint))?, None)
+    };
     let query = head.uri.query().unwrap_or_default().as_bytes();
     let query = url::form_urlencoded::parse(query).into_owned().collect();
     let row = Arc::clone(endpoint);
-    let ask = Ask { app, console, row, parameters, query, headers: head.headers, body };
+    let ask = Ask { app, console, row, parameters, query, headers: head.headers, body, spooled };
     // Told before anything else, so that no route forgets it; whoever edits asks again when it is its turn.
     if endpoint.is_edit
         && let Some(expected) = ask.expected()
@@ -248,9 +256,44 @@ async fn admitted(
     (endpoint.run)(ask).await
 }
 
+/// Puts a body on disk, beside the ledger.
+async fn spool(
+    console: &Console,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    body: axum::body::Body,
+) -> Result<Spooled, Refusal> {
+    let place = match console.records.ledger.clone() {
+        Some(ledger) => {
+            let made = tokio::task::spawn_blocking(move || ledger.scratch()).await;
+            made.map_err(std::io::Error::other).and_then(|made| made)
+        }
+        None => Err(std::io::Error::other("there is no place for usage records")),
+    };
+    let file = match place {
+        Ok(file) => file,
+        Err(error) => {
+            encoding::drain(headers, body).await;
+            return Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("the body cannot be kept: {error}"),
+            ));
+        }
+    };
+    encoding::spool(headers, body, endpoint.largest as u64, file).await.map_err(|why| match why {
+        NotSpooled::Fault(fault) => unread(fault, endpoint),
+        NotSpooled::Storage(error) => {
+            Refusal::new(StatusCode::INSUFFICIENT_STORAGE, format!("the body cannot be kept: {error}"))
+        }
+    })
+}
+
 /// A body that cannot be read.
-fn unread(fault: Fault) -> Refusal {
-    let is_large = fault.kind == Kind::TooLarge;
-    let status = if is_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-    Refusal::new(status, fault.message)
+fn unread(fault: Fault, endpoint: &Endpoint) -> Refusal {
+    if fault.kind != Kind::TooLarge {
+        return Refusal::new(StatusCode::BAD_REQUEST, fault.message);
+    }
+    let remedy = if endpoint.is_spooled { "; `cli-proxy-api usage --import FILE` takes more" } else { "" };
+    let message = format!("the request body is larger than {} MiB{remedy}", endpoint.largest >> 20);
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }

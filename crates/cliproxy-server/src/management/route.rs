@@ -33,6 +33,8 @@ pub(super) struct Endpoint {
     pub(super) about: &'static str,
     /// Largest body.
     pub(super) largest: usize,
+    /// Bodies go to disk instead of being held.
+    pub(super) is_spooled: bool,
     /// Something else than the management key is the secret.
     pub(super) is_open: bool,
     /// It writes the configuration; `If-Match` says which version of it.
@@ -108,6 +110,7 @@ where
         path,
         about,
         largest: SMALL,
+        is_spooled: false,
         is_open: false,
         is_edit: false,
         is_validated: false,
@@ -126,6 +129,11 @@ impl Endpoint {
     /// Takes bodies of this size.
     pub(super) fn takes(self, largest: usize) -> Self {
         Self { largest, ..self }
+    }
+
+    /// Takes bodies of this size, by way of the disk.
+    pub(super) fn spools(self, largest: usize) -> Self {
+        Self { largest, is_spooled: true, ..self }
     }
 
     /// Reads these members of the query.

@@ -22,8 +22,8 @@ use crate::clock::now;
 
 /// Rows that are read at a time.
 const PAGE: u64 = 1000;
-/// Largest export that is taken in.
-const LARGEST: usize = 64 << 20;
+/// Largest export that is taken in, packed and unpacked: it goes by way of the disk.
+const LARGEST: usize = 2 << 30;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -52,7 +52,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "Takes in what was exported here or by the existing program",
             import,
         )
-        .takes(LARGEST)
+        .spools(LARGEST)
         .or_reads(JSON, SchemaGenerator::subschema_for::<Exported>),
         endpoint(
             Method::GET,
@@ -123,12 +123,11 @@ struct Imported {
 
 async fn import(ask: Ask) -> Outcome<Json<Imported>> {
     let failed = |text: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text);
-    let Some(ledger) = ask.console.records.ledger.clone() else {
+    let (Some(ledger), Some(body)) = (ask.console.records.ledger.clone(), ask.spooled) else {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "there is no place for usage records"));
     };
-    let text = ask.body.clone();
     let work = move || {
-        let imported = ledger.import(&text)?;
+        let imported = ledger.import(|| body.open())?;
         Ok((imported, ledger.totals(Span::ALL)?))
     };
     let result: Result<_, NotImported> =
@@ -141,6 +140,11 @@ async fn import(ask: Ask) -> Outcome<Json<Imported>> {
             failed_requests: totals.failures(),
         })),
         Err(why @ (NotImported::Malformed | NotImported::Version)) => Err(Refusal::bad(why.to_string())),
+        Err(NotImported::Unreadable(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+            let text = format!("the unpacked request body is larger than {} MiB", LARGEST >> 20);
+            Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text))
+        }
+        Err(why @ NotImported::Unreadable(_)) => Err(Refusal::bad(why.to_string())),
         Err(NotImported::Ledger(error)) => Err(failed(error.to_string())),
     }
 }

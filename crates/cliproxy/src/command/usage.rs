@@ -2,6 +2,8 @@
 //!
 //! Reads the ledger of the auth directory, which a running server goes on writing.
 
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -32,6 +34,9 @@ pub(crate) struct UsageArguments {
     /// Print the single requests as comma separated values
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// Take in what `/usage/export` of this program or the original gave; what is on record already is left out
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["csv", "days"])]
+    import: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -90,6 +95,9 @@ pub(super) fn run(arguments: &UsageArguments, source: &Source) -> anyhow::Result
     let directory = FileStore::new(settings.auth_dir.clone()).workplace().unwrap_or_default();
     let ledger = Ledger::open(&directory)
         .with_context(|| format!("cannot read the usage ledger in {}", directory.display()))?;
+    if let Some(file) = &arguments.import {
+        return import(&ledger, file, arguments.json);
+    }
     let day = 24 * 3600;
     let from = arguments.days.map_or(0, |days| clock::now().saturating_sub(days.saturating_mul(day)));
     let span = Span { from, ..Span::ALL };
@@ -102,6 +110,20 @@ pub(super) fn run(arguments: &UsageArguments, source: &Source) -> anyhow::Result
         print_json(&serde_json::json!({"total": all, "by": by}));
     } else {
         print(&table(&by, &all, &settings));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import(ledger: &Ledger, file: &Path, is_json: bool) -> anyhow::Result<ExitCode> {
+    let imported =
+        ledger.import(|| File::open(file)).with_context(|| format!("cannot take in {}", file.display()))?;
+    let (added, skipped) = (imported.added, imported.skipped);
+    if is_json {
+        print_json(&serde_json::json!({"added": added, "skipped": skipped}));
+    } else {
+        print(&format!(
+            "{added} requests added, {skipped} left out that are on record already or have no time\n"
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,9 +7,10 @@
 //! up by it. Neither journal nor database is opened before something is recorded or asked.
 
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
@@ -79,6 +80,8 @@ struct Inner {
     /// Held while a journal is made, so that there is one.
     making: Mutex<()>,
     database: Mutex<Option<Connection>>,
+    /// Held while an export is taken in.
+    importing: Mutex<()>,
     /// Makes the keys of this process's rows its own.
     run: String,
     appended: Notify,
@@ -101,6 +104,7 @@ impl Ledger {
             journal: OnceLock::new(),
             making: Mutex::default(),
             database: Mutex::default(),
+            importing: Mutex::default(),
             run: uuid::Uuid::new_v4().simple().to_string(),
             appended: Notify::new(),
             is_stopped: AtomicBool::new(false),
@@ -171,6 +175,20 @@ impl Ledger {
         atomic::make_directory(&self.0.directory)?;
         let journal = Journal::new(&self.0.directory, &self.0.run)?;
         Ok(self.0.journal.get_or_init(|| journal))
+    }
+
+    /// The turn to take an export in.
+    pub(super) fn importing(&self) -> MutexGuard<'_, ()> {
+        self.0.importing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file beside the ledger that has no name and goes when it is closed, for what is too large to be held. Blocks.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn scratch(&self) -> std::io::Result<File> {
+        atomic::make_directory(&self.0.directory)?;
+        tempfile::tempfile_in(&self.0.directory)
     }
 
     /// Works on the database, opened when it is first needed.
@@ -426,7 +444,7 @@ pub(super) fn insert(database: &mut Connection, rows: &[Row]) -> Result<usize, L
     Ok(new)
 }
 
-fn insert_into(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<usize> {
+pub(super) fn insert_into(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<usize> {
     let mut new = 0;
     let mut statement = transaction.prepare_cached(
         "INSERT OR IGNORE INTO request (key, request_id, at, client, format, requested_model, upstream_model,

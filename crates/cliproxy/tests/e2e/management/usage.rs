@@ -57,3 +57,78 @@ async fn where_nothing_is_collected_the_shapes_are_empty() {
     let text = "count must be a positive integer";
     panel.refused("GET", "/usage-queue?count=0", Value::Null, (400, text)).await;
 }
+
+/// An export of so many requests, with much that nobody reads, in pieces.
+fn export(count: usize) -> impl Iterator<Item = String> {
+    let head = r#"{"version":1,"usage":{"apis":{"client-key-0001":{"models":{"m":{"details":["#;
+    let detail = |number: usize| {
+        let comma = if number == 0 { "" } else { "," };
+        let (second, note) = (number % 60, "x".repeat(40_000));
+        format!(
+            r#"{comma}{{"timestamp":"2026-01-02T03:04:{second:02}Z","note":"{note}","failed":false,"tokens":{{"input_tokens":7,"output_tokens":5}}}}"#
+        )
+    };
+    std::iter::once(head.to_owned()).chain((0..count).map(detail)).chain(["]}}}}}}".to_owned()])
+}
+
+/// The most memory that a process has had, in KiB.
+fn peak(panel: &Panel) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", panel.gateway.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_any_size_is_taken_in_by_way_of_the_disk() {
+    let panel = Panel::start("debug: false\n");
+    panel.get("/usage").await;
+    let before = peak(&panel);
+    // Eighty megabytes that come as they are made.
+    let pieces = futures_util::stream::iter(export(2000).map(Ok::<_, std::io::Error>));
+    let request = panel.request("POST", "/usage/import").body(reqwest::Body::wrap_stream(pieces));
+    let answer = support::send(request).await;
+    let added = json!({"added": 2000, "skipped": 0, "total_requests": 2000, "failed_requests": 0});
+    assert_eq!((answer.status, answer.json()), (200, added), "{}", answer.body);
+    if let (Some(before), Some(after)) = (before, peak(&panel)) {
+        assert!(after < before + (32 << 10), "{before} KiB became {after} KiB");
+    }
+    // Packed it comes as well, and once more it says nothing new.
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for piece in export(50) {
+        std::io::Write::write_all(&mut packer, piece.as_bytes()).unwrap();
+    }
+    let packed = packer.finish().unwrap();
+    let import = |encoding: &str, body: Vec<u8>| {
+        support::send(panel.request("POST", "/usage/import").header("content-encoding", encoding).body(body))
+    };
+    let skipped = json!({"added": 0, "skipped": 50, "total_requests": 2000, "failed_requests": 0});
+    assert_eq!(import("gzip", packed.clone()).await.json(), skipped);
+    for (encoding, body, text) in [
+        ("gzip", packed[..packed.len() / 2].to_vec(), "failed to read request body: "),
+        ("gzip", b"no gzip".to_vec(), "failed to read request body: "),
+        ("snappy", b"{}".to_vec(), "the content encoding `snappy` is not supported"),
+    ] {
+        let answer = import(encoding, body).await;
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(answer.status == 400 && error.starts_with(text), "{encoding}: {}", answer.body);
+    }
+    assert_eq!(panel.get("/usage").await["usage"]["total_requests"], 2000);
+    let left = std::fs::read_dir(panel.gateway.accounts()).unwrap().count();
+    assert!(left < 4, "nothing of it stays on disk");
+    // The command line has no limit.
+    let home = panel.gateway.config().parent().unwrap().to_owned();
+    support::write(
+        &home.join("usage.json"),
+        &export(60).collect::<String>().replace("client-key-0001", "client-key-0002"),
+    );
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_cli-proxy-api"))
+        .args(["usage", "--import", "usage.json", "--config"])
+        .arg(panel.gateway.config())
+        .env("HOME", &home)
+        .current_dir(&home)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.starts_with("60 requests added, 0 left out"), "{said}");
+    assert_eq!(panel.get("/usage").await["usage"]["total_requests"], 2060);
+}
