@@ -8,20 +8,22 @@ use cliproxy_core::config::settings::Store;
 use cliproxy_core::config::{Settings, Source, check, env};
 use cliproxy_core::credential::survey;
 
-#[expect(clippy::print_stdout, reason = "the result of the command")]
+use super::show::print;
+
 pub(super) fn run(source: &Source) -> anyhow::Result<ExitCode> {
     let environment = env::with_dotenv(Path::new("."));
     let outcome = check::check(source, &environment);
-    print!("{}", outcome.text);
+    print(&outcome.text);
     let Ok(loaded) = Settings::load(source, &environment) else { return Ok(ExitCode::FAILURE) };
     // What other stores hold cannot be told without asking them.
     if loaded.settings.store == Store::File {
         let runtime =
             tokio::runtime::Builder::new_current_thread().build().context("cannot start the runtime")?;
-        match runtime.block_on(survey(&loaded.settings.auth_dir)) {
-            Ok(survey) => print!("\n{survey}"),
-            Err(error) => print!("\n# the accounts cannot be looked at: {error}\n"),
-        }
+        // Who stopped reading has seen enough.
+        let _is_read = match runtime.block_on(survey(&loaded.settings.auth_dir)) {
+            Ok(survey) => print(&format!("\n{survey}")),
+            Err(error) => print(&format!("\n# the accounts cannot be looked at: {error}\n")),
+        };
     }
     Ok(if outcome.is_usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,9 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use cliproxy_core::provider::demo::MODELS;
 
-#[expect(clippy::print_stdout, reason = "an invitation for people")]
 pub(super) fn invite(address: SocketAddr, is_tls: bool, is_open: bool) {
-    println!("{}", text(address, is_tls, is_open));
+    super::show::say(&text(address, is_tls, is_open));
 }
 
 fn text(mut address: SocketAddr, is_tls: bool, is_open: bool) -> String {

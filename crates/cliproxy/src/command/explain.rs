@@ -34,7 +34,9 @@ pub(super) fn run(arguments: &ExplainArguments, source: &Source, has_demo: bool)
     let settings = super::settings(source)?;
     let engine = super::runtime()?.block_on(super::looking(settings, has_demo))?;
     let Some(explanation) = engine.explain(model, arguments.session.as_deref()) else {
-        return Err(anyhow!("the model `{model}` is not known; see what is offered with GET /v1/models"));
+        return Err(anyhow!(
+            "no key and no enabled account offers the model `{model}`; see what is offered with GET /v1/models, and the accounts with `cli-proxy-api accounts`"
+        ));
     };
     let is_served = explanation.chosen.is_some();
     let now = clock::now();

@@ -1,5 +1,4 @@
 //! `import`: use the logins of other programs on this machine, and undo that.
-#![expect(clippy::print_stdout, reason = "the result of the command")]
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,6 +12,8 @@ use cliproxy_core::oauth::Changes;
 use cliproxy_core::provider::LOGINS;
 use cliproxy_core::store::{FileStore, Store as _, StoreError, lock};
 use serde_json::{Value, json};
+
+use super::show::say;
 
 /// How long another import may take before this one gives up.
 const LONGEST_IMPORT: Duration = Duration::from_mins(1);
@@ -51,8 +52,8 @@ enum Reader {
 impl Reader {
     fn tell(self, text: &str, event: &Value) {
         match self {
-            Self::Person => println!("{text}"),
-            Self::Program => println!("{event}"),
+            Self::Person => say(text),
+            Self::Program => say(&event.to_string()),
         }
     }
 }
@@ -110,10 +111,11 @@ pub(super) fn run(arguments: &ImportArguments, source: &Source) -> anyhow::Resul
             return Ok(ExitCode::SUCCESS);
         }
         if makes > 0 && mode == Mode::Own {
-            println!("Taken over: the other program loses its login once the tokens are renewed here, because refresh tokens work once. It is never logged out on purpose; `import --undo` gives renewed tokens back.");
+            let begin = if arguments.apply { "Taken over" } else { "To take over means" };
+            say(&format!("{begin}: the other program loses its login once the tokens are renewed here, because refresh tokens work once. It is never logged out on purpose; `import --undo` gives renewed tokens back."));
         }
         if makes > 0 && !arguments.apply {
-            println!("Nothing was changed. Add --apply to do this.");
+            say("Nothing was changed. Add --apply to do this.");
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::reload::{Taker, inventory, prepared};
+use super::show::say;
 use crate::arguments::Arguments;
 use crate::logging;
 
@@ -155,10 +156,10 @@ async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "programs that wrap this one wait for these lines")]
+/// Programs that wrap this one wait for these lines.
 fn announce(engine: &Engine, address: std::net::SocketAddr) {
-    println!("API server started successfully on: {address}");
-    println!("{}", inventory(engine));
+    say(&format!("API server started successfully on: {address}"));
+    say(&inventory(engine));
 }
 
 /// The first signal ends in order, a second one at once.

@@ -13,6 +13,11 @@ pub(super) fn print(text: &str) -> bool {
     output.write_all(plain.as_bytes()).and_then(|()| output.flush()).is_ok()
 }
 
+/// Prints a line, where somebody still reads: a login or a server does not end because a pipe has.
+pub(super) fn say(text: &str) {
+    print(&format!("{text}\n"));
+}
+
 /// Prints a value as JSON for programs.
 pub(super) fn print_json(value: &serde_json::Value) {
     print(&format!("{value:#}\n"));

@@ -1,11 +1,11 @@
 //! A login for programs: one JSON object a line.
-#![expect(clippy::print_stdout, reason = "the result of the command")]
 
 use cliproxy_core::oauth::RefusalKind;
 use cliproxy_core::oauth::session::LoginError;
 use cliproxy_core::oauth::talk::Event;
 use serde_json::{Value, json};
 
+use super::super::show::say;
 use super::words::words;
 use super::{Audience, Ending};
 
@@ -22,11 +22,11 @@ impl Lines {
 
 impl Audience for Lines {
     fn tell(&mut self, event: Event) {
-        println!("{}", told(event));
+        say(&told(event).to_string());
     }
 
     fn end(&mut self, ending: &Ending) {
-        println!("{}", ended(self.provider, ending));
+        say(&ended(self.provider, ending).to_string());
     }
 }
 

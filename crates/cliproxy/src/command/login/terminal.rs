@@ -3,14 +3,12 @@
 //! Programs that wrap this one look for some of these lines, so their wording stays: `Opening browser for`, `Visit the
 //! following URL to continue authentication:`, `Authentication saved to`, `Saving credentials to`, `authentication
 //! successful!`, `Vertex credentials imported:`.
-#![expect(clippy::print_stdout, reason = "the conversation with the person")]
-
-use std::io::Write as _;
 
 use cliproxy_core::config::env::{self, Env as _};
 use cliproxy_core::oauth::Login;
 use cliproxy_core::oauth::talk::{Event, Tunnel};
 
+use super::super::show::{print, say};
 use super::words::words;
 use super::{Audience, Ending};
 
@@ -29,20 +27,15 @@ impl Terminal {
 
     fn line(&mut self, text: &str) {
         if std::mem::take(&mut self.is_prompting) {
-            println!();
+            say("");
         }
-        println!("{text}");
+        say(text);
     }
 
     fn prompt(&mut self, text: &str) {
         self.line("");
-        print!("{text}");
-        if !text.ends_with(' ') {
-            print!(" ");
-        }
+        print(&format!("{} ", text.trim_end_matches(' ')));
         self.is_prompting = true;
-        // A prompt that cannot be written was meant for nobody.
-        drop(std::io::stdout().flush());
     }
 
     /// Opens a browser, and shows the address in any case.
@@ -118,10 +111,10 @@ impl Audience for Terminal {
 /// Tells how an import ended.
 pub(super) fn imported(ending: &Ending) {
     match ending {
-        Ending::Saved { path, .. } => println!("Vertex credentials imported: {}", path.display()),
+        Ending::Saved { path, .. } => say(&format!("Vertex credentials imported: {}", path.display())),
         Ending::Failed(error) => {
             let (message, remedy) = words(error);
-            println!("Vertex import failed: {message}; {remedy}");
+            say(&format!("Vertex import failed: {message}; {remedy}"));
         }
     }
 }

@@ -118,3 +118,21 @@ async fn a_device_login_that_is_not_offered_points_to_the_other() {
     let (_, text) = run(&home, &["--codex-device-login", "--no-browser"]).end().await;
     assert!(text.contains("does not offer the device login") && text.contains("--codex-login"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_login_that_is_refused_while_it_waits_ends_and_saves_nothing() {
+    let (provider, home) = arranged().await;
+    let refusal =
+        json!({"error": {"code": "access_denied", "message": "The workspace does not allow this."}});
+    provider.fail("/codex/token", Fault::Json(400, refusal.to_string()));
+    let mut terminal = run(&home, &["--codex-device-login", "--no-browser"]);
+    code(&mut terminal).await;
+    let (status, text) = terminal.end().await;
+    assert!(
+        status == 0
+            && text.contains("Codex authentication failed: ")
+            && text.contains("The workspace does not allow this"),
+        "{text}"
+    );
+    assert!(home.auth_files().is_empty());
+}
