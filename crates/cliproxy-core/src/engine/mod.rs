@@ -10,6 +10,7 @@ mod answer;
 mod assist;
 mod attempt;
 mod count;
+mod credit;
 mod errand;
 mod everybody;
 mod forward;
@@ -217,6 +218,8 @@ struct Job {
     images: image::Wish,
     /// Who is asked to count tokens.
     counting: Option<Counting>,
+    /// The request is paid with credits of the account that is asked.
+    pays: bool,
     started: Instant,
 }
 
@@ -247,6 +250,7 @@ impl Read {
             request: None,
             images,
             counting: None,
+            pays: false,
             started,
         }
     }

@@ -15,7 +15,7 @@ use crate::route::{Offer, Offers};
 use crate::snapshot::Snapshot;
 
 /// Whether a failure says that a quota is used up.
-fn is_of_quota(failure: &Failure) -> bool {
+pub(super) fn is_of_quota(failure: &Failure) -> bool {
     matches!(failure.retry(), Retry::Next(Rest::Quota(_)) | Retry::Leave(Rest::Quota(_)))
         || matches!(failure.fault().kind, Kind::RateLimit | Kind::Quota)
 }

@@ -181,6 +181,8 @@ pub struct Job<'a> {
     pub is_sse: bool,
     /// The time in Unix seconds, for services that want requests signed.
     pub now: u64,
+    /// The account's credits pay, where its quota is used up.
+    pub pays: bool,
 }
 
 /// A provider.

@@ -86,6 +86,7 @@ impl Trial {
             client_query: self.client_query,
             is_sse: self.is_sse,
             now: 1_700_000_000,
+            pays: false,
         }
     }
 

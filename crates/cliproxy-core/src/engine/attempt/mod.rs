@@ -52,6 +52,7 @@ impl Engine {
     /// The model that was asked for and, when it cannot be served, those that configuration names instead.
     pub(super) async fn attempt_models(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
         let snapshot = Arc::clone(&job.snapshot);
+        let wanted = (Arc::clone(&job.model), job.suffix);
         let mut failure = match self.attempt_all(job, attempts).await {
             Err(failure) if failure.may_fall_back() => failure,
             result => return result,
@@ -82,7 +83,8 @@ impl Engine {
                 Err(next) => return Err(next),
             }
         }
-        Err(failure)
+        (job.model, job.suffix) = wanted;
+        self.attempt_with_credits(job, attempts, failure).await
     }
 
     pub(super) async fn attempt_all(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
@@ -167,7 +169,7 @@ impl Engine {
 
     /// One credential: a request, and at most one repeat each with a renewed token, at another address of the service and
     /// with a repaired history.
-    async fn attempt(
+    pub(super) async fn attempt(
         &self,
         job: &mut Job,
         offer: &Offer,
@@ -312,6 +314,7 @@ impl Engine {
                 client_query: &job.call.query,
                 is_sse: job.call.is_sse || !matches!(outbound.way, Way::Relay(_)),
                 now: (job.call.now)(),
+                pays: job.pays,
             },
             credential,
         )?;

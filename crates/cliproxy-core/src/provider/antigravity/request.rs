@@ -11,6 +11,9 @@ use crate::credential::Credential;
 use crate::provider::gemini_cli::envelope;
 use crate::provider::{Job, session};
 
+/// What a request may be paid with.
+const CREDITS: &str = r#"["GOOGLE_ONE_AI"]"#;
+
 /// A request that the codec has wrapped, with the members that it cannot know.
 pub(super) fn wrapped(job: &Job<'_>, credential: &Credential) -> Bytes {
     let project = credential.project.as_deref().unwrap_or_default();
@@ -26,15 +29,16 @@ pub(super) fn wrapped(job: &Job<'_>, credential: &Credential) -> Bytes {
     };
     let mut members = vec![("project", project), ("userAgent", "antigravity"), ("requestType", kind)];
     members.extend(request_id.as_deref().map(|id| ("requestId", id)));
-    if kind == "image_gen" {
-        return envelope::with_members(&job.body, &members);
+    let mut edits = Vec::new();
+    if kind != "image_gen" {
+        let name = Raw::string(&session_id(job, credential, inner));
+        edits.push(Edit::set_default(Path::root().key("request").key("sessionId"), name));
     }
-    let session = Edit::set_default(
-        Path::root().key("request").key("sessionId"),
-        Raw::string(&session_id(job, credential, inner)),
-    );
-    let with_session = patch::apply(&text, &[session]).map(|text| Bytes::from(text.into_owned()));
-    envelope::with_members(&with_session.unwrap_or_else(|_no_json| job.body.clone()), &members)
+    if job.pays {
+        edits.push(Edit::set(Path::root().key("enabledCreditTypes"), Raw::new(CREDITS)));
+    }
+    let edited = patch::apply(&text, &edits).map(|text| Bytes::from(text.into_owned()));
+    envelope::with_members(&edited.unwrap_or_else(|_no_json| job.body.clone()), &members)
 }
 
 /// The same for every turn of a conversation: by the client's own name of it, else by how it began.

@@ -2,6 +2,7 @@
 
 mod antigravity;
 mod antigravity_models;
+mod credits;
 mod gemini_cli;
 mod switch;
 mod vertex;
