@@ -17,6 +17,7 @@ mod restrict;
 mod rewrite;
 mod tap;
 mod whole;
+mod x_search;
 
 pub use edit::{AnswerEnvelope, Changes};
 pub use history::{Acceptance, repairs};
@@ -27,3 +28,4 @@ pub use restrict::{Purpose, Restricted, Restriction, restrict, restricts};
 pub use rewrite::{Envelope, Rewrite, rename, rewrite};
 pub use tap::{Progress, Tap};
 pub use whole::Whole;
+pub use x_search::with_x_search;

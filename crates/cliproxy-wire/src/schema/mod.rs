@@ -37,6 +37,8 @@ pub enum Dialect {
     GeminiStrict,
     /// Gemini's OpenAPI-like members.
     OpenApi,
+    /// JSON Schema without references and alternatives.
+    Plain,
     /// The least that Gemini's OpenAPI-like members can be; no object is without a member that must be given.
     Narrow,
     /// Claude's `input_schema`.
@@ -78,8 +80,9 @@ pub fn clean(schema: &Raw, dialect: Dialect, purpose: Purpose, cache: &Cleaned) 
             gemini::clean(&value, dialect, purpose)?
         }
         Dialect::Narrow => {
-            narrow::from_openapi(gemini::clean(&value, Dialect::OpenApi, purpose)?, stand_in(schema))
+            narrow::from_openapi(gemini::clean(&value, Dialect::OpenApi, purpose)?, Some(stand_in(schema)))
         }
+        Dialect::Plain => narrow::from_openapi(gemini::clean(&value, Dialect::OpenApi, purpose)?, None),
         Dialect::ClaudeTool => claude::tool(&value),
         Dialect::ClaudeStrict => claude::strict(&value, purpose)?,
         Dialect::OpenAi => openai::complete(&value, purpose),

@@ -25,8 +25,8 @@ const TOLD: [&str; 13] = [
     "example",
 ];
 
-/// `value` in the narrow form, with `stand_in` as the name of members that stand in for missing ones.
-pub(super) fn from_openapi(value: Value, stand_in: &str) -> Value {
+/// `value` in the narrow form, with `stand_in` as the name of members that stand in for missing ones; none do without it.
+pub(super) fn from_openapi(value: Value, stand_in: Option<&str>) -> Value {
     let Value::Object(mut map) = value else { return value };
     let mut phrases = Vec::new();
     if let Some(Value::Array(branches)) = map.shift_remove("anyOf") {
@@ -51,7 +51,7 @@ pub(super) fn from_openapi(value: Value, stand_in: &str) -> Value {
     if let Some(items) = map.get_mut("items") {
         *items = from_openapi(items.take(), stand_in);
     }
-    if kind == "object" {
+    if let Some(stand_in) = stand_in.filter(|_| kind == "object") {
         demand(&mut map, stand_in);
     }
     let description = match map.shift_remove("description") {

@@ -18,7 +18,7 @@ pub(super) fn is_clean(schema: &Raw, dialect: Dialect, purpose: Purpose) -> bool
         Dialect::GeminiLenient | Dialect::GeminiStrict => gemini(&mut reader, is_tool, 0),
         Dialect::ClaudeTool => claude_root(&mut reader),
         Dialect::OpenAi => openai(&mut reader, is_tool, 0),
-        Dialect::OpenApi | Dialect::Narrow | Dialect::ClaudeStrict => return false,
+        Dialect::OpenApi | Dialect::Plain | Dialect::Narrow | Dialect::ClaudeStrict => return false,
     }
     .unwrap_or(false)
 }

@@ -279,3 +279,47 @@ async fn images_are_made_at_the_public_address_in_its_own_form() {
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert_eq!(upstream.received().len(), asked);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_search_of_x_is_offered_where_the_owner_wants_it() {
+    for is_wanted in [true, false] {
+        let upstream = Upstream::start(service).await;
+        let config = format!("xai: {{inject-x-search: {is_wanted}}}\n");
+        let gateway = start(&upstream, &[("xai-a.json", account(&upstream, "a"))], &config);
+        for format in support::FORMATS {
+            let answer = support::ask_model(&gateway, format, "grok-4.5", true).await;
+            assert_eq!(answer.status, 200, "{format}: {}", answer.body);
+            let tools = upstream.received().pop().unwrap().json()["tools"].take();
+            let expected = if is_wanted { json!([{"type": "x_search"}]) } else { Value::Null };
+            assert_eq!(tools, expected, "{format}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_that_hang_the_door_are_written_without_references_and_alternatives() {
+    let upstream = Upstream::start(service).await;
+    let gateway = start(&upstream, &[("xai-a.json", account(&upstream, "a"))], "");
+    let schema = json!({"type": "object", "properties": {"a": {"oneOf": [{"$ref": "#/$defs/A"}, {"type": "string"}]}},
+        "$defs": {"A": {"type": "object", "properties": {"x": {"type": "integer"}}}}});
+    for format in support::FORMATS {
+        let (path, mut body) = support::request(format, "grok-4.5", true);
+        body["tools"] = match format {
+            "chat" => json!([{"type": "function", "function": {"name": "f", "parameters": schema}}]),
+            "responses" => json!([{"type": "function", "name": "f", "parameters": schema}]),
+            "claude" => json!([{"name": "f", "input_schema": schema}]),
+            _ => json!([{"functionDeclarations": [{"name": "f", "parametersJsonSchema": schema}]}]),
+        };
+        assert_eq!(support::ask(&gateway, &path, &body).await.status, 200, "{format}");
+        let parameters = upstream.received().pop().unwrap().json()["tools"][0]["parameters"].take();
+        assert_eq!(
+            parameters["properties"]["a"]["properties"]["x"]["type"], "integer",
+            "{format}: {parameters}"
+        );
+        let text = parameters.to_string();
+        assert!(
+            !text.contains("oneOf") && !text.contains("anyOf") && !text.contains("$ref"),
+            "{format}: {text}"
+        );
+    }
+}

@@ -7,6 +7,7 @@ use cliproxy_wire::Format;
 use cliproxy_wire::codec::{Bridge, Target};
 use cliproxy_wire::format::encode_request;
 use cliproxy_wire::lane;
+use cliproxy_wire::profile::Dialect;
 
 use super::Attempt;
 use crate::config::file::ImageGeneration;
@@ -85,6 +86,7 @@ impl Engine {
             translated(job, &target)?
         };
         withhold_image_tool(job, offer, &mut outbound);
+        offer_x_search(job, offer, &mut outbound);
         outbound.body = apply_payload(job, offer, outbound.body);
         Ok(outbound)
     }
@@ -123,6 +125,21 @@ fn withhold_image_tool(job: &Job, offer: &Offer, outbound: &mut Outbound) {
         outbound.body = body.into();
         outbound.dropped =
             Some(outbound.dropped.take().into_iter().chain(places).collect::<Vec<_>>().join(", "));
+    }
+}
+
+/// Offers xAI's search of X, where the owner wants that.
+fn offer_x_search(job: &Job, offer: &Offer, outbound: &mut Outbound) {
+    let profile = offer.profile(job.call.format);
+    let is_wanted = job.snapshot.settings.translation.inject_x_search
+        && profile.dialect == Dialect::Xai
+        && profile.format == Format::Responses
+        && matches!(job.call.operation, Operation::Generate | Operation::Stream);
+    if !is_wanted {
+        return;
+    }
+    if let Some(body) = std::str::from_utf8(&outbound.body).ok().and_then(lane::with_x_search) {
+        outbound.body = body.into();
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cliproxy_wire::Format;
+use cliproxy_wire::id;
 use cliproxy_wire::json::Raw;
 use cliproxy_wire::json::patch::{Edit, Path};
 use cliproxy_wire::model::Owner;
@@ -18,7 +19,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     Adopted, Job, Operation, Provider, Renewal, base_headers, bearer, chat_body, configured_headers,
-    copy_headers, not_offered, post,
+    copy_headers, not_offered, post, session,
 };
 use crate::credential::{Credential, Record};
 use crate::failure::Failure;
@@ -111,12 +112,29 @@ fn fitted(job: &Job<'_>) -> Bytes {
         if job.format == Format::Chat {
             edits.extend(thinking(body, job.model));
             edits.extend(history::edits(body));
+            edits.push(Edit::set_default(Path::root().key("prompt_cache_key"), conversation(job, body)));
             if job.operation == Operation::Stream {
                 edits.push(chat_body::usage_wish());
             }
         }
         edits
     })
+}
+
+/// A name that every turn of a conversation has, by which the service finds its prompt cache again: the client's own,
+/// else one of how the conversation began.
+fn conversation(job: &Job<'_>, body: &str) -> Raw {
+    if let Some(name) = session(job.client_headers) {
+        return Raw::string(name);
+    }
+    let mut opening = String::new();
+    for message in chat_body::messages(body) {
+        opening.push_str(message);
+        if chat_body::text(message, "role").as_deref() == Some("user") {
+            break;
+        }
+    }
+    Raw::string(&id::uuid(&["kimi", job.model, &opening]))
 }
 
 /// The effort as the service has it: a member of `thinking`, in its own words.

@@ -15,12 +15,42 @@ fn headers(sent: &str) -> String {
 fn body(text: &'static str, model: &'static str) -> String {
     let mut trial = Trial::new(Operation::Generate, Format::Chat);
     (trial.model, trial.body) = (model, text);
-    trial.sent_body(&Kimi, &credential(CODING))
+    let sent = trial.sent_body(&Kimi, &credential(CODING));
+    // Which conversation it is has a test of its own.
+    ["{", ","].iter().fold(sent, |sent, before| {
+        sent.replace(
+            &format!("{before}\"prompt_cache_key\":\"session-1\"}}"),
+            if *before == "{" { "{}" } else { "}" },
+        )
+    })
+}
+
+#[test]
+fn every_turn_of_a_conversation_names_it_alike() {
+    let key = |body: &'static str, session: &'static str| {
+        let mut trial = Trial::new(Operation::Generate, Format::Chat);
+        (trial.model, trial.body) = ("kimi-k2.6", body);
+        trial.client_headers.clear();
+        if !session.is_empty() {
+            trial.client_headers.insert("session_id", HeaderValue::from_static(session));
+        }
+        let sent: serde_json::Value =
+            serde_json::from_str(&trial.sent_body(&Kimi, &credential(CODING))).unwrap();
+        sent["prompt_cache_key"].as_str().unwrap().to_owned()
+    };
+    let first = r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"one"}]}"#;
+    let second = r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"one"},{"role":"assistant","content":"a"},{"role":"user","content":"two"}]}"#;
+    assert_eq!(key(first, ""), key(second, ""));
+    assert_ne!(key(first, ""), key(r#"{"messages":[{"role":"user","content":"other"}]}"#, ""));
+    assert_eq!(key(first, "mine"), "mine");
+    assert_eq!(key(r#"{"messages":[],"prompt_cache_key":"own"}"#, "mine"), "own");
 }
 
 #[test]
 fn chat_is_asked_in_our_own_name() {
-    let sent = Trial::new(Operation::Generate, Format::Chat).sent(&Kimi, &credential(CODING));
+    let mut trial = Trial::new(Operation::Generate, Format::Chat);
+    trial.body = r#"{"prompt_cache_key":"k"}"#;
+    let sent = trial.sent(&Kimi, &credential(CODING));
     assert_snapshot!(headers(&sent), @r"
     POST https://api.kimi.com/coding/v1/chat/completions
     accept: application/json

@@ -7,6 +7,7 @@
 pub(crate) mod login;
 mod quota;
 mod renew;
+mod schema;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -76,7 +77,8 @@ impl Provider for Xai {
         }
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
-        let outgoing = post(&path, headers, job.body)?;
+        let body = if at_door { schema::borne(&job.body) } else { job.body };
+        let outgoing = post(&path, headers, body)?;
         // The door has no websockets.
         let is_spoken = credential.websockets && job.operation == Operation::Stream && !at_door;
         Ok(if is_spoken { over_socket(outgoing, false) } else { outgoing })
