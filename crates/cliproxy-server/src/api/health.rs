@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::App;
 
-pub(super) fn json_response(status: StatusCode, build: impl FnOnce(&mut json::Object<'_>)) -> Response {
+pub(crate) fn json_response(status: StatusCode, build: impl FnOnce(&mut json::Object<'_>)) -> Response {
     let mut body = Vec::new();
     json::object(&mut body, build);
     let mut response = Response::new(Body::from(body));

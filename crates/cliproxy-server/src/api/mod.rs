@@ -33,6 +33,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(crate::telemetry::scrape))
+        .route("/keep-alive", get(crate::management::alive))
         .route("/v1/models", get(model::list))
         .route("/v1/models/{*model}", get(model::one).post(gemini))
         .route("/v1beta/models", get(model::list_gemini))

@@ -32,13 +32,16 @@ pub(super) async fn check(app: &App, console: &Console, head: &Parts) -> Result<
 
 /// `Authorization`, with or without `Bearer`, before `X-Management-Key`.
 fn key(head: &Parts) -> Option<&[u8]> {
-    let authorization = head.headers.get(AUTHORIZATION).map(|value| {
-        let value = value.as_bytes().trim_ascii();
-        match value.split_at_checked(7) {
-            Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
-            _ => value,
-        }
-    });
     let own = || head.headers.get("x-management-key").map(|value| value.as_bytes().trim_ascii());
-    authorization.filter(|key| !key.is_empty()).or_else(own)
+    authorization(head).or_else(own)
+}
+
+/// What `Authorization` shows, with or without `Bearer`.
+pub(super) fn authorization(head: &Parts) -> Option<&[u8]> {
+    let value = head.headers.get(AUTHORIZATION)?.as_bytes().trim_ascii();
+    let key = match value.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
+        _ => value,
+    };
+    (!key.is_empty()).then_some(key)
 }

@@ -14,6 +14,7 @@ mod config_document;
 mod explain;
 mod history;
 mod import;
+mod keep_alive;
 mod key_limit;
 mod list;
 mod live;
@@ -48,6 +49,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::encoding::{NotSpooled, Spooled};
 use crate::{App, encoding};
+pub(crate) use keep_alive::alive;
+
 use answer::{Outcome, Refusal};
 use route::{Endpoint, endpoint};
 
@@ -63,6 +66,7 @@ pub struct Console {
     desk: Desk,
     records: Records,
     ending: CancellationToken,
+    alive: keep_alive::Alive,
 }
 
 /// What is known of requests.
@@ -85,7 +89,8 @@ impl Console {
         records: Records,
         ending: CancellationToken,
     ) -> Self {
-        Self { keeper, gate: Gate::default(), password, desk: Desk::default(), records, ending }
+        let (gate, desk, alive) = (Gate::default(), Desk::default(), keep_alive::Alive::default());
+        Self { keeper, gate, password, desk, records, ending, alive }
     }
 
     /// The configuration file.

@@ -120,7 +120,13 @@ async fn start(
         Shutdown { token: CancellationToken::new(), grace: GRACE, at_once: CancellationToken::new() };
     let console = taker.console(source.clone(), password, shutdown.token.clone());
     let app = app.with_management(Arc::clone(&console));
-    taker.watch(source, loaded, console);
+    taker.watch(source, loaded, Arc::clone(&console));
+    let ending = shutdown.token.clone();
+    engine.spawn("keep-alive", async move {
+        console.left_alone().await;
+        tracing::info!("keep-alive endpoint idle for 10s, shutting down");
+        ending.cancel();
+    });
 
     end_on_signal(&engine, shutdown.clone());
     announce(&engine, address);

@@ -223,3 +223,34 @@ async fn without_work_it_ends_when_asked() {
     assert!(gateway.ended().await.success(), "{}", gateway.log());
     assert!(!gateway.log().contains("cut off"), "{}", gateway.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_has_called_and_calls_no_more_takes_the_gateway_with_it() {
+    let without = support::start("", &["--demo"]);
+    assert_eq!(support::get(&without, "/keep-alive").await.status, 404);
+    let gateway = support::start("", &["--demo", "--password", "local-password-0001"]);
+    let call = |headers: &[(&str, &str)]| {
+        let request = support::client().get(format!("{}/keep-alive", gateway.url()));
+        support::send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
+    };
+    for headers in [
+        &[][..],
+        &[("authorization", "Bearer wrong")],
+        &[("x-local-password", "wrong")],
+        &[("authorization", "Bearer local-password-0001"), ("x-forwarded-for", "127.0.0.1")],
+    ] {
+        let refused = call(headers).await;
+        assert_eq!((refused.status, refused.body.as_str()), (401, r#"{"error":"invalid password"}"#));
+    }
+    for (name, value) in [
+        ("authorization", "Bearer local-password-0001"),
+        ("authorization", "local-password-0001"),
+        ("x-local-password", "local-password-0001"),
+    ] {
+        let answer = call(&[(name, value)]).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#), "{name}");
+    }
+    gateway.line_after(0, "keep-alive endpoint idle for 10s, shutting down").await;
+    assert!(gateway.ended().await.success(), "{}", gateway.log());
+    assert!(!gateway.log().contains("local-password"), "{}", gateway.log());
+}
