@@ -126,7 +126,7 @@ impl Engine {
     pub fn file_of_cookie(&self, cookie: &str) -> Option<String> {
         let holds = |account: &Account| {
             let held = account.record().token("cookie");
-            held.is_some_and(|held| is_same_cookie(held.expose(), cookie))
+            held.is_some_and(|held| is_same_cookie(&held, cookie))
         };
         let accounts = self.accounts();
         let found =

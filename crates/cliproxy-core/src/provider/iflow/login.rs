@@ -236,10 +236,10 @@ fn cookie(line: &str) -> Result<Secret, Refusal> {
     }
 }
 
-/// Whether two cookies log in to the same account.
-pub(crate) fn is_same_cookie(one: &str, other: &str) -> bool {
-    match (cookie(one), cookie(other)) {
-        (Ok(one), Ok(other)) => one.matches(other.expose().as_bytes()),
+/// Whether a pasted cookie logs in to the account that holds this one.
+pub(crate) fn is_same_cookie(held: &Secret, pasted: &str) -> bool {
+    match (cookie(held.expose()), cookie(pasted)) {
+        (Ok(held), Ok(pasted)) => held.matches(pasted.expose().as_bytes()),
         _ => false,
     }
 }
