@@ -66,6 +66,15 @@ impl Launch {
         self
     }
 
+    /// With an auth file in the directory where it looks for them.
+    #[must_use]
+    pub fn beside_account(self, name: &str, text: &str) -> Self {
+        let directory = self.directory.path().join(".cli-proxy-api");
+        std::fs::create_dir_all(&directory).expect("a directory");
+        super::write(&directory.join(name), text);
+        self
+    }
+
     /// With further arguments.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {

@@ -11,8 +11,10 @@ use axum::extract::{FromRequestParts as _, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::authority::Authority;
 use crate::upstream::Received;
 
 /// What becomes of a request.
@@ -52,6 +54,7 @@ impl Shared {
 /// A running scripted upstream; ends with the runtime of its test.
 pub struct Talker {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
 }
 
@@ -59,7 +62,7 @@ impl Talker {
     /// Starts one that decides by `talk`: of a request by HTTP, of an upgrade (without a body; frames mean yes), and of
     /// every frame on a socket, which is its body.
     pub async fn start(talk: impl Fn(&Received) -> Talk + Send + Sync + 'static) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let shared = Arc::new(Shared {
             talk: Box::new(talk),
@@ -69,12 +72,35 @@ impl Talker {
         });
         let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         super::background(async move { axum::serve(listener, app).await.expect("the server runs") });
-        Self { address, shared }
+        Self { address, scheme: "http", shared }
+    }
+
+    /// The same behind TLS.
+    pub async fn start_tls(
+        authority: &Authority,
+        talk: impl Fn(&Received) -> Talk + Send + Sync + 'static,
+    ) -> Self {
+        let behind = Self::start(talk).await;
+        let (acceptor, inner) = (authority.acceptor(&["h2", "http/1.1"]), behind.address);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        super::background(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                super::background(async move {
+                    // Either end may go at any time.
+                    let Ok(mut outside) = acceptor.accept(stream).await else { return };
+                    let Ok(mut inside) = TcpStream::connect(inner).await else { return };
+                    drop(tokio::io::copy_bidirectional(&mut outside, &mut inside).await);
+                });
+            }
+        });
+        Self { address, scheme: "https", ..behind }
     }
 
     /// Its base address.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://localhost:{}", self.scheme, self.address.port())
     }
 
     /// The frames that arrived so far, each with the number of its socket.

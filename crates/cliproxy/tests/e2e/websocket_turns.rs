@@ -1,19 +1,19 @@
 //! Conversations over kept websockets to the Codex backend: a turn says what is new alone, and nothing is lost when the
 //! socket or the upstream's memory is.
 
-use cliproxy_testkit::{Gateway, Proxy, Received, Talk, Talker};
+use cliproxy_testkit::{Authority, Gateway, Proxy, Received, Talk, Talker};
 use serde_json::{Value, json};
 
 use crate::support::{self, posting, send, start_with, within};
 
 const MODEL: &str = "gpt-5.5";
 
-fn start(talker: &Talker, config: &str) -> Gateway {
-    let config = format!(
-        "oauth-endpoints:\n  codex: {{base-url: '{}/codex'}}\nrequest-retry: 0\n{config}",
-        talker.url()
-    );
-    start_with(&config, &[("codex-a.json", account("a"))])
+fn config(talker: &Talker, more: &str) -> String {
+    format!("oauth-endpoints:\n  codex: {{base-url: '{}/codex'}}\nrequest-retry: 0\n{more}", talker.url())
+}
+
+fn start(talker: &Talker, more: &str) -> Gateway {
+    start_with(&config(talker, more), &[("codex-a.json", account("a"))])
 }
 
 fn account(name: &str) -> Value {
@@ -302,14 +302,42 @@ async fn an_account_that_is_gone_leaves_no_socket_and_a_new_token_none_of_the_ol
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn turns_go_through_proxies() {
-    for kind in ["http", "socks5"] {
-        let talker = Talker::start(echoing).await;
-        let proxy = if kind == "http" { Proxy::http(None).await } else { Proxy::socks5(None).await };
-        let gateway = start(&talker, &format!("proxy-url: {}\n", proxy.url(None)));
-        say(&gateway, &["one"]).await;
-        assert_eq!(say(&gateway, &["one", "echo one", "two"]).await, "echo two");
-        assert_eq!(told(&talker)[1], frame(1, &["two"], Some("resp-one")), "{kind}");
-        assert_eq!(proxy.asked().len(), 1, "{kind}: {:?}", proxy.asked());
+async fn turns_go_over_tls_and_through_every_kind_of_proxy_whose_password_goes_no_further() {
+    let password = Some("user:secret-0001");
+    let authority = Authority::new();
+    for kind in ["none", "http", "https", "socks5"] {
+        for is_tls in [false, true] {
+            let talker = if is_tls {
+                Talker::start_tls(&authority, echoing).await
+            } else {
+                Talker::start(echoing).await
+            };
+            let proxy = match kind {
+                "https" => Proxy::https(&authority, password).await,
+                "socks5" => Proxy::socks5(password).await,
+                _ => Proxy::http(password).await,
+            };
+            let way = if kind == "none" { "direct".to_owned() } else { proxy.url(password) };
+            let config = config(&talker, &format!("proxy-url: '{way}'\n"));
+            let launch = support::launch().config(&config).variable("SSL_CERT_FILE", authority.file());
+            let gateway = launch.beside_account("codex-a.json", &account("a").to_string()).start();
+            say(&gateway, &["one"]).await;
+            assert_eq!(say(&gateway, &["one", "echo one", "two"]).await, "echo two");
+            let what = format!("{kind}, TLS {is_tls}");
+            assert_eq!(told(&talker)[1], frame(1, &["two"], Some("resp-one")), "{what}");
+            assert_eq!(proxy.asked().len(), usize::from(kind != "none"), "{what}: {:?}", proxy.asked());
+            for received in talker.received() {
+                assert!(!received.headers.contains_key("proxy-authorization"), "{what}");
+            }
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_that_wait_hold_up_no_end() {
+    let talker = Talker::start(echoing).await;
+    let gateway = start(&talker, "");
+    say(&gateway, &["one"]).await;
+    assert!(gateway.end().success());
+    within(talker.until_standing(0)).await;
 }
