@@ -4,7 +4,7 @@ use cliproxy_core::config::entries::{EVERYTHING, EntryList, LISTS, switched};
 use cliproxy_core::credential::Credential;
 use cliproxy_core::oauth::Changes;
 use cliproxy_core::secret::Secret;
-use http::Method;
+use http::{Method, StatusCode};
 use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -50,7 +50,12 @@ async fn named(ask: &Ask, name: Option<&str>, index: Option<&str>) -> Result<Str
         (None, Some(index)) => file.auth_index == index,
         (None, None) => false,
     });
-    found.map(|file| file.name).ok_or_else(|| Refusal::missing("auth file not found"))
+    let found = found.ok_or_else(|| Refusal::missing("auth file not found"))?;
+    if found.runtime_only {
+        let text = "a page that is connected has no auth file to change; it goes when it is closed";
+        return Err(Refusal::new(StatusCode::CONFLICT, text));
+    }
+    Ok(found.name)
 }
 
 /// Who is switched.

@@ -293,9 +293,13 @@ async fn delete(ask: Ask) -> Outcome<Several<Batch>> {
     ready(&ask)?;
     if ask.query("all").is_some_and(|all| ALL.contains(&all)) {
         let mut n_deleted = 0;
-        for file in ask.app.engine.roster(now()).await {
-            ask.app.engine.delete_auth_file(&file.name).await.map_err(refusal)?;
-            n_deleted += 1;
+        // Pages that are connected have no file; a file that somebody else removes meanwhile is gone as well.
+        for file in ask.app.engine.roster(now()).await.into_iter().filter(|file| !file.runtime_only) {
+            match ask.app.engine.delete_auth_file(&file.name).await {
+                Ok(()) => n_deleted += 1,
+                Err(StoreError::Missing(_)) => {}
+                Err(error) => return Err(refusal(error)),
+            }
         }
         return Ok(Batch { deleted: Some(n_deleted), ..Batch::default() }.answer());
     }

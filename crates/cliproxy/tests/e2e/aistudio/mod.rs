@@ -240,3 +240,35 @@ async fn a_page_is_listed_with_the_accounts_as_long_as_it_is_connected() {
     assert_eq!(files().await, json!([]));
     assert!(!support::get(&gateway, "/v1/models").await.body.contains(MODEL));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_has_no_file_to_change_and_is_in_nobodys_way_when_all_files_go() {
+    let gateway = support::launch().config(CONFIG).arguments(&["--password", "panel-key-0001"]).start();
+    let asked = async |method: &str, path: &str, body: Value| {
+        let url = format!("{}/v0/management{path}", gateway.url());
+        let request = support::client().request(method.parse().unwrap(), url).body(body.to_string());
+        support::send(request.header("authorization", "Bearer panel-key-0001")).await
+    };
+    let account =
+        json!({"type": "claude", "email": "z", "access_token": "t", "expired": "2099-01-01T00:00:00Z"});
+    // By name the page comes before the account.
+    let uploaded = asked("POST", "/auth-files?name=claude-z.json", account).await;
+    assert_eq!(uploaded.status, 200, "{}", uploaded.body);
+    let _page = Page::connect(&gateway).await;
+    let files = asked("GET", "/auth-files", Value::Null).await.json()["files"].clone();
+    assert_eq!(files.as_array().map(Vec::len), Some(2), "{files}");
+    let id = &files[0]["id"];
+    assert_eq!(files[0]["runtime_only"], true, "{files}");
+    for (path, change) in
+        [("/auth-files/status", json!({"disabled": true})), ("/auth-files/fields", json!({"priority": 1}))]
+    {
+        let mut body = change;
+        body["name"] = id.clone();
+        let refused = asked("PATCH", path, body).await;
+        assert_eq!(refused.status, 409, "{path}: {}", refused.body);
+    }
+    let removed = asked("DELETE", "/auth-files?all=true", Value::Null).await;
+    assert_eq!((removed.status, removed.json()), (200, json!({"status": "ok", "deleted": 1})));
+    let files = asked("GET", "/auth-files", Value::Null).await.json()["files"].clone();
+    assert_eq!((files.as_array().map(Vec::len), &files[0]["id"]), (Some(1), id), "{files}");
+}
