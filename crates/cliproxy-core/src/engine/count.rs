@@ -1,11 +1,14 @@
 //! Counting tokens: by the upstream where it can, else by the local estimate.
 //!
 //! An upstream that cannot count, fails or takes too long is not an error for the client: agents count before every
-//! turn. Only a body that the upstream calls wrong is.
+//! turn. Only a body that the upstream calls wrong is. Some ask for the same count several times in a row; what an
+//! upstream counted is remembered for a minute.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use cliproxy_wire::ErrorKind;
 use cliproxy_wire::codec::Target;
 use cliproxy_wire::estimate;
@@ -13,6 +16,7 @@ use cliproxy_wire::format::{Format, decode_count_response, encode_count_request,
 use cliproxy_wire::gemini::counts_everything;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
 use super::attempt::{Outbound, Way};
@@ -26,6 +30,49 @@ use crate::upstream::read_all;
 
 /// Counting must be cheap: after this the estimate answers.
 const LIMIT: Duration = Duration::from_secs(5);
+/// How long a count is good.
+const KEPT: Duration = Duration::from_mins(1);
+/// Counts that are remembered at once.
+const MOST: usize = 512;
+
+/// What was counted: for whose tokenizer, and of which body.
+type Asked = [u8; 32];
+
+/// What upstreams counted a moment ago.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Mutex<HashMap<Asked, (Count, Instant)>>);
+
+impl Counts {
+    fn get(&self, asked: &Asked, now: Instant) -> Option<Count> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(asked).filter(|(_, until)| now < *until).map(|(count, _)| *count)
+    }
+
+    fn put(&self, asked: Asked, count: Count, now: Instant) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST {
+            kept.retain(|_, (_, until)| now < *until);
+        }
+        // Whoever counts so much is not helped by what was.
+        if kept.len() >= MOST {
+            kept.clear();
+        }
+        kept.insert(asked, (count, now + KEPT));
+    }
+}
+
+/// Names a count. Whose account it is does not matter, its model does.
+fn asked(job: &Job, offer: &Offer) -> Asked {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for part in [job.call.format.name(), offer.credential.kind.name(), &offer.upstream, &job.requested] {
+        digest.update(part.as_bytes());
+        digest.update(&[0]);
+    }
+    digest.update(&job.call.body);
+    let mut asked = Asked::default();
+    asked.iter_mut().zip(digest.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    asked
+}
 
 impl Engine {
     pub(super) async fn count(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
@@ -37,13 +84,20 @@ impl Engine {
             None => None,
         };
         if let Some((_, offer, _lease)) = &chosen {
+            let asked = asked(job, offer);
+            if let Some(count) = self.0.counts.get(&asked, Instant::now()) {
+                return Ok(answer(job.call.format, count.tokens, count.is_estimated));
+            }
             *attempts = 1;
             job.counting = Some(Counting {
                 upstream_model: Arc::clone(&offer.upstream),
                 credential: Arc::clone(&offer.credential),
             });
             match tokio::time::timeout(LIMIT, self.count_upstream(job, offer)).await {
-                Ok(Ok(count)) => return Ok(answer(job.call.format, count.tokens, count.is_estimated)),
+                Ok(Ok(count)) => {
+                    self.0.counts.put(asked, count, Instant::now());
+                    return Ok(answer(job.call.format, count.tokens, count.is_estimated));
+                }
                 Ok(Err(failure)) if is_wrong(&failure) => return Err(failure),
                 Ok(Err(failure)) => {
                     tracing::debug!(request_id = %job.call.request_id, "counting locally: {failure}");
@@ -111,6 +165,7 @@ pub(super) struct Counting {
 }
 
 /// What an upstream counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Count {
     tokens: u64,
     /// It counts the conversation alone: instructions and tools are estimated.
@@ -136,4 +191,29 @@ fn answer(format: Format, tokens: u64, is_estimated: bool) -> Answer {
         headers.insert(HeaderName::from_static("x-gateway-estimated"), HeaderValue::from_static("true"));
     }
     Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(number: usize) -> Asked {
+        let mut asked = Asked::default();
+        asked[..8].copy_from_slice(&number.to_le_bytes());
+        asked
+    }
+
+    #[test]
+    fn counts_are_good_for_a_minute_and_never_too_many() {
+        let (counts, now) = (Counts::default(), Instant::now());
+        let count = Count { tokens: 7, is_estimated: false };
+        counts.put(named(1), count, now);
+        assert_eq!(counts.get(&named(1), now + KEPT - Duration::from_millis(1)), Some(count));
+        assert_eq!((counts.get(&named(1), now + KEPT), counts.get(&named(2), now)), (None, None));
+        for number in 0..MOST * 3 {
+            counts.put(named(number), count, now);
+            assert!(counts.0.lock().unwrap().len() <= MOST);
+            assert_eq!(counts.get(&named(number), now), Some(count), "the last one is there");
+        }
+    }
 }

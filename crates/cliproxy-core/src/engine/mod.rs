@@ -65,6 +65,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::count::Counting;
+use self::count::Counts;
 use self::memory::Memories;
 use self::underway::{Underway, wants_record};
 use crate::access::allowance::Allowance;
@@ -129,6 +130,8 @@ struct Inner {
     schemas: Cleaned,
     /// Thoughts and signatures for clients that do not send them back.
     memories: Memories,
+    /// What upstreams counted a moment ago.
+    counts: Counts,
     extras: Extras,
     sinks: Sinks,
     /// What client keys have used of their limits.
@@ -191,6 +194,7 @@ impl Builder {
             clients: Clients::new(tasks.clone(), cancel.clone()),
             schemas: Cleaned::default(),
             memories: Memories::default(),
+            counts: Counts::default(),
             extras: self.extras,
             sinks: Sinks::new(self.sinks),
             meter: Meter::default(),

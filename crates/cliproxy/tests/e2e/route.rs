@@ -121,6 +121,39 @@ async fn tokens_are_counted_by_upstreams_that_can_and_estimated_for_the_others()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_same_count_is_asked_for_once() {
+    let upstream = Upstream::start(|received| {
+        let said = String::from_utf8_lossy(&received.body).contains("fail");
+        let tokens = json!({"input_tokens": received.body.len()});
+        if said { Script::json(500, "{}") } else { Script::json(200, tokens.to_string()) }
+    })
+    .await;
+    let keys = ["upstream-key-0001", "upstream-key-0002"]
+        .map(|key| support::entry("claude", key, &upstream.url(), "models: [{name: up}, {name: other}]"));
+    let gateway = support::start(&support::list("claude", &keys), &[]);
+    let count = async |model: &str, text: &str| {
+        let body = json!({"model": model, "messages": [{"role": "user", "content": text}]});
+        let answer = support::ask(&gateway, "/v1/messages/count_tokens", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["input_tokens"].as_u64().unwrap()
+    };
+    // Whichever key is asked, the model is the same.
+    let first = count("up", "hello").await;
+    for _ in 0..3 {
+        assert_eq!(count("up", "hello").await, first);
+    }
+    assert_eq!(upstream.received().len(), 1);
+    // Another text, and another model, are counted by themselves.
+    count("up", "hello you").await;
+    count("other", "hello").await;
+    assert_eq!(upstream.received().len(), 3);
+    // An estimate is none of an upstream's counts: it is asked again.
+    count("up", "fail").await;
+    count("up", "fail").await;
+    assert_eq!(upstream.received().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn counting_never_fails_for_reasons_of_the_upstream() {
     for status in [404, 405, 429, 500, 503] {
         let upstream = Upstream::start(move |_| Script::json(status, "{}")).await;
