@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use super::Engine;
 use super::roster::auth_index;
 use crate::credential::{Credential, CredentialId};
-use crate::oauth::{Answer, Line, Request};
+use crate::oauth::{Answer, Line, Request, Unanswered};
 use crate::provider;
 use crate::secret::Secret;
 use crate::store::Version;
@@ -67,6 +67,9 @@ pub enum NotRun {
     /// No answer came.
     #[error("request failed")]
     NoAnswer,
+    /// The answer ended too early.
+    #[error("failed to read response")]
+    Broken,
 }
 
 impl Engine {
@@ -99,9 +102,12 @@ impl Engine {
         };
         let line = Line::new(&snapshot.settings, self.clients(), egress);
         let request = Request { method: errand.method, uri: errand.uri, headers, body: errand.body };
-        line.send(request).await.map_err(|why| {
+        line.ask(request).await.map_err(|why| {
             tracing::info!("a request for the management interface got no answer: {why}");
-            NotRun::NoAnswer
+            match why {
+                Unanswered::Silent(_) => NotRun::NoAnswer,
+                Unanswered::Broken(_) => NotRun::Broken,
+            }
         })
     }
 

@@ -63,23 +63,43 @@ impl<'a> Line<'a> {
     /// # Errors
     /// Why no answer came. The request may have been performed all the same.
     pub async fn send(&self, request: Request) -> Result<Answer, String> {
+        self.ask(request).await.map_err(|unanswered| unanswered.to_string())
+    }
+
+    /// The same, for who wants to know how far it came.
+    ///
+    /// # Errors
+    /// Why no answer came. The request may have been performed all the same.
+    pub(crate) async fn ask(&self, request: Request) -> Result<Answer, Unanswered> {
         let Request { method, uri, headers, body } = request;
         let host = uri.host().unwrap_or_default().to_owned();
         let outgoing = Outgoing::Http { method, uri, headers, body };
         let reply = match self.clients.send(&self.egress, outgoing, &self.limits).await {
             Ok(reply) => reply,
-            Err(failure) => return Err(format!("{host}: {}", failure.fault().message)),
+            Err(failure) => {
+                return Err(Unanswered::Silent(format!("{host}: {}", failure.fault().message)));
+            }
         };
         let read = read_all(reply.body, self.limits.idle, LONGEST_ANSWER).await;
-        let body = read.map_err(|_broken_idle_or_too_large| format!("{host}: the answer broke off"))?;
+        let broken = |what: &str| Unanswered::Broken(format!("{host}: the answer {what}"));
+        let body = read.map_err(|_broken_idle_or_too_large| broken("broke off"))?;
         let body = match reply.headers.get(CONTENT_ENCODING) {
-            Some(coding) if coding == "gzip" => {
-                unpacked(&body).ok_or_else(|| format!("{host}: the answer is damaged"))?
-            }
+            Some(coding) if coding == "gzip" => unpacked(&body).ok_or_else(|| broken("is damaged"))?,
             _ => body,
         };
         Ok(Answer { status: reply.status, headers: reply.headers, body })
     }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// None has begun.
+    #[error("{0}")]
+    Silent(String),
+    /// It ended too early or cannot be read.
+    #[error("{0}")]
+    Broken(String),
 }
 
 /// Some services compress although they are asked not to.

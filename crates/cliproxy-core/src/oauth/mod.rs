@@ -29,6 +29,7 @@ mod trail;
 
 pub use claims::claims;
 pub use driver::Line;
+pub(crate) use driver::Unanswered;
 pub use flow::{Answer, Changes, Flow, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
 pub use identity::Identity;
 pub use login::{Grant, Login, Redirect};

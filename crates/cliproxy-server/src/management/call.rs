@@ -90,7 +90,10 @@ async fn call(ask: Ask) -> Outcome<Json<Answered>> {
     let index = index.into_iter().find_map(|index| text(index.as_ref()));
     let errand = Errand { index, method, uri, headers, body: Bytes::from(data) };
     let answer = ask.app.engine.run_errand(errand, now).await.map_err(|why| {
-        let status = if why == NotRun::NoAnswer { StatusCode::BAD_GATEWAY } else { StatusCode::BAD_REQUEST };
+        let status = match why {
+            NotRun::NoAnswer | NotRun::Broken => StatusCode::BAD_GATEWAY,
+            _ => StatusCode::BAD_REQUEST,
+        };
         Refusal::new(status, why.to_string())
     })?;
     let mut header = BTreeMap::new();

@@ -160,8 +160,11 @@ async fn members_of_an_account_are_set_by_path_merged_and_removed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_errand_that_cannot_be_run_says_why() {
-    let upstream =
-        Upstream::start(|received| Script::json(200, received.header("authorization").to_owned())).await;
+    let upstream = Upstream::start(|received| match received.path.as_str() {
+        "/broken" => Script::json(200, "half").cut(),
+        _ => Script::json(200, received.header("authorization").to_owned()),
+    })
+    .await;
     let provider = Upstream::start(|_| Script::json(400, r#"{"error": "invalid_grant"}"#)).await;
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = format!(
@@ -179,6 +182,8 @@ async fn an_errand_that_cannot_be_run_says_why() {
     panel
         .refused("POST", "/api-call", errand(format!("http://{gone}/x"), &json!("")), (502, "request failed"))
         .await;
+    let broken = errand(format!("{}/broken", upstream.url()), &json!(""));
+    panel.refused("POST", "/api-call", broken, (502, "failed to read response")).await;
     // Whoever is not known has no token, and the words stay as they were written.
     let answer = panel.send("POST", "/api-call", errand(upstream.url(), &json!("0123456789abcdef"))).await;
     assert_eq!((answer.status, &answer.json()["body"]), (200, &json!("Bearer $TOKEN$")), "{}", answer.body);
