@@ -100,7 +100,7 @@ impl Checked<'_> {
                     assert!(names.insert(name.to_string()), "the tool {name} twice");
                     assert_eq!(*namespace, None);
                     let is_own = self.prepared.request.origin == self.format()
-                        && self.target.profile.schema != SchemaDialect::OpenApi;
+                        && !matches!(profile.schema, SchemaDialect::OpenApi | SchemaDialect::Narrow);
                     if native.is_none() && !is_own {
                         let schema = schema.as_ref().map(cliproxy_wire::json::Raw::to_value);
                         assert!(schema.is_some() || self.format() == Format::Gemini);
@@ -126,6 +126,10 @@ impl Checked<'_> {
             (Format::Gemini, SchemaDialect::OpenApi) => {
                 assert_eq!(schema["type"], "OBJECT");
                 open_api(schema);
+            }
+            (Format::Gemini, SchemaDialect::Narrow) => {
+                assert_eq!(schema["type"], "object");
+                narrow(schema);
             }
             (Format::Gemini, _) => {
                 assert_eq!(schema["type"], "object");
@@ -314,4 +318,33 @@ fn eprintln_on_panic(what: &str, check: impl FnOnce()) {
         eprintln!("in {what}");
         std::panic::resume_unwind(cause);
     }
+}
+
+/// Every object demands a member, and nothing is said that this form has no word for.
+fn narrow(schema: &Value) {
+    const KNOWN: [&str; 10] = [
+        "type",
+        "properties",
+        "required",
+        "items",
+        "enum",
+        "description",
+        "nullable",
+        "title",
+        "minimum",
+        "maximum",
+    ];
+    for name in schema.as_object().unwrap().keys() {
+        assert!(KNOWN.contains(&&**name), "{name} in {schema}");
+    }
+    if schema["type"] == "object" {
+        let required = schema["required"].as_array().unwrap();
+        assert!(!required.is_empty(), "{schema}");
+        assert!(
+            required.iter().all(|name| schema["properties"].get(name.as_str().unwrap()).is_some()),
+            "{schema}"
+        );
+    }
+    schema["properties"].as_object().into_iter().flatten().for_each(|(_, property)| narrow(property));
+    schema.get("items").into_iter().for_each(narrow);
 }

@@ -32,6 +32,9 @@ pub(crate) fn upstreams() -> Vec<(Profile, &'static str)> {
         (Profile { schema: SchemaDialect::OpenApi, ..Profile::gemini() }, "gemini-2.5-flash"),
         (Profile::vertex(), "gemini-2.5-flash"),
         (Profile::code_assist(), "gemini-3-flash-preview"),
+        (Profile::antigravity(), "gemini-3-flash"),
+        (Profile::antigravity_claude(), "claude-opus-4-6-thinking"),
+        (Profile::antigravity_open(), "gpt-oss-120b-medium"),
     ]
 }
 
