@@ -553,3 +553,49 @@ async fn what_everybody_here_has_no_quota_for_goes_on_to_the_control_plane_only_
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mappings_and_what_is_restricted_change_while_the_gateway_runs() {
+    let (upstream, control) = (Upstream::start(support::answering("claude")).await, control().await);
+    let entry =
+        support::entry("claude", "upstream-key-0001", &upstream.url(), "models: [{name: up}, {name: other}]");
+    let base = format!("{KEYS}{}", support::list("claude", &[entry]));
+    let gateway = support::start(&base, &[]);
+    let applied = "server clients and configuration updated";
+    let ask = async |model: &str| {
+        let (path, body) = support::request("claude", model, false);
+        let request = support::posting(&gateway, &alias(&path), &body).header("authorization", CLIENT);
+        (
+            support::send(request).await.status,
+            upstream.received().pop().map(|received| received.json()["model"].clone()),
+        )
+    };
+    assert_eq!(ask("mapped").await, (404, None));
+    gateway
+        .reload(
+            &format!(
+                "{base}ampcode:\n  model-mappings: [{{from: mapped, to: up}}, {{from: up, to: other}}]\n"
+            ),
+            applied,
+        )
+        .await;
+    assert_eq!(ask("mapped").await, (200, Some(json!("up"))));
+    assert_eq!(ask("up").await, (200, Some(json!("up"))), "what is here goes first");
+    let members = "  force-model-mappings: true\n  model-mappings: [{from: up, to: other}]\n";
+    gateway.reload(&format!("{base}{}", section(&control, members)), applied).await;
+    assert_eq!(ask("up").await, (200, Some(json!("other"))));
+    assert_eq!(ask("mapped").await.0, 200);
+    assert_eq!(last(&control).json()["model"], "mapped", "nobody here has it any more");
+    let user = async || {
+        let headers = [("authorization", CLIENT), ("via", "1.1 proxy")];
+        asked(&gateway, "GET", "/api/user", &headers).await.status
+    };
+    assert_eq!(user().await, 200);
+    gateway
+        .reload(
+            &format!("{base}{}", section(&control, "  restrict-management-to-localhost: true\n")),
+            applied,
+        )
+        .await;
+    assert_eq!(user().await, 403);
+}
