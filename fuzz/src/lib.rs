@@ -73,8 +73,8 @@ pub fn patch(data: &[u8]) {
             assert!(!is_json, "{edit:?}");
             continue;
         };
-        assert!(is_json, "{edit:?}");
-        assert!(Raw::parse(&edited).is_ok(), "{edit:?} made {edited}");
+        // What is malformed where no edit looks stays as it was, for others to refuse.
+        assert!(!is_json || Raw::parse(&edited).is_ok(), "{edit:?} made {edited}");
         if edit == Edit::set_default(path.clone(), value.clone()) && before.is_some() {
             assert_eq!(edited, text);
         }

@@ -108,10 +108,7 @@ impl StreamReader {
                     self.state = state;
                     return self.push(&start, each);
                 }
-                // Blank lines say nothing and need not be kept; half a byte order mark does.
-                if start.len() <= 64 {
-                    self.state = State::Undecided(start);
-                }
+                self.state = State::Undecided(shortened(start));
                 Ok(())
             }
             State::Done => Ok(()),
@@ -133,6 +130,16 @@ impl StreamReader {
             State::Undecided(_) | State::Array(_) | State::Done => Ok(Ending::Stream),
         }
     }
+}
+
+/// Blank lines say nothing and need not be kept; that a line has begun does, and so does half a byte order mark.
+fn shortened(mut start: Vec<u8>) -> Vec<u8> {
+    if start.len() > 64 {
+        let has_begun = !start.ends_with(b"\n") && !start.ends_with(b"\r");
+        start.clear();
+        start.extend(has_begun.then_some(b' '));
+    }
+    start
 }
 
 fn decide(bytes: &[u8], limit: usize) -> Option<State> {
@@ -239,5 +246,18 @@ mod tests {
             reader.push(b"\n\n", &mut |_| {}).unwrap();
         }
         assert!(matches!(&reader.state, State::Undecided(start) if start.len() <= 64));
+    }
+
+    #[test]
+    fn what_follows_many_blanks_does_not_depend_on_chunks() {
+        for line in ["data: {}", ": said", "{\"a\":1}"] {
+            for blanks in [" ".repeat(100), "\n".repeat(100), format!("{}\r\n ", " ".repeat(90))] {
+                let text = format!("{blanks}{line}\n\n");
+                let whole = read(text.as_bytes(), text.len());
+                for size in [1, 7, 64, 65, 100] {
+                    assert_eq!(read(text.as_bytes(), size), whole, "{size} {text:?}");
+                }
+            }
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Edit {
 /// above or below the place of an earlier one sees what that one did.
 ///
 /// # Errors
-/// When `text` is not one JSON value.
+/// When `text` is not one JSON value, as far as it is read: what no path leads into is moved over, and stays as it is.
 pub fn apply<'t>(text: &'t str, edits: &[Edit]) -> Result<Cow<'t, str>, Error> {
     let mut result = Cow::Borrowed(text);
     let mut rest = edits;
