@@ -2,7 +2,7 @@
 
 mod lines;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Write as _};
 use std::io;
 
@@ -123,13 +123,19 @@ where
         if self.logs.is_to_file() {
             return in_file(writer, event);
         }
-        write_time(&mut writer)?;
-        writer.write_str(level(*event.metadata().level(), writer.has_ansi_escapes()))?;
-        let mut fields = Fields { line: Plain(writer), result: Ok(()), has_id: false };
-        event.record(&mut fields);
-        fields.result?;
-        fields.line.0.write_char('\n')
+        let mut line = Plain(LINE.take());
+        write_time(&mut line.0)?;
+        line.0.push_str(level(*event.metadata().level(), writer.has_ansi_escapes()));
+        line.fields(event, false)?;
+        writer.write_str(&line.0)?;
+        line.keep();
+        Ok(())
     }
+}
+
+thread_local! {
+    /// Room for a line, kept from one to the next.
+    static LINE: Cell<String> = const { Cell::new(String::new()) };
 }
 
 /// A line of a file: `[time] [request] [level] [place] message key=value`.
@@ -145,12 +151,13 @@ fn in_file(mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
     };
     let file =
         metadata.file().and_then(|file| file.rsplit(['/', '\\']).next()).unwrap_or_else(|| metadata.target());
-    write!(writer, "[{}] [{}] [{level}] ", logs::stamp(), short_id(&id.0))?;
-    write!(writer, "[{file}:{}]", metadata.line().unwrap_or_default())?;
-    let mut fields = Fields { line: Plain(writer), result: Ok(()), has_id: true };
-    event.record(&mut fields);
-    fields.result?;
-    fields.line.0.write_char('\n')
+    let mut line = Plain(LINE.take());
+    write!(line.0, "[{}] [{}] [{level}] ", logs::stamp(), short_id(&id.0))?;
+    write!(line.0, "[{file}:{}]", metadata.line().unwrap_or_default())?;
+    line.fields(event, true)?;
+    writer.write_str(&line.0)?;
+    line.keep();
+    Ok(())
 }
 
 /// The id of the request that an event is about.
@@ -172,6 +179,9 @@ impl Visit for RequestId {
 }
 
 const REQUEST_ID: &str = "request_id";
+
+/// Longer lines are rare, and their room is given back.
+const LONGEST_KEPT: usize = 1024;
 
 /// The time to the microsecond. What changes once a second is kept for that long.
 fn write_time(out: &mut impl fmt::Write) -> fmt::Result {
@@ -216,17 +226,18 @@ fn level(severity: Severity, has_colors: bool) -> &'static str {
     }
 }
 
-struct Fields<'w> {
-    line: Plain<'w>,
+struct Fields<'l> {
+    line: &'l mut Plain,
     result: fmt::Result,
     /// The request's id stands elsewhere already.
     has_id: bool,
 }
 
 impl Fields<'_> {
-    fn field(&mut self, field: &Field, write: impl FnOnce(&mut Plain<'_>) -> fmt::Result) {
+    fn field(&mut self, field: &Field, write: impl FnOnce(&mut Plain) -> fmt::Result) {
         if self.result.is_ok() && !(self.has_id && field.name() == REQUEST_ID) {
-            self.result = self.line.name(field.name()).and_then(|()| write(&mut self.line));
+            self.line.name(field.name());
+            self.result = write(self.line);
         }
     }
 }
@@ -252,7 +263,6 @@ impl Visit for Fields<'_> {
 
     /// Quoted only where its end would not be seen.
     fn record_str(&mut self, field: &Field, value: &str) {
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
         if !value.is_empty() && value.bytes().all(is_plain) {
             self.field(field, |line| line.0.write_str(value));
         } else if field.name() == "message" {
@@ -263,21 +273,52 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// Text of others in our log: what steers a terminal is written out.
-struct Plain<'w>(Writer<'w>);
-
-impl Plain<'_> {
-    fn name(&mut self, name: &str) -> fmt::Result {
-        self.0.write_char(' ')?;
-        if name == "message" {
-            return Ok(());
+/// Whether a character needs no quotes.
+fn is_plain(byte: u8) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "out of bounds it would not compile")]
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = b'!';
+        while byte <= b'~' {
+            plain[byte as usize] = !matches!(byte, b'"' | b'=' | b'\\');
+            byte += 1;
         }
-        self.0.write_str(name)?;
-        self.0.write_char('=')
+        plain
+    };
+    PLAIN.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// A line. Text of others in it: what steers a terminal is written out.
+struct Plain(String);
+
+impl Plain {
+    /// Everything that an event says, and the end of the line.
+    fn fields(&mut self, event: &Event<'_>, has_id: bool) -> fmt::Result {
+        let mut fields = Fields { line: self, result: Ok(()), has_id };
+        event.record(&mut fields);
+        fields.result?;
+        self.0.push('\n');
+        Ok(())
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.push(' ');
+        if name != "message" {
+            self.0.push_str(name);
+            self.0.push('=');
+        }
+    }
+
+    /// Keeps the room for the next line.
+    fn keep(mut self) {
+        if self.0.capacity() <= LONGEST_KEPT {
+            self.0.clear();
+            LINE.set(self.0);
+        }
     }
 }
 
-impl fmt::Write for Plain<'_> {
+impl fmt::Write for Plain {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let steers = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
         if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(steers) {
