@@ -63,7 +63,7 @@ async fn method(State(app): State<App>, Path(method): Path<String>, request: Req
     let route = Route { is_enveloped: true, ..Route::new(Format::Gemini, operation) };
     let served = async {
         let (head, body, caller) = received(&app, request).await?;
-        let answer = call::answer(app.clone(), route, head, body, caller, &id).await;
+        let answer = call::answer(&app, route, head, body, caller, &id).await;
         answer.map(|response| response.map(Body::new))
     };
     match served.await {
@@ -137,7 +137,7 @@ fn nobody() -> Fault {
 }
 
 /// A request that was let in and read. The client's own token stays here: it is no key of ours and no upstream's.
-async fn received(app: &App, request: Request) -> Result<(Parts, Bytes, Caller), Refusal> {
+async fn received(app: &App, request: Request) -> Result<(Box<Parts>, Bytes, Caller), Refusal> {
     let (mut head, body, caller) = call::received(app, request, admit).await?;
     head.headers.remove(AUTHORIZATION);
     app.engine.snapshot().access.conceal(&mut head.headers);

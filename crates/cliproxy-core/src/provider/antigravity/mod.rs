@@ -46,7 +46,7 @@ impl Provider for Antigravity {
         } else {
             request::wrapped(&job, credential)
         };
-        post(&address, headers, body)
+        post(address, headers, body)
     }
 
     fn identity(&self) -> Identity {

@@ -24,7 +24,7 @@ impl Provider for OpenAi {
             Operation::Redraw => "/images/edits",
             other => return Err(not_offered(other.noun())),
         };
-        let address = format!("{}{path}", credential.base_url);
+        let address = [&*credential.base_url, path].concat();
         let mut headers = base_headers(job.operation);
         if let Some(kind) = form_type(&job) {
             headers.insert(CONTENT_TYPE, kind);
@@ -34,7 +34,7 @@ impl Provider for OpenAi {
         }
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
-        post(&address, headers, job.body)
+        post(address, headers, job.body)
     }
 }
 

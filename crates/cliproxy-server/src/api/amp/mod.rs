@@ -142,14 +142,15 @@ async fn method(app: App, rest: &str, request: Request) -> Response {
 async fn serve(app: App, route: Route, request: Request) -> Response {
     let id: Arc<str> = call::request_id().into();
     let format = route.format;
-    match run(app.clone(), route, request, &id).await {
+    match run(&app, route, request, &id).await {
         Ok(response) => response,
         Err(refusal) => Box::pin(refusal.answer(&app, format, &id)).await,
     }
 }
 
-async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Result<Response, Refusal> {
+async fn run(app: &App, mut route: Route, request: Request, id: &Arc<str>) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
+    let head = Box::new(head);
     let snapshot = app.engine.snapshot();
     let caller = match route.admit(&snapshot, &head) {
         Ok(caller) => caller,
@@ -179,7 +180,7 @@ async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Res
     match choice {
         Choice::Upstream => {
             let sender = forward::Sender { caller: &caller, may_use_key: true };
-            return Ok(forward::forward(&app, &snapshot, &head, packed, sender).await);
+            return Ok(forward::forward(app, &snapshot, &head, packed, sender).await);
         }
         Choice::Mapped(target) => {
             route.model = Some(target);
@@ -192,20 +193,20 @@ async fn run(app: App, mut route: Route, request: Request, id: &Arc<str>) -> Res
         return here(app, route, head, body, caller, (id, requested.as_deref())).await;
     }
     let (kept, owner) = (head.clone(), caller.clone());
-    let answer = here(app.clone(), route, head, body, caller, (id, requested.as_deref())).await;
+    let answer = here(app, route, head, body, caller, (id, requested.as_deref())).await;
     if !answer.as_ref().is_err_and(Refusal::is_exhausted) {
         return answer;
     }
     choice::log_exhausted(requested.as_deref().unwrap_or_default(), kept.uri.path());
     let sender = forward::Sender { caller: &owner, may_use_key: true };
-    Ok(forward::forward(&app, &snapshot, &kept, packed, sender).await)
+    Ok(forward::forward(app, &snapshot, &kept, packed, sender).await)
 }
 
 /// Serves a call by the accounts and keys that are here.
 async fn here(
-    app: App,
+    app: &App,
     route: Route,
-    mut head: Parts,
+    mut head: Box<Parts>,
     body: Bytes,
     caller: Caller,
     (id, requested): (&Arc<str>, Option<&str>),

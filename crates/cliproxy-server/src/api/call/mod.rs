@@ -79,11 +79,7 @@ pub(crate) fn request_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let [high, low] = KEYS.each_ref().map(|key| key.hash_one(number));
-    let mut id = String::with_capacity(36);
-    id.push_str("req_");
-    let digits = [high, low].into_iter().flat_map(u64::to_be_bytes).flat_map(|byte| [byte >> 4, byte & 15]);
-    id.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
-    id
+    format!("req_{high:016x}{low:016x}")
 }
 
 /// Serves one call.
@@ -93,7 +89,7 @@ where
 {
     let id: Arc<str> = request_id().into();
     let format = route.format;
-    match run(app.clone(), route, request, &id).await {
+    match run(&app, route, request, &id).await {
         Ok(response) => response,
         Err(refusal) => Box::pin(refusal.answer(&app, format, &id)).await.map(Egress::from),
     }
@@ -115,13 +111,13 @@ pub(crate) enum Refusal {
 /// A request without its body.
 pub(crate) struct Unread {
     fault: Fault,
-    head: Parts,
+    head: Box<Parts>,
     caller: Caller,
 }
 
 impl Refusal {
     /// A request that was let in and could not be read.
-    pub(crate) fn unread(fault: Fault, head: Parts, caller: Caller) -> Self {
+    pub(crate) fn unread(fault: Fault, head: Box<Parts>, caller: Caller) -> Self {
         Self::Unread(Box::new(Unread { fault, head, caller }))
     }
 
@@ -198,7 +194,7 @@ impl From<Failure> for Refusal {
 }
 
 async fn run<B>(
-    app: App,
+    app: &App,
     route: Route,
     request: http::Request<B>,
     id: &Arc<str>,
@@ -206,7 +202,7 @@ async fn run<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let (head, body, caller) = received(&app, request, |snapshot, head| route.admit(snapshot, head)).await?;
+    let (head, body, caller) = received(app, request, |snapshot, head| route.admit(snapshot, head)).await?;
     answer(app, route, head, body, caller, id).await
 }
 
@@ -233,11 +229,13 @@ pub(crate) async fn received<B>(
     app: &App,
     request: http::Request<B>,
     admit: impl Fn(&Snapshot, &Parts) -> Result<Caller, Fault>,
-) -> Result<(Parts, Bytes, Caller), Refusal>
+) -> Result<(Box<Parts>, Bytes, Caller), Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let (head, body) = request.into_parts();
+    // It is handed on through several futures.
+    let head = Box::new(head);
     let snapshot = app.engine.snapshot();
     let caller = match admit(&snapshot, &head) {
         Ok(caller) => caller,
@@ -255,14 +253,14 @@ where
 
 /// Answers a call whose body has been read, and keeps a record of it where that is wanted.
 pub(crate) async fn answer(
-    app: App,
+    app: &App,
     route: Route,
-    head: Parts,
+    head: Box<Parts>,
     body: Bytes,
     caller: Caller,
     id: &Arc<str>,
 ) -> Result<Response<Egress>, Refusal> {
-    let most = match recording::wanted(&app) {
+    let most = match recording::wanted(app) {
         // Few run with it; the others need not make room for it.
         Wanted::Everything => {
             return Box::pin(recording::answer(app, route, head, body, caller, id)).await;
@@ -280,9 +278,9 @@ pub(crate) async fn answer(
 
 /// Answers a call; a tape takes down what goes to upstreams.
 async fn answered(
-    app: App,
+    app: &App,
     route: Route,
-    mut head: Parts,
+    mut head: Box<Parts>,
     body: Bytes,
     caller: Caller,
     (id, tape): (&Arc<str>, Option<Arc<dyn Tape>>),
@@ -315,7 +313,7 @@ async fn answered(
         created: now(),
         now,
     };
-    let engine = app.engine;
+    let engine = &app.engine;
     let opened = engine.open(call)?;
     let format = route.format;
     let beat = if opened.is_stream() { keepalive.0 } else { keepalive.1 };
@@ -435,6 +433,9 @@ fn is_sse(query: &str) -> bool {
 /// command line tools send by default, is read as JSON.
 pub(crate) fn check_media(headers: &http::HeaderMap) -> Result<(), Fault> {
     let Some(kind) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(()) };
+    if kind == "application/json" {
+        return Ok(());
+    }
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_fine = kind.is_empty()
         || kind.ends_with("json")

@@ -41,15 +41,15 @@ pub(super) fn wanted(app: &App) -> Wanted {
 
 /// Answers a call and records everything about it.
 pub(super) async fn answer(
-    app: App,
+    app: &App,
     route: Route,
-    head: Parts,
+    head: Box<Parts>,
     body: Bytes,
     caller: Caller,
     id: &Arc<str>,
 ) -> Result<Response<Egress>, Refusal> {
     let format = route.format;
-    let record = begin(&app, id, (&head.method, &head.uri), &head.headers, body.clone()).await;
+    let record = begin(app, id, (&head.method, &head.uri), &head.headers, body.clone()).await;
     let tape = record.as_ref().map(Recorded::tape);
     let result = answered(app, route, head, body, caller, (id, tape)).await;
     let Some(record) = record else { return result };

@@ -164,7 +164,7 @@ impl Session {
         };
         let id: Arc<str> = call::request_id().into();
         let route = Route::new(Format::Responses, Operation::Generate);
-        let answering = call::answer(self.app.clone(), route, self.head.clone(), body.into(), caller, &id);
+        let answering = call::answer(&self.app, route, Box::new(self.head.clone()), body.into(), caller, &id);
         let mut answering = Box::pin(answering);
         let answer = loop {
             tokio::select! {
