@@ -293,6 +293,17 @@ impl Engine {
         vault.refresher.renew(&task, wanted).await
     }
 
+    /// Whether a credential has a token, whether or not it has ended, or something to get one with.
+    pub(super) fn may_get_token(&self, credential: &Credential, now: fn() -> u64) -> bool {
+        if credential.token().is_some_and(|token| !token.is_empty()) {
+            return true;
+        }
+        let Some(account) = &credential.account else { return false };
+        let snapshot = self.snapshot();
+        self.task(account, &snapshot.settings, now)
+            .is_some_and(|task| task.provider.renew(&account.record(), &task.identity, now()).is_some())
+    }
+
     /// Makes sure that a credential has a token that has not ended.
     pub(super) async fn freshen(&self, credential: &Credential, now: fn() -> u64) -> Result<(), Failure> {
         let Some(account) = &credential.account else { return Ok(()) };

@@ -55,7 +55,7 @@ pub enum NotRun {
     /// It leads elsewhere.
     #[error("host not allowed: only services of providers and configured addresses are asked")]
     Elsewhere,
-    /// The credential has no token.
+    /// The credential has no token, and nothing to get one with.
     #[error("auth token not found")]
     NoToken,
     /// Its token has ended and could not be renewed.
@@ -90,6 +90,9 @@ impl Engine {
         let is_wanted = errand.headers.iter().any(|(_, value)| value.contains(TOKEN));
         let mut token = None;
         if let (Some(credential), true) = (&found, is_wanted) {
+            if !self.may_get_token(credential, now) {
+                return Err(NotRun::NoToken);
+            }
             self.freshen(credential, now).await.map_err(|_said_on_the_account| NotRun::NotRenewed)?;
             token = Some(credential.token().filter(|token| !token.is_empty()).ok_or(NotRun::NoToken)?);
         }

@@ -64,6 +64,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
+/// Refuses where nobody keeps accounts. The program always has an auth directory, also one that cannot be used, and loads it
+/// before it listens; without one is only an engine that another program was built around.
 pub(super) fn ready(ask: &Ask) -> Result<(), Refusal> {
     if ask.app.engine.has_auth_files() {
         return Ok(());

@@ -74,6 +74,40 @@ async fn a_file_that_is_gone_or_none_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_is_told_and_stays_as_it_was() {
+    let text = "debug: false\n";
+    let panel = Panel::start(text);
+    // Where the oldest version goes is no file, so none can be set aside.
+    let version = |number: u32| panel.gateway.config().with_extension(format!("yaml.{number}"));
+    support::write(&version(4), "debug: true # older\n");
+    std::fs::create_dir(version(5)).unwrap();
+    let answer = send(panel.request("PUT", "/config.yaml").body("debug: true\n")).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (500, &json!("write_failed")), "{}", answer.body);
+    assert!(answer.json()["message"].as_str().is_some_and(|message| message.contains("cannot be written")));
+    let answer = panel.send("PUT", "/debug", json!({"value": true})).await;
+    let error = answer.json()["error"].as_str().unwrap().to_owned();
+    assert!(answer.status == 500 && error.starts_with("failed to save config: "), "{}", answer.body);
+    assert_eq!((panel.file().as_str(), panel.get("/debug").await), (text, json!({"debug": false})));
+    std::fs::remove_dir(version(5)).unwrap();
+    panel.done("PUT", "/debug", json!({"value": true})).await;
+
+    let provider = IdentityProvider::start().await;
+    let panel = Panel::start(&provider.endpoints());
+    let import =
+        || send(panel.request("POST", "/vertex/import").body(provider.service_account("my-project")));
+    let accounts = panel.gateway.accounts();
+    std::fs::remove_dir_all(&accounts).unwrap();
+    support::write(&accounts, "not a directory");
+    let answer = import().await;
+    assert_eq!((answer.status, &answer.json()["error"]), (500, &json!("save_failed")), "{}", answer.body);
+    assert!(answer.json()["message"].as_str().is_some_and(|message| !message.is_empty()));
+    assert!(!answer.body.contains("PRIVATE KEY"), "{}", answer.body);
+    std::fs::remove_file(&accounts).unwrap();
+    assert_eq!(import().await.status, 200);
+    assert_eq!(names(&panel).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_loses_what_it_needs_is_gone() {
     let panel = Panel::start("debug: false\n");
     let entry = |key: &str, url: &str| json!({"api-key": key, "base-url": url, "models": [{"name": "m", "alias": "m"}]});
@@ -179,6 +213,22 @@ async fn an_errand_that_cannot_be_run_says_why() {
     panel
         .refused("POST", "/api-call", errand(upstream.url(), &index), (400, "auth token refresh failed"))
         .await;
+    for (name, content, error) in [
+        ("claude-c.json", json!({"type": "claude", "email": "c"}), "auth token not found"),
+        ("qwen-c.json", json!({"type": "qwen", "email": "c", "access_token": ""}), "auth token not found"),
+        // What it was renewed with is gone: that it ended is the matter.
+        (
+            "claude-d.json",
+            json!({"type": "claude", "email": "d", "access_token": "t", "expired": "2020-01-01T00:00:00Z"}),
+            "auth token refresh failed",
+        ),
+    ] {
+        panel.done("POST", &format!("/auth-files?name={name}"), content).await;
+        let file = panel.get(&format!("/auth-files?name={name}")).await["files"][0].clone();
+        let body = errand(format!("{}/none", upstream.url()), &file["auth_index"]);
+        panel.refused("POST", "/api-call", body, (400, error)).await;
+    }
+    assert!(upstream.received().iter().all(|received| received.path != "/none"), "asked without a token");
     panel
         .refused("POST", "/api-call", errand(format!("http://{gone}/x"), &json!("")), (502, "request failed"))
         .await;
