@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::session::{LoginError, Session};
+use super::session::{Hold, LoginError, Session};
 use super::talk::{Event, Person, Talk};
 use super::{Grant, Saved, save};
 use crate::Engine;
@@ -37,6 +37,7 @@ struct Kept {
     begun: Instant,
     standing: Standing,
     lines: mpsc::Sender<String>,
+    hold: Hold,
 }
 
 /// How a login stands.
@@ -83,7 +84,8 @@ pub fn is_state(text: &str) -> bool {
 }
 
 impl Desk {
-    /// Begins a login; gives the address for a browser as soon as it is known. The login goes on by itself.
+    /// Begins a login; gives the address for a browser as soon as it is known. The login goes on by itself. One that
+    /// listens takes the port of those of its provider that wait; their addresses can still be handed in.
     ///
     /// # Errors
     /// Why it cannot begin, in words for people.
@@ -93,6 +95,12 @@ impl Desk {
             return Err("too many logins are waiting; finish or abandon some".to_owned());
         }
         let provider = session.login.provider;
+        let hold = session.hold.clone();
+        if session.listens {
+            for older in self.holds(provider) {
+                older.take_away().await;
+            }
+        }
         let (mut talk, Person { mut events, lines }) = Talk::new();
         let (end, ended) = tokio::sync::oneshot::channel();
         let working = engine.clone();
@@ -129,7 +137,7 @@ impl Desk {
             });
         };
         let kept =
-            Kept { provider, begun: Instant::now(), standing: Standing::Waiting, lines: lines.clone() };
+            Kept { provider, begun: Instant::now(), standing: Standing::Waiting, lines: lines.clone(), hold };
         self.lock().insert(begun.state.clone(), kept);
         let (logins, state) = (Arc::clone(&self.0), begun.state.clone());
         engine.spawn("login that somebody follows", async move {
@@ -178,9 +186,24 @@ impl Desk {
         lines.send(query).await.map_err(|_ended| NotTaken::NotPending)
     }
 
-    /// Gives a login up that waits; whether there was one.
-    pub fn abandon(&self, state: &str) -> bool {
-        self.lock().remove(state).is_some_and(|kept| kept.standing == Standing::Waiting)
+    /// Gives a login up that waits, and its port; whether there was one.
+    pub async fn abandon(&self, state: &str) -> bool {
+        let given_up = self.lock().remove(state).filter(|kept| kept.standing == Standing::Waiting);
+        match given_up {
+            Some(kept) => {
+                kept.hold.take_away().await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The holds of a provider's logins that wait.
+    fn holds(&self, provider: &str) -> Vec<Hold> {
+        let logins = self.lock();
+        let waiting =
+            logins.values().filter(|kept| kept.provider == provider && kept.standing == Standing::Waiting);
+        waiting.map(|kept| kept.hold.clone()).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::State;
 use super::callback::{Arrival, Callback, Listener, Unacceptable};
 use super::flow::{Answer, Flow, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
+use super::session::Hold;
 use super::talk::{Event, Talk, Tunnel};
 use super::trail::Trail;
 use crate::config::Settings;
@@ -120,6 +121,8 @@ pub(crate) struct Door {
     pub(crate) listener: Option<Listener>,
     /// How the browser gets there.
     pub(crate) tunnel: Option<Tunnel>,
+    /// Until when it waits.
+    pub(crate) hold: Hold,
 }
 
 /// Performs a conversation to its end, and keeps what it is told on `trail`. `now` is the clock in Unix seconds.
@@ -145,9 +148,15 @@ pub(crate) async fn perform<T>(
     };
     let serving = async {
         match door.listener {
-            Some(listener) => listener.serve(door.state, report, stop.clone()).await,
-            None => stop.cancelled().await,
+            Some(listener) => {
+                tokio::select! {
+                    () = listener.serve(door.state, report, stop.clone()) => {}
+                    () = door.hold.wanted() => {}
+                }
+            }
+            None => drop(report),
         }
+        door.hold.let_go();
     };
     let (result, ()) = tokio::join!(talking, serving);
     result

@@ -14,7 +14,7 @@ use super::flow::{Answer, Input, Refusal, RefusalKind, Step};
 use super::journal::{Intent, Journal, Left, Note, Told};
 use super::login::{Grant, Login, Options, Setup};
 use super::save::{find_account, provider, record, save_on};
-use super::session::line_of;
+use super::session::{Hold, line_of};
 use super::talk::Talk;
 use super::trail::Trail;
 use crate::config::Settings;
@@ -154,7 +154,7 @@ impl Work<'_> {
         let identity = self.settings.oauth.identity(provider, (self.login.identity)());
         let options = Options { project: intent.project.clone() };
         let setup = Setup { device_id: intent.device_id.clone(), ..Setup::new(identity, self.now, options)? };
-        let door = Door { state: setup.state.clone(), listener: None, tunnel: None };
+        let door = Door { state: setup.state.clone(), listener: None, tunnel: None, hold: Hold::default() };
         let mut conversation = (self.login.begin)(setup);
         // Nobody is there.
         let (mut talk, _) = Talk::new();

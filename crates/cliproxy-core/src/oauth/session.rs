@@ -2,6 +2,7 @@
 //! program call.
 
 use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 
 use super::callback::{BindError, Listener};
 use super::driver::{Door, Line};
@@ -28,8 +29,35 @@ pub struct Session {
     pub options: Options,
     /// Whether to listen here for the browser; otherwise its address is handed in.
     pub listens: bool,
+    /// Its hold on the port it listens on.
+    pub hold: Hold,
     /// The clock, in Unix seconds.
     pub now: fn() -> u64,
+}
+
+/// A login's hold on the port that the browser comes back to: a later login may need the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Hold {
+    wanted: CancellationToken,
+    free: CancellationToken,
+}
+
+impl Hold {
+    /// Takes the port away, and waits until it is free. The login goes on: the browser's address can still be handed in.
+    pub async fn take_away(&self) {
+        self.wanted.cancel();
+        self.free.cancelled().await;
+    }
+
+    /// Waits until somebody wants the port.
+    pub(crate) async fn wanted(&self) {
+        self.wanted.cancelled().await;
+    }
+
+    /// Says that the port is free.
+    pub(crate) fn let_go(&self) {
+        self.free.cancel();
+    }
 }
 
 /// Why a login did not succeed.
@@ -65,6 +93,7 @@ impl Session {
         store: &dyn Store,
         talk: &mut Talk,
     ) -> Result<(Grant, Saved), LoginError> {
+        let _free_at_the_end = self.hold.free.clone().drop_guard();
         for finished in earlier::finish(settings, clients, store, self.now).await {
             talk.say(Event::Progress(finished.to_string()));
         }
@@ -85,7 +114,7 @@ impl Session {
         }
         let browser = port_of(&setup.identity.redirect_url);
         let tunnel = listener.as_ref().map(|listener| Tunnel { browser, here: listener.port() });
-        let door = Door { state: setup.state.clone(), listener, tunnel };
+        let door = Door { state: setup.state.clone(), listener, tunnel, hold: self.hold.clone() };
         let line = line_of(self.login, settings, clients);
         let mut conversation = (self.login.begin)(setup);
         let yielded = driver::perform(&mut *conversation, &line, door, talk, &mut trail, self.now).await;

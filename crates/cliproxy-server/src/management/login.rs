@@ -6,7 +6,7 @@ use axum::response::Response;
 use cliproxy_core::oauth::Login;
 use cliproxy_core::oauth::desk::{self, NotTaken, Standing};
 use cliproxy_core::oauth::login::Options;
-use cliproxy_core::oauth::session::Session;
+use cliproxy_core::oauth::session::{Hold, Session};
 use cliproxy_core::provider::LOGINS;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
@@ -131,7 +131,8 @@ pub(super) fn login(name: &str) -> Result<&'static Login, Refusal> {
 }
 
 pub(super) fn session(login: &'static Login, project: Option<&str>, listens: bool) -> Session {
-    Session { login, port: None, options: Options { project: project.map(str::to_owned) }, listens, now }
+    let options = Options { project: project.map(str::to_owned) };
+    Session { login, port: None, options, listens, hold: Hold::default(), now }
 }
 
 /// Words for yes.
@@ -295,7 +296,7 @@ struct Abandoned {
 async fn abandon(ask: Ask) -> Outcome<Json<Abandoned>> {
     let state = ask.query("state").filter(|state| desk::is_state(state));
     let state = state.ok_or_else(|| Refusal::of_login(StatusCode::BAD_REQUEST, "invalid state"))?;
-    Ok(Json(Abandoned { status: Okay::Ok, cancelled: ask.console.desk.abandon(state) }))
+    Ok(Json(Abandoned { status: Okay::Ok, cancelled: ask.console.desk.abandon(state).await }))
 }
 
 /// A browser that an identity provider sent to the gateway itself. The state is the key.

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, anyhow};
 use cliproxy_core::config::{Settings, Source, env};
 use cliproxy_core::oauth::login::Options;
-use cliproxy_core::oauth::session::{LoginError, Session};
+use cliproxy_core::oauth::session::{Hold, LoginError, Session};
 use cliproxy_core::oauth::talk::{Event, Person, Talk};
 use cliproxy_core::oauth::{Grant, Login, Refusal, RefusalKind, Saved, save};
 use cliproxy_core::provider::import_service_account;
@@ -65,6 +65,7 @@ fn log_in(login: &'static Login, arguments: &LoginArguments, source: &Source) ->
         port: Some(arguments.oauth_callback_port).filter(|&port| port != 0),
         options: Options { project: arguments.project.clone() },
         listens: true,
+        hold: Hold::default(),
         now,
     };
     let mut audience: Box<dyn Audience> = if arguments.json {

@@ -56,6 +56,53 @@ async fn a_browser_on_this_machine_comes_back_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn words_for_yes_open_a_port_and_no_others_do() {
+    let (_provider, panel) = arranged().await;
+    for word in ["1", "TRUE", "yes", "%20On%20"] {
+        let (url, state) = begun(&panel, &format!("/anthropic-auth-url?is_webui={word}")).await;
+        let (address, status, _page) = Browser::default().visit(&url).await;
+        assert_eq!(status, 200, "{word}: {address}");
+        assert_eq!(ended(&panel, &state).await, json!({"status": "ok"}), "{word}");
+    }
+    // Somebody else has the port: who does not need it does not notice.
+    let provider = IdentityProvider::start().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let elsewhere = provider.endpoints().replace("http://localhost:0/", &format!("http://localhost:{port}/"));
+    let panel = Panel::start(&elsewhere);
+    for word in ["0", "false", "no", "off", "2", "y", ""] {
+        let (url, _state) = begun(&panel, &format!("/anthropic-auth-url?is_webui={word}")).await;
+        assert!(url.contains(&port.to_string()), "{word}: {url}");
+    }
+    let busy = format!("port {port}, where the browser comes back to, is in use by another program");
+    panel.refused("GET", "/anthropic-auth-url?is_webui=on", Value::Null, (500, &busy)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_login_has_the_port_and_an_older_one_is_finished_by_pasting() {
+    let provider = IdentityProvider::start().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let panel = Panel::start(
+        &provider.endpoints().replace("http://localhost:0/", &format!("http://localhost:{port}/")),
+    );
+    let path = "/anthropic-auth-url?is_webui=1";
+    let (_, abandoned) = begun(&panel, path).await;
+    let given_up = panel.send("DELETE", &format!("/oauth-session?state={abandoned}"), Value::Null).await;
+    assert_eq!(given_up.json(), json!({"status": "ok", "cancelled": true}));
+    drop(std::net::TcpListener::bind(("127.0.0.1", port)).expect("given up with its login"));
+    let (older_url, older) = begun(&panel, path).await;
+    let (url, newer) = begun(&panel, path).await;
+    let (address, status, _page) = Browser::default().visit(&url).await;
+    assert_eq!(status, 200, "{address}");
+    assert_eq!(ended(&panel, &newer).await, json!({"status": "ok"}));
+    assert_eq!(panel.get(&format!("/get-auth-status?state={older}")).await, json!({"status": "wait"}));
+    let address = Browser::default().stop_at_redirect(&older_url).await;
+    let pasted = panel.send("POST", "/oauth-callback", json!({"redirect_url": address})).await;
+    assert_eq!((pasted.status, pasted.json()), (200, json!({"status": "ok"})));
+    assert_eq!(ended(&panel, &older).await, json!({"status": "ok"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_callback_is_pasted_from_a_browser_elsewhere() {
     let (_provider, panel) = arranged().await;
     let (url, state) = begun(&panel, "/anthropic-auth-url").await;
