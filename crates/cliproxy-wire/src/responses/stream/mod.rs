@@ -5,6 +5,7 @@ mod call;
 mod decoder;
 mod encoder;
 mod frame;
+mod items;
 mod message;
 mod outlet;
 mod reasoning;

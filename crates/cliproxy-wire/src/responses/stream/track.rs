@@ -74,7 +74,7 @@ pub(super) struct Part {
 }
 
 /// What an item is, as far as its events differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ItemKind {
     Message,
     Reasoning,

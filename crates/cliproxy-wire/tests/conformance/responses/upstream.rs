@@ -351,3 +351,51 @@ fn nothing_in_a_frame_makes_the_decoder_panic() {
         events(&stream(&[piece, CREATED, piece, COMPLETED, piece]));
     }
 }
+
+/// A stream of `count` calls that are all open at once, told apart by the numbers or the ids of their events.
+fn parallel(count: usize, is_numbered: bool, is_named: bool) -> String {
+    let mut frames = vec![CREATED.to_owned()];
+    let item = |at: usize, arguments: &str| {
+        let id = if is_named { format!(r#""id":"fc_{at}","#) } else { String::new() };
+        format!(
+            r#"{{"type":"function_call",{id}"call_id":"c{at}","name":"f{at}","arguments":"{arguments}"}}"#
+        )
+    };
+    let number = |at: usize| if is_numbered { format!(r#","output_index":{at}"#) } else { String::new() };
+    let id = |at: usize| if is_named { format!(r#","item_id":"fc_{at}""#) } else { String::new() };
+    for at in 0..count {
+        let (number, item) = (number(at), item(at, ""));
+        frames.push(format!(r#"{{"type":"response.output_item.added"{number},"item":{item}}}"#));
+    }
+    for piece in ["[", "7"] {
+        for at in 0..count {
+            let names = number(at) + &id(at);
+            frames.push(format!(
+                r#"{{"type":"response.function_call_arguments.delta"{names},"delta":"{piece}"}}"#
+            ));
+        }
+    }
+    // Half of them end in an event of their own, the others with the response.
+    for at in (0..count).step_by(2) {
+        let (number, item) = (number(at), item(at, "[7]"));
+        frames.push(format!(r#"{{"type":"response.output_item.done"{number},"item":{item}}}"#));
+    }
+    let output = (0..count).map(|at| item(at, "[7]")).collect::<Vec<_>>().join(",");
+    let response = format!(r#"{{"id":"resp_1","status":"completed","output":[{output}]}}"#);
+    frames.push(format!(r#"{{"type":"response.completed","response":{response}}}"#));
+    stream(&frames.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn any_number_of_calls_at_once_are_kept_apart() {
+    // With a search among those before, the large ones would not end.
+    const MANY: usize = 20_000;
+    for count in [1, 3, MANY] {
+        for (is_numbered, is_named) in [(true, true), (true, false), (false, true)] {
+            let bytes = parallel(count, is_numbered, is_named);
+            let events = events_at(bytes.as_bytes(), usize::MAX, None);
+            let wanted = (0..count).map(|at| format!("call c{at} f{at} [7]")).collect::<Vec<_>>();
+            assert_eq!(texts(&folded(events)), wanted, "{count} {is_numbered} {is_named}");
+        }
+    }
+}

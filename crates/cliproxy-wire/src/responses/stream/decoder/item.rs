@@ -18,14 +18,14 @@ impl Decoder {
         let kind = ItemKind::of(item.kind().unwrap_or_default());
         // A second item under the number of a finished one is a new item.
         let known = self
+            .items
             .look_up(kind, members.output_index, item.id.as_deref())
-            .filter(|at| self.items.get(*at).is_some_and(|track| !track.is_done && is_same(track, &item)));
-        let at = known.unwrap_or_else(|| {
-            self.items.push(Track::new(kind, members.output_index));
-            self.items.len() - 1
-        });
+            .filter(|at| is_same(self.track(*at), &item));
+        let at = known.unwrap_or_else(|| self.items.push(kind, members.output_index));
+        if let Some(id) = &item.id {
+            self.items.set_id(at, id);
+        }
         let track = self.track(at);
-        track.id = item.id.as_deref().map(Into::into);
         track.call_id = item.call_id.as_deref().map(Into::into);
         match kind {
             ItemKind::Call(kind) => {
@@ -70,14 +70,14 @@ impl Decoder {
 
     /// Gives out what is missing of an item, and closes its blocks.
     pub(super) fn complete(&mut self, at: usize, item: Item<'_>, out: &mut Vec<Event>) {
-        let track = self.track(at);
-        if track.is_done {
+        if self.track(at).is_done {
             return;
         }
-        track.is_done = true;
         if let Some(id) = &item.id {
-            track.id = Some((&**id).into());
+            self.items.set_id(at, id);
         }
+        let track = self.track(at);
+        track.is_done = true;
         if let Some(id) = &item.call_id {
             track.call_id = Some((&**id).into());
         }
@@ -201,8 +201,8 @@ impl Decoder {
     pub(super) fn hosted_progress(&mut self, name: &str, members: &Members<'_>, out: &mut Vec<Event>) {
         let stage =
             name.split_once('.').filter(|(item, _)| hosted::item(item).is_some()).map(|(_, stage)| stage);
-        let at = self.look_up(ItemKind::Hosted, members.output_index, members.item_id.as_deref());
-        let block = at.and_then(|at| self.items.get(at)).and_then(|track| track.block);
+        let at = self.items.look_up(ItemKind::Hosted, members.output_index, members.item_id.as_deref());
+        let block = at.and_then(|at| self.track(at).block);
         match (stage, block, members.whole.clone().to_raw()) {
             (Some(stage), Some(block), Ok(value)) => {
                 let native = Native { format: Format::Responses, value };
@@ -214,12 +214,13 @@ impl Decoder {
     }
 }
 
-/// Whether an added item is the one that is known already: upstreams repeat the event.
+/// Whether an added item is the open one that is known already: upstreams repeat the event.
 fn is_same(track: &Track, item: &Item<'_>) -> bool {
-    match (&track.id, &item.id) {
-        (Some(known), Some(id)) => **known == **id,
-        _ => true,
-    }
+    !track.is_done
+        && match (&track.id, &item.id) {
+            (Some(known), Some(id)) => **known == **id,
+            _ => true,
+        }
 }
 
 fn call_start(call: &ToolCall) -> BlockKind {

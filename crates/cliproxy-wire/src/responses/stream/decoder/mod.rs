@@ -17,6 +17,7 @@ use crate::sse::Frame;
 use super::super::answer::Answer;
 use super::super::item::Item;
 use super::frame::Members;
+use super::items::Items;
 use super::track::{ItemKind, PartKind, Track, stop};
 
 /// Unreadable frames in a row that end the stream.
@@ -31,7 +32,7 @@ pub struct Decoder {
     unreadable: u8,
     next_block: u32,
     calls: u32,
-    items: Vec<Track>,
+    items: Items,
 }
 
 impl Decoder {
@@ -44,7 +45,7 @@ impl Decoder {
             unreadable: 0,
             next_block: 0,
             calls: 0,
-            items: Vec::new(),
+            items: Items::default(),
         }
     }
 
@@ -116,39 +117,18 @@ impl Decoder {
 
     /// Where the item that an event is about stands in `items`; made when it is not known.
     fn find(&mut self, kind: ItemKind, index: Option<u64>, id: Option<&str>) -> usize {
-        let known = self.look_up(kind, index, id);
-        known.unwrap_or_else(|| {
-            let mut track = Track::new(kind, index);
-            track.id = id.map(Into::into);
-            self.items.push(track);
-            self.items.len() - 1
-        })
-    }
-
-    fn look_up(&self, kind: ItemKind, index: Option<u64>, id: Option<&str>) -> Option<usize> {
-        let last = |test: &dyn Fn(&Track) -> bool| self.items.iter().rposition(test);
-        if index.is_some()
-            && let Some(at) = last(&|track| track.index == index && track.kind == kind)
-        {
-            return Some(at);
+        if let Some(at) = self.items.look_up(kind, index, id) {
+            return at;
         }
-        if let Some(id) = id
-            && let Some(at) = last(&|track| track.kind == kind && track.id.as_deref() == Some(id))
-        {
-            return Some(at);
+        let at = self.items.push(kind, index);
+        if let Some(id) = id {
+            self.items.set_id(at, id);
         }
-        if index.is_some() {
-            return None;
-        }
-        last(&|track| track.kind == kind && !track.is_done)
+        at
     }
 
     fn track(&mut self, at: usize) -> &mut Track {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "positions come from look_up and find; items never shrink"
-        )]
-        &mut self.items[at]
+        self.items.get(at)
     }
 
     fn block(&mut self, kind: BlockKind, out: &mut Vec<Event>) -> u32 {
@@ -190,39 +170,19 @@ impl Decoder {
 
     /// Items of the final response that the stream left out or left open.
     fn remaining(&mut self, output: &mut Reader<'_>, out: &mut Vec<Event>) {
-        let mut claimed = Vec::new();
+        let mut unclaimed = self.items.unclaimed();
         let _complete = output.array(|index, value| {
             let item = Item::read(value)?;
             if item.is_echo() {
                 return Ok(());
             }
             let kind = ItemKind::of(item.kind().unwrap_or_default());
-            let at = self.known(index, kind, &item, &claimed).unwrap_or(self.items.len());
-            if at == self.items.len() {
-                self.items.push(Track::new(kind, u64::try_from(index).ok()));
-            }
-            claimed.push(at);
+            let index = u64::try_from(index).ok();
+            let known = unclaimed.claim(kind, item.id.as_deref(), item.call_id.as_deref(), index);
+            let at = known.unwrap_or_else(|| self.items.push(kind, index));
             self.complete(at, item, out);
             Ok(())
         });
-    }
-
-    /// The item of the stream that is meant by the one at `index` of the final response.
-    fn known(&self, index: usize, kind: ItemKind, item: &Item<'_>, claimed: &[usize]) -> Option<usize> {
-        let find = |test: &dyn Fn(&Track) -> bool| {
-            let mut tracks = self.items.iter().enumerate();
-            tracks
-                .find(|(at, track)| !claimed.contains(at) && track.kind == kind && test(track))
-                .map(|(at, _)| at)
-        };
-        let index = u64::try_from(index).ok();
-        find(&|track| track.id.is_some() && track.id.as_deref() == item.id.as_deref())
-            .or_else(|| {
-                find(&|track| track.call_id.is_some() && track.call_id.as_deref() == item.call_id.as_deref())
-            })
-            .or_else(|| find(&|track| track.index == index))
-            // Numbers and ids may both be wrong; then the order decides, except for calls that say who they are.
-            .or_else(|| find(&|track| !matches!(track.kind, ItemKind::Call(_)) || track.call_id.is_none()))
     }
 
     /// Closes what is open.
