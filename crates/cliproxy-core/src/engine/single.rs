@@ -351,7 +351,7 @@ impl Engine {
         }
         let first = replies.first().map(|reply| &reply.headers);
         let none = http::HeaderMap::new();
-        let mut headers = answer_headers(first.unwrap_or(&none), job);
+        let mut headers = answer_headers(first.unwrap_or(&none), job, &offer.upstream);
         let kind = first.and_then(|headers| headers.get(CONTENT_TYPE)).cloned();
         let is_stream = first.is_some_and(|headers| content_type(headers).starts_with("text/event-stream"));
         if let Some(reply) = replies.pop_if(|_last| is_stream) {

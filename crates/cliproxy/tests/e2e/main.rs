@@ -50,6 +50,7 @@ mod memory;
 mod payload;
 mod permission;
 mod picture;
+mod program;
 mod proxy;
 mod quota;
 mod relay;

@@ -266,8 +266,8 @@ pub(in crate::engine) fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// Headers of an upstream's answer that help a client.
-pub(in crate::engine) fn answer_headers(upstream: &HeaderMap, job: &Job) -> HeaderMap {
+/// Headers of an upstream's answer that help a client. `asked` is the model by the upstream's name.
+pub(in crate::engine) fn answer_headers(upstream: &HeaderMap, job: &Job, asked: &str) -> HeaderMap {
     let passes_all = job.snapshot.settings.streaming.passthrough_headers;
     let mut headers = HeaderMap::with_capacity(8);
     for (name, value) in upstream {
@@ -283,6 +283,10 @@ pub(in crate::engine) fn answer_headers(upstream: &HeaderMap, job: &Job) -> Head
         if is_useful {
             headers.append(name, value.clone());
         }
+    }
+    // A client that knows the model by another name would take this for a model that it did not ask for.
+    if headers.get("openai-model").is_some_and(|model| model == asked) {
+        headers.remove("openai-model");
     }
     let [id, other] =
         [const { HeaderName::from_static("request-id") }, const { HeaderName::from_static("x-request-id") }];

@@ -264,7 +264,7 @@ impl Engine {
                 }
             };
         }
-        let mut headers = answer_headers(&reply.headers, job);
+        let mut headers = answer_headers(&reply.headers, job, &offer.upstream);
         if let Some(dropped) = outbound.dropped.as_deref().and_then(|paths| HeaderValue::from_str(paths).ok())
         {
             headers.insert(HeaderName::from_static("x-gateway-dropped"), dropped);
