@@ -171,7 +171,7 @@ fn problems_and_warnings_have_file_line_and_column() {
     let outcome = outcome("prot: 1\nport: x\napi-keys: [your-api-key-1]\n");
     assert!(!outcome.is_usable);
     insta::assert_snapshot!(outcome.text, @r#"
-    problem: config.yaml:2:7: port: expected a whole number, found a single value
+    problem: config.yaml:2:7: port: expected a whole number, found other text
     problem: config.yaml:3:12: api-keys[0]: this client key is a placeholder of the example file: everybody knows it; write a key of your own, for example the output of `openssl rand -hex 24`
     warning: config.yaml:1:1: prot: unknown key, ignored; did you mean `port`?
     config.yaml: not usable, 2 problems, 1 warning

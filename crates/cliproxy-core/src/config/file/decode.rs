@@ -202,6 +202,11 @@ impl Decode for Secret {
     }
 }
 
+/// What stands in the place of a number or of true or false; the words themselves may be a secret.
+fn other(is_quoted: bool) -> &'static str {
+    if is_quoted { "a quoted string" } else { "other text" }
+}
+
 impl Decode for bool {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
         let (text, is_quoted) = cursor.scalar(node, "true or false")?;
@@ -210,7 +215,7 @@ impl Decode for bool {
             let problem = cursor.report.problem_at(
                 node.position,
                 &cursor.path,
-                format!("expected true or false, found {}", node.noun()),
+                format!("expected true or false, found {}", other(is_quoted)),
             );
             if value.is_some() {
                 problem.suggest("write it without quotes");
@@ -233,7 +238,7 @@ impl Decode for i64 {
             let problem = cursor.report.problem_at(
                 node.position,
                 &cursor.path,
-                format!("expected a whole number, found {}", node.noun()),
+                format!("expected a whole number, found {}", other(is_quoted)),
             );
             if value.is_some() {
                 problem.suggest("write it without quotes");
@@ -256,7 +261,7 @@ impl Decode for f64 {
             let problem = cursor.report.problem_at(
                 node.position,
                 &cursor.path,
-                format!("expected a number, found {}", node.noun()),
+                format!("expected a number, found {}", other(is_quoted)),
             );
             if value.is_some() {
                 problem.suggest("write it without quotes");

@@ -48,12 +48,12 @@ fn every_wrong_type_is_reported_at_once_with_its_place() {
     assert_eq!(
         problems("port: abc\ndebug: maybe\nhost: [x]\napi-keys: one\ntls: yes\nrequest-retry: 1.5\n"),
         [
-            "1:7: port: expected a whole number, found a single value",
-            "2:8: debug: expected true or false, found a single value",
+            "1:7: port: expected a whole number, found other text",
+            "2:8: debug: expected true or false, found other text",
             "3:7: host: expected text, found a list",
             "4:11: api-keys: expected a list (lines that start with `- `), found a single value",
             "5:6: tls: expected a mapping (`key: value` lines), found a single value",
-            "6:16: request-retry: expected a whole number, found a single value",
+            "6:16: request-retry: expected a whole number, found other text",
         ]
     );
 }

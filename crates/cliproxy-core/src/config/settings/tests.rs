@@ -193,7 +193,7 @@ fn problems_of_all_sections_come_out_together_in_file_order() {
 fn a_problem_is_shown_with_its_file() {
     let source = Source::optional("/etc/x.yaml");
     let problems = Settings::load_text("port: a\n", &source, &home()).unwrap_err();
-    assert_eq!(problems.to_string(), "/etc/x.yaml:1:7: port: expected a whole number, found a single value");
+    assert_eq!(problems.to_string(), "/etc/x.yaml:1:7: port: expected a whole number, found other text");
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn values_that_decide_who_is_asked_are_problems() {
         ),
         [
             "3:26: claude-api-key[0].weight: a weight is at most 1000000",
-            "4:26: claude-api-key[1].weight: expected a whole number, found a single value",
+            "4:26: claude-api-key[1].weight: expected a whole number, found other text",
             "5:28: claude-api-key[2].base-url: the address must start with http:// or https://",
             "6:29: claude-api-key[3].proxy-url: the proxy's scheme is not supported; use http://, https://, socks5:// or socks5h:// with host and port, or `direct` for no proxy",
             "7:15: claude-api-key[4].api-key: this key has characters that cannot be sent in a header",

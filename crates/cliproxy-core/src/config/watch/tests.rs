@@ -102,7 +102,7 @@ fn invalid_content_is_told_as_problems_and_the_old_content_clears_them() {
         fs::write(&path, "request-retry: many\n").unwrap();
         assert_eq!(
             problem(told.recv().await),
-            "1:16: request-retry: expected a whole number, found a single value"
+            "1:16: request-retry: expected a whole number, found other text"
         );
         fs::write(&path, "request-retry: 1\n").unwrap();
         assert_eq!(retries(told.recv().await), 1);
