@@ -181,3 +181,22 @@ async fn an_empty_or_missing_file_is_a_moment_of_an_edit() {
     assert_eq!(support::ask_model(&gateway, "chat", "up", false).await.status, 200);
     tokio::time::timeout(Duration::from_secs(5), upstream.arrived(1)).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_stays_away_is_mentioned_and_what_it_said_stays_in_use() {
+    let upstream = Upstream::start(support::answering("claude")).await;
+    let config = support::config("claude", &upstream);
+    let gateway = support::start(&config, &[]);
+    for empties in [false, true] {
+        let lines = gateway.lines().len();
+        if empties {
+            gateway.rewrite_in_place("");
+        } else {
+            std::fs::remove_file(gateway.config()).unwrap();
+        }
+        gateway.line_after(lines, "is missing or empty").await;
+        assert_eq!(support::get(&gateway, "/readyz").await.status, 200);
+        assert_eq!(support::ask_model(&gateway, "chat", "up", false).await.status, 200);
+        gateway.reload(&format!("{config}request-retry: {}\n", u8::from(empties)), APPLIED).await;
+    }
+}

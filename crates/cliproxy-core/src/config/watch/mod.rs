@@ -53,8 +53,8 @@ const PACE: Pace = Pace {
 /// Calls `on_change` for every new content of the source's file until cancelled.
 ///
 /// `started` is what the process started with: changes of keys that are only read at start are
-/// told in comparison with it. An empty file and a missing file are ignored. Without a path the
-/// future only waits for its end.
+/// told in comparison with it. An empty file and a missing file change nothing, and one that stays so
+/// is mentioned in the log. Without a path the future only waits for its end.
 pub async fn watch(
     source: &Source,
     env: &dyn Env,
@@ -93,7 +93,7 @@ async fn watch_with(
         #[cfg(test)]
         Means::Looks => None,
     };
-    let mut seen = Seen { hash: started.content_hash, failure: None };
+    let mut seen = Seen { hash: started.content_hash, failure: None, is_gone: false };
     loop {
         if let Some(reload) = seen.look(source, env, &started.settings).await {
             on_change(reload);
@@ -131,6 +131,8 @@ async fn quiet(woken: &Notify, pace: Pace) {
 struct Seen {
     hash: Option<[u8; 32]>,
     failure: Option<Problems>,
+    /// The file that was there is missing or empty.
+    is_gone: bool,
 }
 
 impl Seen {
@@ -139,8 +141,18 @@ impl Seen {
         let reader = Source { is_required: false, ..source.clone() };
         let content = tokio::task::spawn_blocking(move || reader.read()).await.ok()?;
         let text = match content {
-            Ok(Content::Text(text)) if !text.trim().is_empty() => text,
-            Ok(_) => return None,
+            Ok(Content::Text(text)) if !text.trim().is_empty() => {
+                self.is_gone = false;
+                text
+            }
+            Ok(_) => {
+                if self.hash.is_some() && !std::mem::replace(&mut self.is_gone, true) {
+                    tracing::warn!(
+                        "the configuration file is missing or empty; what was read last stays in use until the next start"
+                    );
+                }
+                return None;
+            }
             Err(problems) => {
                 if self.failure.as_ref() == Some(&problems) {
                     return None;
