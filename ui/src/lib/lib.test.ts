@@ -6,9 +6,10 @@ import { isBare, limitsOf, rowsOf } from "./limits";
 import { after, isRunning, type LiveRequest } from "./live";
 import { isAtLeast, logLine } from "./logline";
 import { headersOf, modelLines, modelsOf } from "./pairs";
-import { fromText, span } from "./problems";
+import { fromText, line, span, told } from "./problems";
 import { rangeOf } from "./range";
 import { hashOf, placeOf } from "./route";
+import { language } from "./settings";
 import { EventParser } from "./sse";
 import { heights, marks } from "./stack";
 
@@ -68,6 +69,24 @@ test("problems are read from the lines that people get, and found in the text", 
   expect(place(3, 7)).toBe("abc");
   expect(place(2, 5)).toBe("b");
   expect(place(9, 9)).toBe("");
+});
+
+test("problems are told in the language of the reader, with the gateway's own sentence", () => {
+  const problem = {
+    path: "prot",
+    code: "unknown_key",
+    message: "unknown key, ignored",
+    suggestion: "did you mean `port`?",
+  };
+  const sentence = "unknown key, ignored; did you mean `port`?";
+  language.value = "zh";
+  expect(told(problem)).toEqual({ kind: "未知的键", sentence });
+  expect(line(problem)).toBe(`prot: 未知的键 – ${sentence}`);
+  language.value = "en";
+  expect(told(problem).kind).toBe("Unknown key");
+  expect(told({ ...problem, code: "newer" })).toEqual({ kind: "", sentence });
+  expect(line({ path: "", message: "no code" })).toBe("no code");
+  expect(line({ path: "tls.enable", message: "no code" })).toBe("tls.enable – no code");
 });
 
 test("log lines are taken apart, and strange ones shown as they are", () => {

@@ -1,9 +1,13 @@
-// What the gateway says about a configuration, as places in the text.
+// What the gateway says about a configuration, in the reader's language and as places in the text.
+
+import { known } from "../words";
 
 export interface Problem {
   line?: number;
   column?: number;
   path: string;
+  /** Of the frequent kinds: the gateway's word for it. */
+  code?: string;
   message: string;
   suggestion?: string;
 }
@@ -25,6 +29,20 @@ export function fromText(text: string): Problem[] {
         message: named?.[2] ?? rest,
       };
     });
+}
+
+/** The kind of a problem in the reader's language, where it has one, and what the gateway itself says. */
+export function told(problem: Problem): { kind: string; sentence: string } {
+  const kind = problem.code ? known(`problem.${problem.code}`, "") : "";
+  const sentence = [problem.message, problem.suggestion].filter(Boolean).join("; ");
+  return { kind, sentence };
+}
+
+/** A problem as one line. */
+export function line(problem: Problem): string {
+  const { kind, sentence } = told(problem);
+  const where = [problem.path, kind].filter(Boolean).join(": ");
+  return where === "" ? sentence : `${where} – ${sentence}`;
 }
 
 /** Where in the text a problem is: from its place to the end of its word. */

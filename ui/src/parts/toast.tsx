@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { ApiError } from "../api/client";
+import { line } from "../lib/problems";
 import { known, t } from "../words";
 import type { Tone } from "./basics";
 import { Icon } from "./icons";
@@ -34,6 +35,7 @@ export function explain(error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
   if (error.status === 0) return t("error.unreachable");
   if (error.status === 409 && error.code === "conflict") return t("error.conflict");
+  if (error.problems.length > 0) return error.problems.map(line).join("\n");
   return known(`error.${error.code}`, error.message);
 }
 

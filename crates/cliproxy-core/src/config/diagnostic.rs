@@ -1,14 +1,17 @@
 //! What is wrong with a configuration, and where.
 //!
-//! One type serves errors ("problems") and warnings, because both need the same four things:
-//! position, path, message, suggestion. A [`Report`] collects them while a file is read, so that
-//! a person sees everything at once instead of one error per start. Messages never quote the
-//! file: a line of it may hold a key.
+//! One type serves errors ("problems") and warnings, because both need the same things: position,
+//! path, message, suggestion, and for the frequent kinds a code that interfaces translate by. A
+//! [`Report`] collects them while a file is read, so that a person sees everything at once instead
+//! of one error per start. Messages never quote the file: a line of it may hold a key.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// A place in the file, both numbers from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +50,31 @@ impl PartialEq for Origin {
 
 impl Eq for Origin {}
 
+/// The kind of a problem or warning. Its word stays, whatever the message says; more may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "DiagnosticCode")]
+pub enum Code {
+    /// The text is no YAML, or not as a configuration may be.
+    Syntax,
+    /// A key is written twice.
+    DuplicateKey,
+    /// Nobody knows the key.
+    UnknownKey,
+    /// The value is of another type, or not written as its type is.
+    WrongType,
+    /// The number is too small or too large.
+    OutOfRange,
+    /// The value is none of the words that are possible.
+    UnknownValue,
+    /// The key is a placeholder of the example file.
+    TemplateKey,
+    /// The key has a newer name.
+    OlderKey,
+    /// The key is accepted and does nothing.
+    NoEffect,
+}
+
 /// One problem or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -54,6 +82,8 @@ pub struct Diagnostic {
     pub position: Option<Position>,
     /// YAML path, empty for the document as a whole.
     pub path: String,
+    /// Its kind, when it is one of the frequent ones.
+    pub code: Option<Code>,
     /// What is wrong: lower case, without final dot, without any text of the file.
     pub message: String,
     /// What to do about it.
@@ -63,7 +93,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A matter of the whole file.
     pub(crate) fn general(message: impl Into<String>) -> Self {
-        Self { position: None, path: String::new(), message: message.into(), suggestion: None }
+        Self { position: None, path: String::new(), code: None, message: message.into(), suggestion: None }
     }
 
     /// The text for people, with the file's name in front when there is one.
@@ -175,7 +205,7 @@ impl Report {
     /// Notes a key that is ignored on purpose: one warning per key and load, also in lists.
     pub(crate) fn ignored(&mut self, position: Position, path: &str, message: &str) {
         if self.ignored.insert(without_indexes(path)) {
-            self.warning_at(position, path, message);
+            self.warning_at(position, path, message).coded(Code::NoEffect);
         }
     }
 
@@ -191,6 +221,12 @@ impl Report {
 }
 
 impl Diagnostic {
+    /// Adds the kind.
+    pub(crate) fn coded(&mut self, code: Code) -> &mut Self {
+        self.code = Some(code);
+        self
+    }
+
     /// Adds what to do about it.
     pub(crate) fn suggest(&mut self, suggestion: impl Into<String>) {
         self.suggestion = Some(suggestion.into());
@@ -203,7 +239,7 @@ fn push<'list>(
     path: &str,
     message: String,
 ) -> &'list mut Diagnostic {
-    list.push_mut(Diagnostic { position, path: path.to_owned(), message, suggestion: None })
+    list.push_mut(Diagnostic { position, path: path.to_owned(), code: None, message, suggestion: None })
 }
 
 fn without_indexes(path: &str) -> String {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::response::Response;
 use cliproxy_core::access::gate::Denied;
-use cliproxy_core::config::diagnostic::Diagnostic;
+use cliproxy_core::config::diagnostic::{Code, Diagnostic};
 use cliproxy_core::config::document::NotEditable;
 use cliproxy_core::config::keeper::Unkept;
 use http::header::CONTENT_TYPE;
@@ -161,6 +161,9 @@ pub(super) struct Refused {
 pub(super) struct Remark {
     /// Path in the file, empty for the file as a whole.
     path: String,
+    /// Its kind, when it is one of the frequent ones: interfaces translate by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
     /// What is wrong.
     message: String,
     /// From 1.
@@ -278,6 +281,7 @@ impl From<NotEditable> for Refusal {
 pub(super) fn remarks(list: &[Diagnostic]) -> Vec<Remark> {
     let one = |diagnostic: &Diagnostic| Remark {
         path: diagnostic.path.clone(),
+        code: diagnostic.code,
         message: diagnostic.message.clone(),
         line: diagnostic.position.map(|position| position.line),
         column: diagnostic.position.map(|position| position.column),

@@ -22,7 +22,7 @@ import {
   lineNumbers,
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
-import { type Problem, span } from "../../lib/problems";
+import { type Problem, span, told } from "../../lib/problems";
 
 const look = EditorView.theme({
   "&": { height: "100%", fontSize: "13px", backgroundColor: "var(--surface)", color: "var(--text)" },
@@ -144,11 +144,11 @@ export function openEditor(host: HTMLElement, text: string, events: EditorEvents
   const place = (problem: Problem) => span(problem, view.state.doc.toString());
   const diagnostic =
     (severity: Diagnostic["severity"]) =>
-    (problem: Problem): Diagnostic => ({
-      ...place(problem),
-      severity,
-      message: [problem.path, problem.message, problem.suggestion].filter(Boolean).join("\n"),
-    });
+    (problem: Problem): Diagnostic => {
+      const { kind, sentence } = told(problem);
+      const message = [problem.path, kind, sentence].filter(Boolean).join("\n");
+      return { ...place(problem), severity, message };
+    };
   return {
     text: () => view.state.doc.toString(),
     setText: (next) => view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } }),

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, call, request } from "../../api/client";
-import type { Problem } from "../../lib/problems";
+import { type Problem, told } from "../../lib/problems";
 import { guard } from "../../lib/route";
 import { Badge, Button, Loading, Notice, Panel } from "../../parts/basics";
 import { confirmed } from "../../parts/dialog";
@@ -277,8 +277,7 @@ function Findings({
                 {problem.line !== undefined && <span>{t("config.line", { n: problem.line })}</span>}
                 <code class="clip">{problem.path}</code>
               </span>
-              {problem.message}
-              {problem.suggestion && <span class="muted">; {problem.suggestion}</span>}
+              <Said problem={problem} />
             </button>
           </li>
         ))}
@@ -292,5 +291,16 @@ function Findings({
         </div>
       )}
     </Panel>
+  );
+}
+
+function Said({ problem }: { problem: Problem }) {
+  const { kind, sentence } = told(problem);
+  if (kind === "") return <>{sentence}</>;
+  return (
+    <>
+      <span class="kind">{kind}</span>
+      <span class="muted">{sentence}</span>
+    </>
   );
 }

@@ -14,7 +14,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use super::nearest::nearest;
 use super::scalar::{boolean, integer, json};
 use super::tree::{Entry, Kind, Node, member};
-use crate::config::diagnostic::{Origin, Position, Report};
+use crate::config::diagnostic::{Code, Origin, Position, Report};
 use crate::secret::Secret;
 
 /// A value with its place.
@@ -140,7 +140,8 @@ impl<'report> Cursor<'report> {
     /// Reports a key that nobody knows.
     pub(crate) fn unknown(&mut self, entry: &Entry, known: &[&str]) {
         let path = member(&self.path, &entry.key);
-        let warning = self.report.warning_at(entry.position, &path, "unknown key, ignored");
+        let warning =
+            self.report.warning_at(entry.position, &path, "unknown key, ignored").coded(Code::UnknownKey);
         if let Some(near) = nearest(&entry.key, known) {
             warning.suggest(format!("did you mean `{near}`?"));
         }
@@ -158,15 +159,13 @@ impl<'report> Cursor<'report> {
 
     /// Reports a value that its type does not allow.
     pub(crate) fn refuse(&mut self, node: &Node, message: &str) {
-        self.report.problem_at(node.position, &self.path, message);
+        self.report.problem_at(node.position, &self.path, message).coded(Code::WrongType);
     }
 
     fn mismatch(&mut self, node: &Node, wanted: &str) -> Option<()> {
-        self.report.problem_at(
-            node.position,
-            &self.path,
-            format!("expected {wanted}, found {}", node.noun()),
-        );
+        self.report
+            .problem_at(node.position, &self.path, format!("expected {wanted}, found {}", node.noun()))
+            .coded(Code::WrongType);
         None
     }
 
@@ -212,11 +211,14 @@ impl Decode for bool {
         let (text, is_quoted) = cursor.scalar(node, "true or false")?;
         let value = boolean(text);
         if value.is_none() || is_quoted {
-            let problem = cursor.report.problem_at(
-                node.position,
-                &cursor.path,
-                format!("expected true or false, found {}", other(is_quoted)),
-            );
+            let problem = cursor
+                .report
+                .problem_at(
+                    node.position,
+                    &cursor.path,
+                    format!("expected true or false, found {}", other(is_quoted)),
+                )
+                .coded(Code::WrongType);
             if value.is_some() {
                 problem.suggest("write it without quotes");
             }
@@ -235,11 +237,14 @@ impl Decode for i64 {
         let (text, is_quoted) = cursor.scalar(node, "a whole number")?;
         let value = integer(text);
         if value.is_none() || is_quoted {
-            let problem = cursor.report.problem_at(
-                node.position,
-                &cursor.path,
-                format!("expected a whole number, found {}", other(is_quoted)),
-            );
+            let problem = cursor
+                .report
+                .problem_at(
+                    node.position,
+                    &cursor.path,
+                    format!("expected a whole number, found {}", other(is_quoted)),
+                )
+                .coded(Code::WrongType);
             if value.is_some() {
                 problem.suggest("write it without quotes");
             }
@@ -258,11 +263,14 @@ impl Decode for f64 {
         let (text, is_quoted) = cursor.scalar(node, "a number")?;
         let value = json(text).as_f64();
         if value.is_none() || is_quoted {
-            let problem = cursor.report.problem_at(
-                node.position,
-                &cursor.path,
-                format!("expected a number, found {}", other(is_quoted)),
-            );
+            let problem = cursor
+                .report
+                .problem_at(
+                    node.position,
+                    &cursor.path,
+                    format!("expected a number, found {}", other(is_quoted)),
+                )
+                .coded(Code::WrongType);
             if value.is_some() {
                 problem.suggest("write it without quotes");
             }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, Span, Tag};
 
-use crate::config::diagnostic::{Position, Report};
+use crate::config::diagnostic::{Code, Position, Report};
 
 /// Largest configuration that is read, in bytes.
 pub(crate) const LARGEST_FILE: usize = 8 << 20;
@@ -106,7 +106,9 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
             Ok(event) => event,
             Err(error) => {
                 let position = place(error.marker().line(), error.marker().col());
-                report.problem_at(position, "", format!("not valid YAML: {}", wording(error.kind())));
+                report
+                    .problem_at(position, "", format!("not valid YAML: {}", wording(error.kind())))
+                    .coded(Code::Syntax);
                 return None;
             }
         };
@@ -193,7 +195,9 @@ impl Builder {
 
     fn enter(&mut self, open: Open, position: Position, report: &mut Report) -> Step {
         if self.open.len() >= DEEPEST {
-            report.problem_at(position, "", format!("nested deeper than {DEEPEST} levels"));
+            report
+                .problem_at(position, "", format!("nested deeper than {DEEPEST} levels"))
+                .coded(Code::Syntax);
             return Step::Broken;
         }
         self.open.push(open);
@@ -236,12 +240,14 @@ impl Builder {
 
     fn copy(&mut self, anchor: usize, position: Position, report: &mut Report) -> Step {
         let Some(node) = self.anchors.get(&anchor) else {
-            report.problem_at(position, "", "an alias refers to the collection that contains it");
+            report
+                .problem_at(position, "", "an alias refers to the collection that contains it")
+                .coded(Code::Syntax);
             return Step::Broken;
         };
         self.copies = self.copies.saturating_add(node.size());
         if self.copies > MOST_COPIES || self.open.len().saturating_add(node.depth()) > DEEPEST {
-            report.problem_at(position, "", "aliases expand to too much content");
+            report.problem_at(position, "", "aliases expand to too much content").coded(Code::Syntax);
             return Step::Broken;
         }
         let node = Node { position, kind: node.kind.clone() };
@@ -255,7 +261,9 @@ impl Builder {
             Some(Open::Map { entries, key, .. }) => match key.take() {
                 None => {
                     let Some(text) = key_text(&node) else {
-                        report.problem_at(node.position, "", "a mapping key must be a single value");
+                        report
+                            .problem_at(node.position, "", "a mapping key must be a single value")
+                            .coded(Code::Syntax);
                         return Step::Broken;
                     };
                     *key = Some((text, node.position));
@@ -303,6 +311,7 @@ fn merged(entries: Vec<Entry>, path: &str, report: &mut Report) -> Vec<Entry> {
         } else if let Some(first) = places.get(&entry.key) {
             report
                 .problem_at(entry.position, &member(path, &entry.key), "the key is written twice")
+                .coded(Code::DuplicateKey)
                 .suggest(format!("keep one of them; the first is at line {}", first.line));
         } else {
             places.insert(entry.key.clone(), entry.position);
@@ -316,11 +325,13 @@ fn merged(entries: Vec<Entry>, path: &str, report: &mut Report) -> Vec<Entry> {
         };
         for map in maps {
             let Kind::Map(entries) = map.kind else {
-                report.problem_at(
-                    map.position,
-                    &member(path, "<<"),
-                    "a merge key takes a mapping or a list of mappings",
-                );
+                report
+                    .problem_at(
+                        map.position,
+                        &member(path, "<<"),
+                        "a merge key takes a mapping or a list of mappings",
+                    )
+                    .coded(Code::Syntax);
                 continue;
             };
             for entry in entries {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 
 use super::path;
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file::{Free, List, Map, PayloadModel, Placed};
 use crate::config::pattern::Pattern;
 
@@ -145,6 +145,7 @@ fn protocols(member: Option<&Placed<String>>, report: &mut Report) -> Option<Vec
     if protocol.is_none() {
         report
             .warning(&member.origin, "unknown protocol, the condition never applies")
+            .coded(Code::UnknownValue)
             .suggest("use openai, codex, claude, gemini or antigravity");
     }
     protocol.map(|protocol| vec![protocol])

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::value::text;
 use crate::access::allowance::{Allowance, Limit, Per};
 use crate::access::name;
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
 use crate::config::pattern::Pattern;
 use crate::secret::Secret;
@@ -60,6 +60,7 @@ fn expires(member: Option<&file::Placed<String>>, report: &mut Report) -> Option
     if seconds.is_none() {
         report
             .problem(&member.origin, "not a day or a time")
+            .coded(Code::WrongType)
             .suggest("write for example 2027-01-31 or 2027-01-31T12:00:00Z");
     }
     seconds
@@ -78,7 +79,9 @@ fn limits(entry: &file::KeyLimit, report: &mut Report) -> Vec<Limit> {
             let member = member?;
             let count = u64::try_from(member.value).ok();
             if count.is_none() {
-                report.problem(&member.origin, "a limit is a number that is not negative");
+                report
+                    .problem(&member.origin, "a limit is a number that is not negative")
+                    .coded(Code::OutOfRange);
             }
             count
         };
@@ -86,7 +89,9 @@ fn limits(entry: &file::KeyLimit, report: &mut Report) -> Vec<Limit> {
         let cost = limit.cost.as_ref().and_then(|member| {
             let cost = Price::amount(member.value);
             if cost.is_none() {
-                report.problem(&member.origin, "a limit is a number that is not negative");
+                report
+                    .problem(&member.origin, "a limit is a number that is not negative")
+                    .coded(Code::OutOfRange);
             }
             cost
         });

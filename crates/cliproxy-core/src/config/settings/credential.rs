@@ -12,7 +12,7 @@ use super::error_rule::{ErrorRule, error_rules};
 use super::model::{Model, compatible_models, excluded, models};
 use super::proxy::{self, Proxy};
 use super::value::{clamp, is_on, is_placeholder, text};
-use crate::config::diagnostic::{Origin, Report};
+use crate::config::diagnostic::{Code, Origin, Report};
 use crate::config::file::{self, List, Map, Placed};
 use crate::config::pattern::Pattern;
 use crate::secret::Secret;
@@ -305,6 +305,7 @@ fn secret(member: Option<&Placed<Secret>>, report: &mut Report) -> Option<Secret
     if is_placeholder(key) {
         report
             .problem(&member.origin, "this key is a placeholder of the example file")
+            .coded(Code::TemplateKey)
             .suggest("write the real key, or remove the entry");
     } else if HeaderValue::from_str(key).is_err() {
         report.problem(&member.origin, "this key has characters that cannot be sent in a header");
@@ -323,7 +324,9 @@ fn weight(member: Option<&Placed<i64>>, report: &mut Report) -> Option<NonZeroU3
         return NonZeroU32::new(1);
     };
     if member.value > LARGEST_WEIGHT {
-        report.problem(&member.origin, format!("a weight is at most {LARGEST_WEIGHT}"));
+        report
+            .problem(&member.origin, format!("a weight is at most {LARGEST_WEIGHT}"))
+            .coded(Code::OutOfRange);
     }
     NonZeroU32::new(clamp(member.value))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::value::{count, is_on, text};
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
 
 /// Most of all pictures of a request together when the file says nothing, in MiB.
@@ -71,6 +71,7 @@ pub(super) fn image_urls(config: &file::Config, report: &mut Report) -> ImageUrl
                 _ => {
                     report
                         .problem(&member.origin, "unknown choice of when images are read")
+                        .coded(Code::UnknownValue)
                         .suggest("use needed, always or never");
                     FetchImages::default()
                 }
@@ -94,7 +95,9 @@ fn picture_bytes(section: Option<&file::ImageUrls>, report: &mut Report) -> usiz
         Some(member) => match u64::try_from(member.value) {
             Ok(mebibytes) if mebibytes > 0 => mebibytes,
             _ => {
-                report.problem(&member.origin, "the limit of images must be at least 1 MiB");
+                report
+                    .problem(&member.origin, "the limit of images must be at least 1 MiB")
+                    .coded(Code::OutOfRange);
                 DEFAULT_PICTURES_MIB
             }
         },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{count, is_on, switched_seconds};
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
 
 /// Largest request body when the file names none, in MiB.
@@ -68,7 +68,9 @@ pub(super) fn request_body_bytes(config: &file::Config, report: &mut Report) -> 
         Some(member) => match u64::try_from(member.value) {
             Ok(mebibytes) if mebibytes > 0 => mebibytes,
             _ => {
-                report.problem(&member.origin, "the body limit must be at least 1 MiB");
+                report
+                    .problem(&member.origin, "the body limit must be at least 1 MiB")
+                    .coded(Code::OutOfRange);
                 DEFAULT_BODY_MIB
             }
         },

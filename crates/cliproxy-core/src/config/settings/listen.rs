@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::value::{is_on, is_placeholder, text};
 use crate::access::allowance::Allowance;
 use crate::config::Overrides;
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
 use crate::secret::Secret;
 
@@ -100,6 +100,7 @@ pub(super) fn access(config: &file::Config, overrides: &Overrides, report: &mut 
                     &key.origin,
                     "this client key is a placeholder of the example file: everybody knows it",
                 )
+                .coded(Code::TemplateKey)
                 .suggest("write a key of your own, for example the output of `openssl rand -hex 24`");
         } else if client_keys.iter().any(|known| known.matches(trimmed.as_bytes())) {
             report.warning(&key.origin, "this client key is listed twice");
@@ -182,7 +183,7 @@ fn port(config: &file::Config, overrides: &Overrides, report: &mut Report) -> u1
         return DEFAULT_PORT;
     };
     u16::try_from(member.value).unwrap_or_else(|_| {
-        report.problem(&member.origin, "a port is a number from 0 to 65535");
+        report.problem(&member.origin, "a port is a number from 0 to 65535").coded(Code::OutOfRange);
         DEFAULT_PORT
     })
 }

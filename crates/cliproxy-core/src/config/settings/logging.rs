@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{count, is_on, text};
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
 use crate::config::pattern::Pattern;
 use crate::usage::{Bounds, Price, Prices};
@@ -51,7 +51,9 @@ pub(super) fn logging(config: &file::Config, report: &mut Report) -> Logging {
     let pprof = config.pprof.as_deref();
     let error_files = match &config.error_logs_max_files {
         Some(member) if member.value < 0 => {
-            report.warning(&member.origin, "a negative count is not possible, 10 is used");
+            report
+                .warning(&member.origin, "a negative count is not possible, 10 is used")
+                .coded(Code::OutOfRange);
             10
         }
         member => count(member.as_ref(), 10),
@@ -96,7 +98,9 @@ fn prices(ledger: Option<&file::UsageLedger>, report: &mut Report) -> Prices {
             if let Some(amount) = Price::amount(member.value) {
                 return Some(amount);
             }
-            report.problem(&member.origin, "a price is a number that is not negative");
+            report
+                .problem(&member.origin, "a price is a number that is not negative")
+                .coded(Code::OutOfRange);
             None
         };
         let Some(model) = text(entry.value.model.as_ref()) else {

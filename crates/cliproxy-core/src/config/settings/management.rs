@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::value::{is_on, is_placeholder, text};
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::env::{self, Env};
 use crate::config::file;
 use crate::secret::Secret;
@@ -59,6 +59,7 @@ pub(super) fn management(config: &file::Config, env: &dyn Env, report: &mut Repo
         if is_placeholder(text) {
             report
                 .problem(&member.origin, "this management key is a placeholder of the example file")
+                .coded(Code::TemplateKey)
                 .suggest("write a key of your own, or leave it empty to switch the interface off");
         }
         let is_hash = ["$2a$", "$2b$", "$2y$"].iter().any(|mark| text.starts_with(mark));

@@ -3,7 +3,7 @@
 //! Files of earlier years keep working; the file itself is not touched. Each key that was moved
 //! gives one warning that names its new place.
 
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file::{
     Ampcode, CompatibleEntry, CompatibleKey, Config, KeyEntry, List, ModelAlias, Placed,
 };
@@ -30,7 +30,10 @@ pub(super) fn migrate(config: &mut Config, report: &mut Report) {
 }
 
 fn moved<T>(member: &Placed<T>, new: &str, report: &mut Report) {
-    report.warning_key(&member.origin, "older key, still read").suggest(format!("write it as `{new}`"));
+    report
+        .warning_key(&member.origin, "older key, still read")
+        .coded(Code::OlderKey)
+        .suggest(format!("write it as `{new}`"));
 }
 
 fn client_keys(config: &mut Config, report: &mut Report) {

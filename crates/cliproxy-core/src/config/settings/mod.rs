@@ -47,7 +47,7 @@ pub use store::Store;
 pub use telemetry::{Otlp, Telemetry};
 pub use translation::{LiveMedia, ThinkingTable, Translation};
 
-use super::diagnostic::{Problems, Report};
+use super::diagnostic::{Code, Problems, Report};
 use super::env::{self, Env};
 use super::file;
 use super::payload;
@@ -208,11 +208,13 @@ impl Settings {
 fn without_effect(config: &file::Config, report: &mut Report) {
     let plugins = config.plugins.as_ref().and_then(|section| section.enabled.as_ref());
     if let Some(member) = plugins.filter(|member| member.value) {
-        report.warning(&member.origin, "plugins are not supported, nothing is loaded");
+        report.warning(&member.origin, "plugins are not supported, nothing is loaded").coded(Code::NoEffect);
     }
     let control_plane = [config.credential_concurrency.as_ref(), config.credential_in_flight.as_ref()];
     for member in control_plane.into_iter().flatten().filter(|member| !member.is_empty()) {
-        report.warning_key(&member.origin, "only an external control plane uses this, no effect here");
+        report
+            .warning_key(&member.origin, "only an external control plane uses this, no effect here")
+            .coded(Code::NoEffect);
     }
 }
 

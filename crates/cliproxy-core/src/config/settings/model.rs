@@ -1,7 +1,7 @@
 //! Models of upstream keys, and what is withheld.
 
 use super::value::{clamp, is_on, text};
-use crate::config::diagnostic::{Origin, Report};
+use crate::config::diagnostic::{Code, Origin, Report};
 use crate::config::file::{self, List, Placed};
 use crate::config::pattern::Pattern;
 
@@ -148,6 +148,7 @@ fn thinking(section: Option<&Placed<file::Thinking>>, report: &mut Report) -> Op
         if !word.is_empty() && !known.contains(&word.as_str()) {
             report
                 .warning(&level.origin, "unknown thinking level")
+                .coded(Code::UnknownValue)
                 .suggest("the levels are minimal, low, medium, high, xhigh and max");
         }
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::value::{clamp, count, duration, is_on};
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
 
 /// Choice of credentials.
@@ -89,6 +89,7 @@ pub(super) fn routing(config: &file::Config, report: &mut Report) -> Routing {
         Some(member) => Strategy::parse(member.trim()).unwrap_or_else(|| {
             report
                 .warning(&member.origin, "unknown strategy, round-robin is used")
+                .coded(Code::UnknownValue)
                 .suggest("use round-robin, fill-first or weighted-round-robin");
             Strategy::default()
         }),

@@ -6,7 +6,7 @@ use cliproxy_wire::codec::Strictness;
 use cliproxy_wire::reasoning::Table;
 
 use super::value::{count, duration, is_on, text};
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file::{self, ImageGeneration};
 
 /// Model of the image tool when the file names none.
@@ -112,6 +112,7 @@ fn strictness(config: &file::Config, report: &mut Report) -> Strictness {
         _ => {
             report
                 .problem(&member.origin, "unknown strictness of translation")
+                .coded(Code::UnknownValue)
                 .suggest("use lenient, default or strict");
             Strictness::default()
         }
@@ -129,6 +130,7 @@ fn thinking(config: &file::Config, report: &mut Report) -> ThinkingTable {
         _ => {
             report
                 .problem(&member.origin, "unknown thinking table")
+                .coded(Code::UnknownValue)
                 .suggest("use default, compact or generous");
             ThinkingTable::default()
         }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file::Placed;
 
 /// Seconds where 0 and less mean "off".
@@ -46,7 +46,10 @@ pub(super) fn duration(member: Option<&Placed<String>>, absent: Duration, report
         Some(duration) if !duration.is_zero() => duration,
         Some(_) => absent,
         None => {
-            report.problem(&member.origin, "not a duration").suggest("write for example 30m, 1h or 1h30m");
+            report
+                .problem(&member.origin, "not a duration")
+                .coded(Code::WrongType)
+                .suggest("write for example 30m, 1h or 1h30m");
             absent
         }
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::contract::Contract;
 use super::{Panel, send};
 
 const CONFIG: &str = "# head\nhost: 127.0.0.1\nmy-own-key: {a: 1} # stays\ndebug: yes\napi-keys:\n  - client-key-0001 # laptop\nclaude-api-key:\n  - api-key: sk-0001\n    new-member: 7\n";
@@ -114,6 +115,55 @@ async fn a_text_is_checked_without_being_written() {
     assert_eq!(places, [(json!("port"), json!(2)), (json!("request-retry"), json!(3))]);
     let put = send(panel.request("PUT", "/config.yaml").body("port: many\n")).await;
     assert_eq!((put.status, &put.json()["problems"][0]["column"]), (422, &json!(7)));
+    assert_eq!(panel.file(), CONFIG);
+}
+
+#[tokio::test]
+async fn frequent_problems_and_warnings_have_a_code_that_stays() {
+    let panel = Panel::start(CONFIG);
+    let check = async |text: &'static str| {
+        let answer = send(panel.request("POST", "/config/check").body(text)).await;
+        Contract::of(&panel.gateway).await.holds("POST", "/config/check", &answer);
+        answer.json()
+    };
+    for (text, path, code) in [
+        ("debug: [", "", "syntax"),
+        ("? [a]\n: b\n", "", "syntax"),
+        ("debug: no\ndebug: yes\n", "debug", "duplicate_key"),
+        ("nobody-knows: 1\n", "nobody-knows", "unknown_key"),
+        ("request-retry: x\n", "request-retry", "wrong_type"),
+        ("debug: 'yes'\n", "debug", "wrong_type"),
+        ("api-keys: {a: b}\n", "api-keys", "wrong_type"),
+        ("routing: {session-affinity-ttl: soon}\n", "routing.session-affinity-ttl", "wrong_type"),
+        (
+            "claude-api-key: [{api-key: sk-0001, weight: 99999999}]\n",
+            "claude-api-key[0].weight",
+            "out_of_range",
+        ),
+        ("max-request-body-mb: 0\n", "max-request-body-mb", "out_of_range"),
+        ("error-logs-max-files: -1\n", "error-logs-max-files", "out_of_range"),
+        ("routing: {strategy: luck}\n", "routing.strategy", "unknown_value"),
+        ("thinking-table: huge\n", "thinking-table", "unknown_value"),
+        ("api-keys: [your-api-key-1]\n", "api-keys[0]", "template_key"),
+        ("claude-api-key: [{api-key: your-api-key-1}]\n", "claude-api-key[0].api-key", "template_key"),
+        ("generative-language-api-key: [AIza-0001]\n", "generative-language-api-key", "older_key"),
+        ("plugins: {enabled: true}\n", "plugins.enabled", "no_effect"),
+    ] {
+        let answer = check(text).await;
+        let remarks = [&answer["problems"], &answer["warnings"]];
+        let mut remarks = remarks.iter().filter_map(|list| list.as_array()).flatten();
+        let is_it = |remark: &&Value| remark["path"] == path && remark["code"] == code;
+        let found = remarks.find(is_it).unwrap_or_else(|| panic!("{text:?}: {answer}"));
+        assert!(found["message"].as_str().is_some_and(|message| !message.is_empty()), "{found}");
+    }
+    // What is rare is told by its message alone.
+    let answer = check("tls: {enable: true}\n").await;
+    assert!(answer["problems"][0]["message"].is_string() && answer["problems"][0].get("code").is_none());
+    // Edits that are refused have the same.
+    let answer = send(panel.request("PUT", "/config.yaml").body("max-request-body-mb: 0\n")).await;
+    assert_eq!((answer.status, &answer.json()["problems"][0]["code"]), (422, &json!("out_of_range")));
+    let answer = panel.send("PUT", "/api-keys", json!(["your-api-key-1"])).await;
+    assert_eq!((answer.status, &answer.json()["problems"][0]["code"]), (422, &json!("template_key")));
     assert_eq!(panel.file(), CONFIG);
 }
 
