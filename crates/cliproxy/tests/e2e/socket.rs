@@ -99,7 +99,12 @@ async fn every_upstream_answers_over_a_websocket_and_the_conversation_is_kept() 
         let upstream = Upstream::start(support::answering(format)).await;
         let gateway = support::start(&support::config(format, &upstream), &[]);
         let path = if format == "chat" { "/backend-api/codex/responses" } else { "/v1/responses" };
-        let mut client = connect_at(&gateway, path, &[]).await.unwrap();
+        // As Codex connects; an extension that is offered need not be taken.
+        let headers = [
+            ("openai-beta", "responses_websockets=2026-02-06"),
+            ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits"),
+        ];
+        let mut client = connect_at(&gateway, path, &headers).await.unwrap();
         let first = client
             .ask(&json!({"type": "response.create", "model": "up", "instructions": "brief", "input": "one"}))
             .await;
