@@ -148,7 +148,7 @@ impl Seen {
             Ok(_) => {
                 if self.hash.is_some() && !std::mem::replace(&mut self.is_gone, true) {
                     tracing::warn!(
-                        "the configuration file is missing or empty; what was read last stays in use until the next start"
+                        "the configuration file is missing or empty; the running settings stay in use until the next start"
                     );
                 }
                 return None;
