@@ -145,13 +145,20 @@ impl Engine {
         loop {
             let vault = self.0.vault.load_full();
             let directory = vault.as_ref().and_then(|vault| vault.store.directory());
+            let mut is_new = false;
             if watched.as_ref().map(|(path, _)| path) != directory.as_ref() {
                 watched = directory.and_then(|path| Some((path.clone(), watch(&path, &woken)?)));
+                is_new = watched.is_some();
             }
             let mut files = vault.as_ref().map(|vault| vault.store.elsewhere()).unwrap_or_default();
             files.sort();
             if elsewhere.as_ref().map_or(&[][..], |(watched, _)| watched) != files {
                 elsewhere = watch_files(&files, &woken).map(|watcher| (files, watcher));
+                is_new |= elsewhere.is_some();
+            }
+            if is_new {
+                // Something may have changed since the store was read and before somebody watched.
+                woken.notify_one();
             }
             let pause = if watched.is_some() { LOOK } else { LOOK_UNWATCHED };
             tokio::select! {
