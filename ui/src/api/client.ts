@@ -12,6 +12,8 @@ export class ApiError extends Error {
     /** The gateway's word for programs, such as `conflict`. */
     readonly code: string,
     readonly problems: Problem[] = [],
+    /** Of a login: the kind of the failure. */
+    readonly kind = "",
   ) {
     super(message);
   }
@@ -70,11 +72,17 @@ export async function request(
 async function refusal(response: Response): Promise<ApiError> {
   const text = await response.text();
   try {
-    const body = JSON.parse(text) as { error?: unknown; message?: unknown; problems?: Problem[] };
+    const body = JSON.parse(text) as {
+      error?: unknown;
+      message?: unknown;
+      problems?: Problem[];
+      code?: unknown;
+    };
     const code = typeof body.error === "string" ? body.error : "";
     const message = typeof body.message === "string" ? body.message : code;
     const problems = body.problems ?? (code === "invalid_config" ? fromText(message) : []);
-    return new ApiError(response.status, message || response.statusText, code, problems);
+    const kind = typeof body.code === "string" ? body.code : "";
+    return new ApiError(response.status, message || response.statusText, code, problems, kind);
   } catch {
     return new ApiError(response.status, text.slice(0, 300) || response.statusText, "");
   }

@@ -225,6 +225,8 @@ export interface Begun {
 export interface LoginStanding {
   status: "wait" | "ok" | "error";
   error?: string;
+  /** The kind of the failure. */
+  code?: string;
 }
 
 export interface LogPage {

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { ApiError } from "../api/client";
 import { stateOf, wakes } from "../pages/accounts/state";
 import { changes } from "../pages/keys/change";
+import { explain, failedLogin } from "../parts/toast";
 import { csv } from "./csv";
 import { isBare, limitsOf, rowsOf } from "./limits";
 import { after, isRunning, type LiveRequest } from "./live";
@@ -87,6 +89,17 @@ test("problems are told in the language of the reader, with the gateway's own se
   expect(told({ ...problem, code: "newer" })).toEqual({ kind: "", sentence });
   expect(line({ path: "", message: "no code" })).toBe("no code");
   expect(line({ path: "tls.enable", message: "no code" })).toBe("tls.enable – no code");
+});
+
+test("a login that failed is told in the language of the reader, with the gateway's own sentence", () => {
+  language.value = "zh";
+  expect(explain(new ApiError(500, "port 1 is in use", "", [], "port_busy"))).toMatch(
+    /^浏览器.* port 1 is in use$/,
+  );
+  expect(failedLogin("newer", "why")).toBe("why");
+  expect(failedLogin("", "why")).toBe("why");
+  language.value = "en";
+  expect(failedLogin("refused", "why")).toBe("The login was refused. why");
 });
 
 test("log lines are taken apart, and strange ones shown as they are", () => {

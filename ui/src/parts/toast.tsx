@@ -30,11 +30,18 @@ function dismiss(id: number): void {
   toasts.value = toasts.value.filter((toast) => toast.id !== id);
 }
 
+/** Why a login failed: the kind in the reader's language, and what the gateway itself says. */
+export function failedLogin(kind: string, sentence: string): string {
+  const said = kind === "" ? "" : known(`login.failed.${kind}`, "");
+  return [said, sentence].filter(Boolean).join(" ");
+}
+
 /** What a failure means, for people. */
 export function explain(error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
   if (error.status === 0) return t("error.unreachable");
   if (error.status === 409 && error.code === "conflict") return t("error.conflict");
+  if (error.kind !== "") return failedLogin(error.kind, error.message);
   if (error.problems.length > 0) return error.problems.map(line).join("\n");
   return known(`error.${error.code}`, error.message);
 }

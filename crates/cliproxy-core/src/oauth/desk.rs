@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::session::{Hold, LoginError, Session};
 use super::talk::{Event, Person, Talk};
-use super::{Grant, Saved, save};
+use super::{Grant, RefusalKind, Saved, save};
 use crate::Engine;
 
 /// Logins are remembered this long after they began.
@@ -50,7 +52,66 @@ pub enum Standing {
     /// The account is saved.
     Done,
     /// It failed, and why.
-    Failed(String),
+    Failed(Failed),
+}
+
+/// Why a login failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failed {
+    /// Its kind.
+    pub code: FailureCode,
+    /// In words for people.
+    pub message: String,
+}
+
+/// The kind of a failure of a login. Its word stays, whatever the message says; more may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "LoginFailure")]
+pub enum FailureCode {
+    /// Another program has the port that the browser comes back to.
+    PortBusy,
+    /// The account cannot be saved.
+    NotSaved,
+    /// The person or the provider refused, or what was brought does not count.
+    Refused,
+    /// The provider forbids this use.
+    Forbidden,
+    /// Nobody came back in time, or the provider did not answer: another try may work.
+    TryAgain,
+    /// Too many logins are waiting.
+    TooMany,
+}
+
+impl Failed {
+    fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    fn not_saved(error: &impl ToString) -> Self {
+        Self::new(FailureCode::NotSaved, error.to_string())
+    }
+}
+
+impl From<LoginError> for Failed {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::PortBusy(port) => Self::new(
+                FailureCode::PortBusy,
+                format!("port {port}, where the browser comes back to, is in use by another program"),
+            ),
+            LoginError::Storage(why) => Self::new(FailureCode::NotSaved, why),
+            LoginError::Refused(refusal) => {
+                let code = match refusal.kind {
+                    RefusalKind::Dead => FailureCode::Refused,
+                    RefusalKind::Forbidden => FailureCode::Forbidden,
+                    RefusalKind::Passing(_) => FailureCode::TryAgain,
+                };
+                Self::new(code, format!("{}; {}", refusal.message, refusal.remedy))
+            }
+        }
+    }
 }
 
 /// A login that has begun.
@@ -88,11 +149,12 @@ impl Desk {
     /// listens takes the port of those of its provider that wait; their addresses can still be handed in.
     ///
     /// # Errors
-    /// Why it cannot begin, in words for people.
-    pub async fn begin(&self, engine: &Engine, session: Session) -> Result<Begun, String> {
+    /// Why it cannot begin.
+    pub async fn begin(&self, engine: &Engine, session: Session) -> Result<Begun, Failed> {
         self.forget_old();
         if self.lock().values().filter(|kept| kept.standing == Standing::Waiting).count() >= MOST {
-            return Err("too many logins are waiting; finish or abandon some".to_owned());
+            let message = "too many logins are waiting; finish or abandon some";
+            return Err(Failed::new(FailureCode::TooMany, message));
         }
         let provider = session.login.provider;
         let hold = session.hold.clone();
@@ -133,7 +195,7 @@ impl Desk {
             let why = tokio::time::timeout(Duration::from_secs(1), ended).await;
             return Err(match why {
                 Ok(Ok(Err(why))) => why,
-                _ => "failed to generate authorization url".to_owned(),
+                _ => Failed::new(FailureCode::TryAgain, "failed to generate authorization url"),
             });
         };
         let kept =
@@ -152,7 +214,9 @@ impl Desk {
             let standing = match ended.await {
                 Ok(Ok(())) => Standing::Done,
                 Ok(Err(why)) => Standing::Failed(why),
-                Err(_gone) => Standing::Failed("the gateway ended meanwhile".to_owned()),
+                Err(_gone) => {
+                    Standing::Failed(Failed::new(FailureCode::TryAgain, "the gateway ended meanwhile"))
+                }
             };
             set(&logins, &state, standing);
         });
@@ -215,8 +279,8 @@ impl Desk {
     }
 }
 
-fn no_directory() -> String {
-    "there is no auth directory".to_owned()
+fn no_directory() -> Failed {
+    Failed::new(FailureCode::NotSaved, "there is no auth directory")
 }
 
 fn set(logins: &Mutex<HashMap<String, Kept>>, state: &str, standing: Standing) {
@@ -242,7 +306,7 @@ fn state_of(url: &str) -> String {
 ///
 /// # Errors
 /// Why it failed, in words for people.
-pub async fn answered(engine: &Engine, session: Session, answer: &str) -> Result<(Grant, Saved), String> {
+pub async fn answered(engine: &Engine, session: Session, answer: &str) -> Result<(Grant, Saved), Failed> {
     let (mut talk, Person { mut events, lines }) = Talk::new();
     let working = async {
         let result = engine.log_in(session, &mut talk).await;
@@ -263,38 +327,31 @@ impl Engine {
     /// Logs in and saves the account.
     ///
     /// # Errors
-    /// Why not, in words for people.
+    /// Why not.
     pub fn log_in<'l>(
         &'l self,
         session: Session,
         talk: &'l mut Talk,
-    ) -> BoxFuture<'l, Result<(Grant, Saved), String>> {
+    ) -> BoxFuture<'l, Result<(Grant, Saved), Failed>> {
         Box::pin(self.log_in_and_save(session, talk))
     }
 
-    async fn log_in_and_save(&self, session: Session, talk: &mut Talk) -> Result<(Grant, Saved), String> {
+    async fn log_in_and_save(&self, session: Session, talk: &mut Talk) -> Result<(Grant, Saved), Failed> {
         let settings = self.snapshot().settings.clone();
         let store = self.auth_store().ok_or_else(no_directory)?;
-        let done = session.run(&settings, self.clients(), &*store, talk).await;
-        let done = done.map_err(|error| match error {
-            LoginError::PortBusy(port) => {
-                format!("port {port}, where the browser comes back to, is in use by another program")
-            }
-            LoginError::Storage(why) => why,
-            LoginError::Refused(refusal) => format!("{}; {}", refusal.message, refusal.remedy),
-        })?;
-        self.load_accounts().await.map_err(|error| error.to_string())?;
+        let done = session.run(&settings, self.clients(), &*store, talk).await?;
+        self.load_accounts().await.map_err(|error| Failed::not_saved(&error))?;
         Ok(done)
     }
 
     /// Saves what a login or an import yielded, and takes it over.
     ///
     /// # Errors
-    /// Why not, in words for people.
-    pub async fn save_grant(&self, grant: &Grant) -> Result<Saved, String> {
+    /// Why not.
+    pub async fn save_grant(&self, grant: &Grant) -> Result<Saved, Failed> {
         let store = self.auth_store().ok_or_else(no_directory)?;
-        let saved = save(&*store, grant).await.map_err(|error| error.to_string())?;
-        self.load_accounts().await.map_err(|error| error.to_string())?;
+        let saved = save(&*store, grant).await.map_err(|error| Failed::not_saved(&error))?;
+        self.load_accounts().await.map_err(|error| Failed::not_saved(&error))?;
         Ok(saved)
     }
 }

@@ -9,6 +9,7 @@ use cliproxy_core::access::gate::Denied;
 use cliproxy_core::config::diagnostic::{Code, Diagnostic};
 use cliproxy_core::config::document::NotEditable;
 use cliproxy_core::config::keeper::Unkept;
+use cliproxy_core::oauth::desk::{Failed, FailureCode};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -142,6 +143,9 @@ pub(super) struct Refused {
     /// The text for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// The kind of a failure of a login: interfaces translate by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<FailureCode>,
     /// The auth file that has it already.
     #[serde(skip_serializing_if = "Option::is_none")]
     existing_file: Option<String>,
@@ -197,6 +201,12 @@ impl Refusal {
     pub(super) fn of_login(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         let word = Some("error");
         Self::with(status, Refused { status: word, error: message.into(), ..Refused::default() })
+    }
+
+    /// A login that failed; `status` is in the bodies of some routes.
+    pub(super) fn failed_login(status: StatusCode, word: Option<&'static str>, why: Failed) -> Self {
+        let (code, error) = (Some(why.code), why.message.into());
+        Self::with(status, Refused { status: word, error, code, ..Refused::default() })
     }
 
     /// A channel that is not known.

@@ -76,7 +76,9 @@ async fn with_cookie(ask: Ask) -> Outcome<Json<Saved>> {
         return Err(Refusal::of_known_login("duplicate BXAuth found", file));
     }
     let session = session(login("iflow-cookie")?, None, false);
-    let (grant, saved) = desk::answered(&ask.app.engine, session, &cookie).await.map_err(bad)?;
+    let (grant, saved) = desk::answered(&ask.app.engine, session, &cookie)
+        .await
+        .map_err(|why| Refusal::failed_login(StatusCode::BAD_REQUEST, Some("error"), why))?;
     let member = |name: &str| of(&grant, name);
     Ok(Json(Saved {
         status: Okay::Ok,
@@ -145,7 +147,7 @@ async fn import(ask: Ask) -> Outcome<Json<Imported>> {
         .engine
         .save_grant(&grant)
         .await
-        .map_err(|why| Refusal::coded(StatusCode::INTERNAL_SERVER_ERROR, "save_failed", why))?;
+        .map_err(|why| Refusal::coded(StatusCode::INTERNAL_SERVER_ERROR, "save_failed", why.message))?;
     let file = ask.app.engine.roster(now()).await.into_iter().find(|file| file.id == saved.id);
     let location = of(&grant, "location");
     Ok(Json(Imported {

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use cliproxy_core::oauth::Login;
-use cliproxy_core::oauth::desk::{self, NotTaken, Standing};
+use cliproxy_core::oauth::desk::{self, FailureCode, NotTaken, Standing};
 use cliproxy_core::oauth::login::Options;
 use cliproxy_core::oauth::session::{Hold, Session};
 use cliproxy_core::provider::LOGINS;
@@ -164,7 +164,7 @@ async fn begin(ask: &Ask, known: &Known) -> Outcome<Json<Begun>> {
     };
     let session = session(login(way)?, ask.query("project_id"), is_here);
     let begun = ask.console.desk.begin(&ask.app.engine, session).await;
-    let begun = begun.map_err(|why| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why))?;
+    let begun = begun.map_err(|why| Refusal::failed_login(StatusCode::INTERNAL_SERVER_ERROR, None, why))?;
     Ok(Json(Begun { status: Okay::Ok, url: begun.url, state: begun.state, user_code: begun.code }))
 }
 
@@ -175,6 +175,9 @@ struct Progress {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The kind of the failure: interfaces translate by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<FailureCode>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -187,7 +190,7 @@ enum Word {
 }
 
 async fn standing(ask: Ask) -> Outcome<Json<Progress>> {
-    let told = |status, error| Ok(Json(Progress { status, error }));
+    let told = |status, error| Ok(Json(Progress { status, error, code: None }));
     let Some(state) = ask.query("state") else { return told(Word::Ok, None) };
     if !desk::is_state(state) {
         return Err(Refusal::of_login(StatusCode::BAD_REQUEST, "invalid state"));
@@ -195,7 +198,9 @@ async fn standing(ask: Ask) -> Outcome<Json<Progress>> {
     match ask.console.desk.standing(state) {
         Some(Standing::Waiting | Standing::Answered) => told(Word::Wait, None),
         Some(Standing::Done) => told(Word::Ok, None),
-        Some(Standing::Failed(why)) => told(Word::Error, Some(why)),
+        Some(Standing::Failed(why)) => {
+            Ok(Json(Progress { status: Word::Error, error: Some(why.message), code: Some(why.code) }))
+        }
         None => told(Word::Error, Some("unknown or expired state".to_owned())),
     }
 }

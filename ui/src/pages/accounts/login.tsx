@@ -8,7 +8,7 @@ import { Button, Field, Loading, Notice, Spinner } from "../../parts/basics";
 import { Code, copy } from "../../parts/copy";
 import { Dialog } from "../../parts/dialog";
 import { Icon } from "../../parts/icons";
-import { explain } from "../../parts/toast";
+import { explain, failedLogin } from "../../parts/toast";
 import { t } from "../../words";
 
 /** The provider's way back leads to this machine only when the gateway runs here. */
@@ -62,8 +62,10 @@ export function BrowserLogin({ provider, onClose, onDone }: LoginProps) {
         const standing = await get<LoginStanding>(`/get-auth-status${query({ state: begun.state })}`);
         if (isOver || standing.status === "wait") return;
         isOver = true;
-        if (standing.status === "error") fail(new Error(standing.error ?? ""));
-        else {
+        if (standing.status === "error") {
+          setFailure(failedLogin(standing.code ?? "", standing.error ?? ""));
+          setStage("failed");
+        } else {
           setStage("done");
           await onDone();
         }

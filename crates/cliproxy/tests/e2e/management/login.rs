@@ -75,7 +75,8 @@ async fn words_for_yes_open_a_port_and_no_others_do() {
         assert!(url.contains(&port.to_string()), "{word}: {url}");
     }
     let busy = format!("port {port}, where the browser comes back to, is in use by another program");
-    panel.refused("GET", "/anthropic-auth-url?is_webui=on", Value::Null, (500, &busy)).await;
+    let answer = panel.send("GET", "/anthropic-auth-url?is_webui=on", Value::Null).await;
+    assert_eq!((answer.status, answer.json()), (500, json!({"error": busy, "code": "port_busy"})));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,6 +175,7 @@ async fn a_refused_or_abandoned_login_is_told() {
     let status = ended(&panel, &state).await;
     assert_eq!(status["status"], "error");
     assert!(status["error"].as_str().unwrap().contains("access_denied"), "{status}");
+    assert_eq!(status["code"], "refused");
     let (_url, state) = begun(&panel, "/codex-auth-url").await;
     let given_up = panel.send("DELETE", &format!("/oauth-session?state={state}"), Value::Null).await;
     assert_eq!(given_up.json(), json!({"status": "ok", "cancelled": true}));
@@ -182,6 +184,27 @@ async fn a_refused_or_abandoned_login_is_told() {
     assert_eq!(panel.get("/get-auth-status").await, json!({"status": "ok"}));
     let answer = panel.send("GET", "/get-auth-status?state=..%2Fx", Value::Null).await;
     assert_eq!((answer.status, answer.json()), (400, json!({"status": "error", "error": "invalid state"})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_fails_says_of_what_kind() {
+    for (fault, code) in [(Some(Fault::Json(500, "{}".to_owned())), "try_again"), (None, "not_saved")] {
+        let (provider, panel) = arranged().await;
+        let (url, state) = begun(&panel, "/codex-auth-url").await;
+        let address = Browser::default().stop_at_redirect(&url).await;
+        if let Some(fault) = fault {
+            provider.fail("/codex/token", fault);
+        } else {
+            // Nothing can be saved where there is no directory.
+            std::fs::remove_dir_all(panel.gateway.accounts()).unwrap();
+            support::write(&panel.gateway.accounts(), "not a directory");
+        }
+        let pasted = panel.send("POST", "/oauth-callback", json!({"redirect_url": address})).await;
+        assert_eq!(pasted.status, 200, "{}", pasted.body);
+        let status = ended(&panel, &state).await;
+        assert_eq!((&status["status"], &status["code"]), (&json!("error"), &json!(code)), "{status}");
+        assert!(status["error"].as_str().is_some_and(|text| !text.is_empty()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +218,8 @@ async fn a_cookie_and_a_service_account_need_no_browser() {
     );
     panel.refused("POST", "/iflow-auth-url", json!({"cookie": " "}), (400, "cookie is required")).await;
     let answer = panel.send("POST", "/iflow-auth-url", json!({"cookie": "other=1"})).await;
-    assert_eq!(answer.status, 400);
+    assert_eq!((answer.status, &answer.json()["status"]), (400, &json!("error")));
+    assert!(answer.json()["code"].is_string() && answer.json()["error"].is_string(), "{}", answer.body);
 
     let key = provider.service_account("my-project");
     let answer = send(panel.request("POST", "/vertex/import?location=europe-west4").body(key.clone())).await;
