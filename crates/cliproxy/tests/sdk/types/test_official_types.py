@@ -131,6 +131,12 @@ class Accepted:
         return (last(path), what) in self.own
 
 
+def is_claudes_schema(of, path, what):
+    """Whether it is a word of JSON Schema in a request whose tools Antigravity hands to Claude."""
+    is_word = ".parameters" in path and path.endswith(".type") and "'TYPE_UNSPECIFIED'" in what
+    return is_word and re.search(r" for antigravity (claude|gpt-oss)", of) is not None
+
+
 def last(path):
     return path.rsplit(".", 1)[-1]
 
@@ -140,14 +146,18 @@ def test_what_is_written_is_of_the_official_type(kind):
     meant = MEANT.get(kind, [])
     accepted = Accepted(meant)
     checks = Checks(accepted)
-    wrong, count = {}, 0
+    wrong, count, claudes = {}, 0, 0
     with open(FOLDER / f"{kind}.jsonl", encoding="utf-8") as lines:
         for line in lines:
             entry = json.loads(line)
             count += 1
             for path, what in problems(checks, accepted, kind, entry):
+                if is_claudes_schema(entry["what"], path, what):
+                    claudes += 1
+                    continue
                 wrong.setdefault((general(path), what), []).append(f"{entry['what']} at {path}")
     assert count > 1000, f"{count} values"
+    assert bool(claudes) == (kind == "request-gemini")
     told = [f"{len(at):5} {path}: {what}\n      {', '.join(at[:3])}" for (path, what), at in wrong.items()]
     assert not told, f"{len(told)} problems in {count} values\n" + "\n".join(sorted(told, reverse=True))
     needless = [entry for entry in meant if entry not in accepted.needed]
