@@ -162,6 +162,19 @@ impl<'report> Cursor<'report> {
         self.report.problem_at(node.position, &self.path, message).coded(Code::WrongType);
     }
 
+    /// Reports what stands in the place of a number or of true or false; the words themselves may be a secret.
+    fn mistyped<T>(&mut self, node: &Node, wanted: &str, is_quoted: bool, fits_unquoted: bool) -> Option<T> {
+        let found = if is_quoted { "a quoted string" } else { "other text" };
+        let problem = self
+            .report
+            .problem_at(node.position, &self.path, format!("expected {wanted}, found {found}"))
+            .coded(Code::WrongType);
+        if fits_unquoted {
+            problem.suggest("write it without quotes");
+        }
+        None
+    }
+
     fn mismatch(&mut self, node: &Node, wanted: &str) -> Option<()> {
         self.report
             .problem_at(node.position, &self.path, format!("expected {wanted}, found {}", node.noun()))
@@ -201,28 +214,12 @@ impl Decode for Secret {
     }
 }
 
-/// What stands in the place of a number or of true or false; the words themselves may be a secret.
-fn other(is_quoted: bool) -> &'static str {
-    if is_quoted { "a quoted string" } else { "other text" }
-}
-
 impl Decode for bool {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
         let (text, is_quoted) = cursor.scalar(node, "true or false")?;
         let value = boolean(text);
         if value.is_none() || is_quoted {
-            let problem = cursor
-                .report
-                .problem_at(
-                    node.position,
-                    &cursor.path,
-                    format!("expected true or false, found {}", other(is_quoted)),
-                )
-                .coded(Code::WrongType);
-            if value.is_some() {
-                problem.suggest("write it without quotes");
-            }
-            return None;
+            return cursor.mistyped(node, "true or false", is_quoted, value.is_some());
         }
         value
     }
@@ -237,18 +234,7 @@ impl Decode for i64 {
         let (text, is_quoted) = cursor.scalar(node, "a whole number")?;
         let value = integer(text);
         if value.is_none() || is_quoted {
-            let problem = cursor
-                .report
-                .problem_at(
-                    node.position,
-                    &cursor.path,
-                    format!("expected a whole number, found {}", other(is_quoted)),
-                )
-                .coded(Code::WrongType);
-            if value.is_some() {
-                problem.suggest("write it without quotes");
-            }
-            return None;
+            return cursor.mistyped(node, "a whole number", is_quoted, value.is_some());
         }
         value
     }
@@ -263,18 +249,7 @@ impl Decode for f64 {
         let (text, is_quoted) = cursor.scalar(node, "a number")?;
         let value = json(text).as_f64();
         if value.is_none() || is_quoted {
-            let problem = cursor
-                .report
-                .problem_at(
-                    node.position,
-                    &cursor.path,
-                    format!("expected a number, found {}", other(is_quoted)),
-                )
-                .coded(Code::WrongType);
-            if value.is_some() {
-                problem.suggest("write it without quotes");
-            }
-            return None;
+            return cursor.mistyped(node, "a number", is_quoted, value.is_some());
         }
         value
     }
