@@ -64,8 +64,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::count::Counting;
-use self::count::Counts;
+use self::count::{Counting, Counts};
 use self::memory::Memories;
 use self::underway::{Underway, wants_record};
 use crate::access::allowance::Allowance;

@@ -4,6 +4,7 @@
 //! requests that end without an answer: nobody could serve them, or their client went before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cliproxy_wire::fault::Kind;
 use cliproxy_wire::model::Usage;
@@ -63,28 +64,44 @@ impl<'e> Underway<'e> {
         }
         let counting = job.counting.as_ref();
         self.engine.record(&mut Record {
-            ticket: Arc::clone(&job.ticket),
-            request_id: Arc::clone(&job.call.request_id),
-            at: job.call.created,
-            client: job.call.client.clone(),
-            parent: job.call.headers.get("traceparent").cloned(),
-            format: job.call.format,
-            operation: job.call.operation,
-            requested_model: Arc::clone(&job.requested),
             upstream_model: counting.map(|asked| Arc::clone(&asked.upstream_model)),
             provider: counting.map(|asked| Arc::clone(&asked.credential.provider)),
             credential: counting.map(|asked| asked.credential.id.clone()),
-            lane: "none",
             attempts: self.attempts,
             outcome,
             error,
+            total: job.started.elapsed(),
+            ..job.record()
+        });
+    }
+}
+
+impl Job {
+    /// What its record says as long as nobody was asked.
+    pub(super) fn record(&self) -> Record {
+        Record {
+            ticket: Arc::clone(&self.ticket),
+            request_id: Arc::clone(&self.call.request_id),
+            at: self.call.created,
+            client: self.call.client.clone(),
+            parent: self.call.headers.get("traceparent").cloned(),
+            format: self.call.format,
+            operation: self.call.operation,
+            requested_model: Arc::clone(&self.requested),
+            upstream_model: None,
+            provider: None,
+            credential: None,
+            lane: "none",
+            attempts: 0,
+            outcome: Outcome::Killed,
+            error: None,
             usage: Usage::default(),
             first_byte: None,
-            total: job.started.elapsed(),
+            total: Duration::ZERO,
             cost: None,
             prices: None,
             is_kept: false,
-        });
+        }
     }
 }
 
