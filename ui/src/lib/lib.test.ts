@@ -73,22 +73,27 @@ test("problems are read from the lines that people get, and found in the text", 
   expect(place(9, 9)).toBe("");
 });
 
-test("problems are told in the language of the reader, with the gateway's own sentence", () => {
+test("problems are told in the language of the reader, with their values", () => {
   const problem = {
     path: "prot",
     code: "unknown_key",
+    values: { near: "port" },
     message: "unknown key, ignored",
     suggestion: "did you mean `port`?",
   };
-  const sentence = "unknown key, ignored; did you mean `port`?";
   language.value = "zh";
-  expect(told(problem)).toEqual({ kind: "未知的键", sentence });
-  expect(line(problem)).toBe(`prot: 未知的键 – ${sentence}`);
+  expect(told(problem)).toBe("未知的键，已忽略；您是否想写 `port`？");
+  expect(line(problem)).toBe("prot: 未知的键，已忽略；您是否想写 `port`？");
+  expect(told({ path: "prot", code: "unknown_key", message: "unknown key, ignored" })).toBe(
+    "未知的键，已忽略",
+  );
+  const typed = { path: "port", code: "wrong_type", values: { wanted: "a whole number", found: "a list" } };
+  expect(told({ ...typed, message: "expected a whole number, found a list" })).toBe("应为整数，实际为列表");
+  expect(told({ ...problem, code: "newer" })).toBe("unknown key, ignored; did you mean `port`?");
   language.value = "en";
-  expect(told(problem).kind).toBe("Unknown key");
-  expect(told({ ...problem, code: "newer" })).toEqual({ kind: "", sentence });
+  expect(told(problem)).toBe("unknown key, ignored; did you mean `port`?");
   expect(line({ path: "", message: "no code" })).toBe("no code");
-  expect(line({ path: "tls.enable", message: "no code" })).toBe("tls.enable – no code");
+  expect(line({ path: "tls.enable", message: "no code" })).toBe("tls.enable: no code");
 });
 
 test("a login that failed is told in the language of the reader, with the gateway's own sentence", () => {

@@ -1,13 +1,17 @@
 // What the gateway says about a configuration, in the reader's language and as places in the text.
 
-import { known } from "../words";
+import { fill } from "../words";
+import chinese from "../words/problems.zh.json";
+import { language } from "./settings";
 
 export interface Problem {
   line?: number;
   column?: number;
   path: string;
-  /** Of the frequent kinds: the gateway's word for it. */
+  /** The gateway's word for what it is about; lines for people have none. */
   code?: string;
+  /** What the text says in its places. */
+  values?: Record<string, string>;
   message: string;
   suggestion?: string;
 }
@@ -31,18 +35,25 @@ export function fromText(text: string): Problem[] {
     });
 }
 
-/** The kind of a problem in the reader's language, where it has one, and what the gateway itself says. */
-export function told(problem: Problem): { kind: string; sentence: string } {
-  const kind = problem.code ? known(`problem.${problem.code}`, "") : "";
+const { nouns, ...texts } = chinese;
+
+/** What is wrong and what to do about it, in the reader's language. What has no text there is said as the gateway does. */
+export function told(problem: Problem): string {
   const sentence = [problem.message, problem.suggestion].filter(Boolean).join("; ");
-  return { kind, sentence };
+  if (language.value !== "zh") return sentence;
+  const [message, advice] = (texts as Record<string, string[]>)[problem.code ?? ""] ?? [];
+  if (message === undefined) return sentence;
+  const named = nouns as Record<string, string>;
+  const values = Object.fromEntries(
+    Object.entries(problem.values ?? {}).map(([name, value]) => [name, named[value] ?? value]),
+  );
+  const parts = problem.suggestion ? [message, advice] : [message];
+  return parts.flatMap((part) => (part ? [fill(part, values)] : [])).join("；");
 }
 
 /** A problem as one line. */
 export function line(problem: Problem): string {
-  const { kind, sentence } = told(problem);
-  const where = [problem.path, kind].filter(Boolean).join(": ");
-  return where === "" ? sentence : `${where} – ${sentence}`;
+  return [problem.path, told(problem)].filter(Boolean).join(": ");
 }
 
 /** Where in the text a problem is: from its place to the end of its word. */

@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, and where.
 //!
 //! One type serves errors ("problems") and warnings, because both need the same things: position,
-//! path, message, suggestion, and for the frequent kinds a code that interfaces translate by. A
+//! path, message, suggestion, and a [code](Code) with values that interfaces translate by. A
 //! [`Report`] collects them while a file is read, so that a person sees everything at once instead
 //! of one error per start. Messages never quote the file: a line of it may hold a key.
 
@@ -10,8 +10,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use super::code::Matter;
+pub use super::code::{Code, NOUNS, Values};
 
 /// A place in the file, both numbers from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,31 +50,6 @@ impl PartialEq for Origin {
 
 impl Eq for Origin {}
 
-/// The kind of a problem or warning. Its word stays, whatever the message says; more may come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "DiagnosticCode")]
-pub enum Code {
-    /// The text is no YAML, or not as a configuration may be.
-    Syntax,
-    /// A key is written twice.
-    DuplicateKey,
-    /// Nobody knows the key.
-    UnknownKey,
-    /// The value is of another type, or not written as its type is.
-    WrongType,
-    /// The number is too small or too large.
-    OutOfRange,
-    /// The value is none of the words that are possible.
-    UnknownValue,
-    /// The key is a placeholder of the example file.
-    TemplateKey,
-    /// The key has a newer name.
-    OlderKey,
-    /// The key is accepted and does nothing.
-    NoEffect,
-}
-
 /// One problem or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -82,8 +57,10 @@ pub struct Diagnostic {
     pub position: Option<Position>,
     /// YAML path, empty for the document as a whole.
     pub path: String,
-    /// Its kind, when it is one of the frequent ones.
-    pub code: Option<Code>,
+    /// What it is about.
+    pub code: Code,
+    /// What its texts say in their places.
+    pub values: Values,
     /// What is wrong: lower case, without final dot, without any text of the file.
     pub message: String,
     /// What to do about it.
@@ -92,8 +69,14 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A matter of the whole file.
-    pub(crate) fn general(message: impl Into<String>) -> Self {
-        Self { position: None, path: String::new(), code: None, message: message.into(), suggestion: None }
+    pub(crate) fn general(matter: impl Into<Matter>) -> Self {
+        Self::new(None, "", matter.into())
+    }
+
+    fn new(position: Option<Position>, path: &str, matter: Matter) -> Self {
+        let (message, suggestion) = (matter.message(), matter.advice());
+        let Matter { code, values } = matter;
+        Self { position, path: path.to_owned(), code, values, message, suggestion }
     }
 
     /// The text for people, with the file's name in front when there is one.
@@ -152,49 +135,39 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Adds a problem about a value; gives it back for a suggestion to be added.
-    pub(crate) fn problem(&mut self, origin: &Origin, message: impl Into<String>) -> &mut Diagnostic {
-        self.problem_at(origin.value, &origin.path, message)
+    /// Adds a problem about a value.
+    pub(crate) fn problem(&mut self, origin: &Origin, matter: impl Into<Matter>) {
+        self.problem_at(origin.value, &origin.path, matter);
     }
 
     /// Adds a problem at a place.
-    pub(crate) fn problem_at(
-        &mut self,
-        position: Position,
-        path: &str,
-        message: impl Into<String>,
-    ) -> &mut Diagnostic {
-        push(&mut self.problems, Some(position), path, message.into())
+    pub(crate) fn problem_at(&mut self, position: Position, path: &str, matter: impl Into<Matter>) {
+        self.problems.push(Diagnostic::new(Some(position), path, matter.into()));
     }
 
     /// Adds a problem of the whole file.
-    pub(crate) fn problem_general(&mut self, message: impl Into<String>) -> &mut Diagnostic {
-        push(&mut self.problems, None, "", message.into())
+    pub(crate) fn problem_general(&mut self, matter: impl Into<Matter>) {
+        self.problems.push(Diagnostic::general(matter));
     }
 
     /// Adds a warning about a value.
-    pub(crate) fn warning(&mut self, origin: &Origin, message: impl Into<String>) -> &mut Diagnostic {
-        self.warning_at(origin.value, &origin.path, message)
+    pub(crate) fn warning(&mut self, origin: &Origin, matter: impl Into<Matter>) {
+        self.warning_at(origin.value, &origin.path, matter);
     }
 
     /// Adds a warning about a key.
-    pub(crate) fn warning_key(&mut self, origin: &Origin, message: impl Into<String>) -> &mut Diagnostic {
-        self.warning_at(origin.key, &origin.path, message)
+    pub(crate) fn warning_key(&mut self, origin: &Origin, matter: impl Into<Matter>) {
+        self.warning_at(origin.key, &origin.path, matter);
     }
 
     /// Adds a warning at a place.
-    pub(crate) fn warning_at(
-        &mut self,
-        position: Position,
-        path: &str,
-        message: impl Into<String>,
-    ) -> &mut Diagnostic {
-        push(&mut self.warnings, Some(position), path, message.into())
+    pub(crate) fn warning_at(&mut self, position: Position, path: &str, matter: impl Into<Matter>) {
+        self.warnings.push(Diagnostic::new(Some(position), path, matter.into()));
     }
 
     /// Adds a warning of the whole file.
-    pub(crate) fn warning_general(&mut self, message: impl Into<String>) -> &mut Diagnostic {
-        push(&mut self.warnings, None, "", message.into())
+    pub(crate) fn warning_general(&mut self, matter: impl Into<Matter>) {
+        self.warnings.push(Diagnostic::general(matter));
     }
 
     /// Whether anything was found so far that keeps the file from being used.
@@ -203,9 +176,9 @@ impl Report {
     }
 
     /// Notes a key that is ignored on purpose: one warning per key and load, also in lists.
-    pub(crate) fn ignored(&mut self, position: Position, path: &str, message: &str) {
+    pub(crate) fn ignored(&mut self, position: Position, path: &str, code: Code) {
         if self.ignored.insert(without_indexes(path)) {
-            self.warning_at(position, path, message).coded(Code::NoEffect);
+            self.warning_at(position, path, code);
         }
     }
 
@@ -218,28 +191,6 @@ impl Report {
         self.problems.sort_by_key(|problem| problem.position);
         Err(Problems { file: file.map(Path::to_owned), list: self.problems, warnings: self.warnings })
     }
-}
-
-impl Diagnostic {
-    /// Adds the kind.
-    pub(crate) fn coded(&mut self, code: Code) -> &mut Self {
-        self.code = Some(code);
-        self
-    }
-
-    /// Adds what to do about it.
-    pub(crate) fn suggest(&mut self, suggestion: impl Into<String>) {
-        self.suggestion = Some(suggestion.into());
-    }
-}
-
-fn push<'list>(
-    list: &'list mut Vec<Diagnostic>,
-    position: Option<Position>,
-    path: &str,
-    message: String,
-) -> &'list mut Diagnostic {
-    list.push_mut(Diagnostic { position, path: path.to_owned(), code: None, message, suggestion: None })
 }
 
 fn without_indexes(path: &str) -> String {

@@ -1,11 +1,12 @@
 //! Configuration: from bytes on disk to plain typed settings.
 //!
 //! `file` mirrors the YAML as written, `settings` is what it means, `diagnostic` says what is
-//! wrong and where, `check` shows both to people, `watch` notices changes. `document` edits a
+//! wrong and where, in the words of `code`, `check` shows both to people, `watch` notices changes. `document` edits a
 //! text and `keeper` the file, the only place that writes it; `view` and `entries` are what control
 //! panels see of it and do to it. Nothing here holds what changes at run time.
 
 pub mod check;
+mod code;
 pub mod diagnostic;
 pub mod document;
 pub mod entries;

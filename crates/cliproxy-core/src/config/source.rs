@@ -7,7 +7,8 @@ use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::diagnostic::{Diagnostic, Problems};
+use super::code::Matter;
+use super::diagnostic::{Code, Diagnostic, Problems};
 use super::file::tree::LARGEST_FILE;
 
 /// Values of the command line; they win over everything else.
@@ -61,10 +62,7 @@ impl Source {
             Ok(text) => Ok(Content::Text(text)),
             Err(Unreadable::Missing) if !self.is_required => Ok(Content::Absent),
             Err(unreadable) => {
-                let mut diagnostic = Diagnostic::general(unreadable.message());
-                if let Some(suggestion) = unreadable.suggestion() {
-                    diagnostic.suggest(suggestion);
-                }
+                let diagnostic = Diagnostic::general(unreadable.matter());
                 Err(Problems { file: Some(path.clone()), list: vec![diagnostic], warnings: Vec::new() })
             }
         }
@@ -87,25 +85,13 @@ enum Unreadable {
 }
 
 impl Unreadable {
-    fn message(&self) -> String {
+    fn matter(&self) -> Matter {
         match self {
-            Self::Missing => "the configuration file does not exist".to_owned(),
-            Self::Directory => "a directory is at the place of the configuration file".to_owned(),
-            Self::TooLarge => format!("the file is larger than {} MiB", LARGEST_FILE >> 20),
-            Self::NotText => "the file is not UTF-8 text".to_owned(),
-            Self::Other(error) => format!("the configuration file cannot be read: {error}"),
-        }
-    }
-
-    fn suggestion(&self) -> Option<&'static str> {
-        match self {
-            Self::Missing => Some("create it from config.example.yaml, or name another one with --config"),
-            Self::Directory => Some(
-                "container runtimes create it when the file to be mounted is missing on the host: \
-                 remove the directory, create the file and start again",
-            ),
-            Self::NotText => Some("save it as UTF-8"),
-            Self::TooLarge | Self::Other(_) => None,
+            Self::Missing => Code::FileMissing.into(),
+            Self::Directory => Code::FileIsDirectory.into(),
+            Self::TooLarge => Code::FileTooLarge.with("most", LARGEST_FILE >> 20),
+            Self::NotText => Code::FileNotText.into(),
+            Self::Other(error) => Code::FileUnreadable.with("why", error),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! which panels show word for word.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -165,9 +166,11 @@ pub(super) struct Refused {
 pub(super) struct Remark {
     /// Path in the file, empty for the file as a whole.
     path: String,
-    /// Its kind, when it is one of the frequent ones: interfaces translate by it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<Code>,
+    /// What it is about: interfaces translate by it.
+    code: Code,
+    /// The values that its text has places for, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    values: BTreeMap<&'static str, String>,
     /// What is wrong.
     message: String,
     /// From 1.
@@ -292,6 +295,7 @@ pub(super) fn remarks(list: &[Diagnostic]) -> Vec<Remark> {
     let one = |diagnostic: &Diagnostic| Remark {
         path: diagnostic.path.clone(),
         code: diagnostic.code,
+        values: diagnostic.values.clone(),
         message: diagnostic.message.clone(),
         line: diagnostic.position.map(|position| position.line),
         column: diagnostic.position.map(|position| position.column),

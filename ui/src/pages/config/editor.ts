@@ -145,8 +145,7 @@ export function openEditor(host: HTMLElement, text: string, events: EditorEvents
   const diagnostic =
     (severity: Diagnostic["severity"]) =>
     (problem: Problem): Diagnostic => {
-      const { kind, sentence } = told(problem);
-      const message = [problem.path, kind, sentence].filter(Boolean).join("\n");
+      const message = [problem.path, told(problem)].filter(Boolean).join("\n");
       return { ...place(problem), severity, message };
     };
   return {

@@ -277,7 +277,7 @@ function Findings({
                 {problem.line !== undefined && <span>{t("config.line", { n: problem.line })}</span>}
                 <code class="clip">{problem.path}</code>
               </span>
-              <Said problem={problem} />
+              {told(problem)}
             </button>
           </li>
         ))}
@@ -291,16 +291,5 @@ function Findings({
         </div>
       )}
     </Panel>
-  );
-}
-
-function Said({ problem }: { problem: Problem }) {
-  const { kind, sentence } = told(problem);
-  if (kind === "") return <>{sentence}</>;
-  return (
-    <>
-      <span class="kind">{kind}</span>
-      <span class="muted">{sentence}</span>
-    </>
   );
 }

@@ -14,6 +14,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use super::nearest::nearest;
 use super::scalar::{boolean, integer, json};
 use super::tree::{Entry, Kind, Node, member};
+use crate::config::code::noun;
 use crate::config::diagnostic::{Code, Origin, Position, Report};
 use crate::secret::Secret;
 
@@ -131,7 +132,7 @@ impl<'report> Cursor<'report> {
             Kind::Map(entries) => Some(entries),
             Kind::Null => Some(&[]),
             _ => {
-                self.mismatch(node, "a mapping (`key: value` lines)");
+                self.mismatch(node, noun::MAPPING_LINES);
                 None
             }
         }
@@ -140,49 +141,49 @@ impl<'report> Cursor<'report> {
     /// Reports a key that nobody knows.
     pub(crate) fn unknown(&mut self, entry: &Entry, known: &[&str]) {
         let path = member(&self.path, &entry.key);
-        let warning =
-            self.report.warning_at(entry.position, &path, "unknown key, ignored").coded(Code::UnknownKey);
-        if let Some(near) = nearest(&entry.key, known) {
-            warning.suggest(format!("did you mean `{near}`?"));
-        }
+        let matter = match nearest(&entry.key, known) {
+            Some(near) => Code::UnknownKey.with("near", near),
+            None => Code::UnknownKey.into(),
+        };
+        self.report.warning_at(entry.position, &path, matter);
     }
 
     /// Reports a key that is accepted without effect on purpose.
     pub(crate) fn ignored(&mut self, entry: &Entry) {
         let path = member(&self.path, &entry.key);
-        self.report.ignored(
-            entry.position,
-            &path,
-            "accepted without effect: its only purpose is to disguise the client towards a provider",
-        );
+        self.report.ignored(entry.position, &path, Code::DisguiseKey);
     }
 
     /// Reports a value that its type does not allow.
-    pub(crate) fn refuse(&mut self, node: &Node, message: &str) {
-        self.report.problem_at(node.position, &self.path, message).coded(Code::WrongType);
+    pub(crate) fn refuse(&mut self, node: &Node, code: Code) {
+        self.report.problem_at(node.position, &self.path, code);
     }
 
     /// Reports what stands in the place of a number or of true or false; the words themselves may be a secret.
-    fn mistyped<T>(&mut self, node: &Node, wanted: &str, is_quoted: bool, fits_unquoted: bool) -> Option<T> {
-        let found = if is_quoted { "a quoted string" } else { "other text" };
-        let problem = self
-            .report
-            .problem_at(node.position, &self.path, format!("expected {wanted}, found {found}"))
-            .coded(Code::WrongType);
-        if fits_unquoted {
-            problem.suggest("write it without quotes");
-        }
+    fn mistyped<T>(
+        &mut self,
+        node: &Node,
+        wanted: &'static str,
+        is_quoted: bool,
+        fits_unquoted: bool,
+    ) -> Option<T> {
+        let found = if is_quoted { noun::QUOTED } else { noun::OTHER_TEXT };
+        let matter = if fits_unquoted {
+            Code::QuotedValue.with("wanted", wanted)
+        } else {
+            Code::WrongType.with("wanted", wanted).with("found", found)
+        };
+        self.report.problem_at(node.position, &self.path, matter);
         None
     }
 
-    fn mismatch(&mut self, node: &Node, wanted: &str) -> Option<()> {
-        self.report
-            .problem_at(node.position, &self.path, format!("expected {wanted}, found {}", node.noun()))
-            .coded(Code::WrongType);
+    fn mismatch(&mut self, node: &Node, wanted: &'static str) -> Option<()> {
+        let matter = Code::WrongType.with("wanted", wanted).with("found", node.noun());
+        self.report.problem_at(node.position, &self.path, matter);
         None
     }
 
-    fn scalar<'node>(&mut self, node: &'node Node, wanted: &str) -> Option<(&'node str, bool)> {
+    fn scalar<'node>(&mut self, node: &'node Node, wanted: &'static str) -> Option<(&'node str, bool)> {
         match &node.kind {
             Kind::Scalar { text, is_quoted } => Some((text, *is_quoted)),
             Kind::Null => None,
@@ -196,7 +197,7 @@ impl<'report> Cursor<'report> {
 
 impl Decode for String {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
-        cursor.scalar(node, "text").map(|(text, _)| text.to_owned())
+        cursor.scalar(node, noun::TEXT).map(|(text, _)| text.to_owned())
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -216,10 +217,10 @@ impl Decode for Secret {
 
 impl Decode for bool {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
-        let (text, is_quoted) = cursor.scalar(node, "true or false")?;
+        let (text, is_quoted) = cursor.scalar(node, noun::BOOLEAN)?;
         let value = boolean(text);
         if value.is_none() || is_quoted {
-            return cursor.mistyped(node, "true or false", is_quoted, value.is_some());
+            return cursor.mistyped(node, noun::BOOLEAN, is_quoted, value.is_some());
         }
         value
     }
@@ -231,10 +232,10 @@ impl Decode for bool {
 
 impl Decode for i64 {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
-        let (text, is_quoted) = cursor.scalar(node, "a whole number")?;
+        let (text, is_quoted) = cursor.scalar(node, noun::WHOLE_NUMBER)?;
         let value = integer(text);
         if value.is_none() || is_quoted {
-            return cursor.mistyped(node, "a whole number", is_quoted, value.is_some());
+            return cursor.mistyped(node, noun::WHOLE_NUMBER, is_quoted, value.is_some());
         }
         value
     }
@@ -246,10 +247,10 @@ impl Decode for i64 {
 
 impl Decode for f64 {
     fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Option<Self> {
-        let (text, is_quoted) = cursor.scalar(node, "a number")?;
+        let (text, is_quoted) = cursor.scalar(node, noun::NUMBER)?;
         let value = json(text).as_f64();
         if value.is_none() || is_quoted {
-            return cursor.mistyped(node, "a number", is_quoted, value.is_some());
+            return cursor.mistyped(node, noun::NUMBER, is_quoted, value.is_some());
         }
         value
     }
@@ -275,7 +276,7 @@ impl<T: Decode> Decode for List<T> {
             Kind::List(items) => items,
             Kind::Null => return Some(Self::new()),
             _ => {
-                cursor.mismatch(node, "a list (lines that start with `- `)");
+                cursor.mismatch(node, noun::LIST_LINES);
                 return None;
             }
         };

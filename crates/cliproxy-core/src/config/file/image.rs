@@ -5,6 +5,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use super::decode::{Cursor, Decode};
 use super::scalar::boolean;
 use super::tree::Node;
+use crate::config::diagnostic::Code;
 
 /// `disable-image-generation`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl Decode for ImageGeneration {
             other => boolean(other).map(|is_set| if is_set { Self::Disabled } else { Self::Enabled }),
         };
         if value.is_none() {
-            cursor.refuse(node, "expected true, false, chat or passthrough");
+            cursor.refuse(node, Code::ImageSwitch);
         }
         value
     }

@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, Span, Tag};
 
+use crate::config::code::{Matter, noun};
 use crate::config::diagnostic::{Code, Position, Report};
 
 /// Largest configuration that is read, in bytes.
@@ -80,11 +81,11 @@ impl Node {
     /// What the node is, for messages.
     pub(crate) fn noun(&self) -> &'static str {
         match &self.kind {
-            Kind::Null => "nothing",
-            Kind::Scalar { is_quoted: true, .. } => "a quoted string",
-            Kind::Scalar { .. } => "a single value",
-            Kind::List(_) => "a list",
-            Kind::Map(_) => "a mapping",
+            Kind::Null => noun::NOTHING,
+            Kind::Scalar { is_quoted: true, .. } => noun::QUOTED,
+            Kind::Scalar { .. } => noun::SINGLE,
+            Kind::List(_) => noun::LIST,
+            Kind::Map(_) => noun::MAPPING,
         }
     }
 }
@@ -93,7 +94,7 @@ impl Node {
 /// in the report.
 pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
     if text.len() > LARGEST_FILE {
-        report.problem_general(format!("the file is larger than {} MiB", LARGEST_FILE >> 20));
+        report.problem_general(Code::FileTooLarge.with("most", LARGEST_FILE >> 20));
         return None;
     }
     let options = granit_parser::options! {
@@ -106,9 +107,7 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
             Ok(event) => event,
             Err(error) => {
                 let position = place(error.marker().line(), error.marker().col());
-                report
-                    .problem_at(position, "", format!("not valid YAML: {}", wording(error.kind())))
-                    .coded(Code::Syntax);
+                report.problem_at(position, "", broken(error.kind()));
                 return None;
             }
         };
@@ -121,19 +120,17 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
     builder.root.filter(|node| !matches!(node.kind, Kind::Null))
 }
 
-/// The parser's own words, unless they could repeat text of the file.
-fn wording(kind: &granit_parser::ErrorKind) -> String {
+/// What the parser says, unless its words could repeat text of the file.
+fn broken(kind: &granit_parser::ErrorKind) -> Matter {
     use granit_parser::ErrorKind;
-    match kind {
-        ErrorKind::UnknownAnchor => "an alias refers to an anchor that does not exist".to_owned(),
-        other => {
-            let text = other.to_string();
-            if text.len() > 160 || text.contains(['\'', '"', '`', '\n']) {
-                "the structure is broken here".to_owned()
-            } else {
-                text
-            }
-        }
+    if matches!(kind, ErrorKind::UnknownAnchor) {
+        return Code::UnknownAnchor.into();
+    }
+    let text = kind.to_string();
+    if text.len() > 160 || text.contains(['\'', '"', '`', '\n']) {
+        Code::BrokenStructure.into()
+    } else {
+        Code::Syntax.with("why", text)
     }
 }
 
@@ -167,9 +164,7 @@ impl Builder {
         let position = place(span.start.line(), span.start.col());
         match event {
             Event::DocumentStart(..) if self.is_document_over => {
-                report
-                    .warning_at(position, "", "only the first YAML document of the file is read")
-                    .suggest("remove the line `---` and what follows");
+                report.warning_at(position, "", Code::SeveralDocuments);
                 Step::Done
             }
             Event::DocumentEnd => {
@@ -195,9 +190,7 @@ impl Builder {
 
     fn enter(&mut self, open: Open, position: Position, report: &mut Report) -> Step {
         if self.open.len() >= DEEPEST {
-            report
-                .problem_at(position, "", format!("nested deeper than {DEEPEST} levels"))
-                .coded(Code::Syntax);
+            report.problem_at(position, "", Code::NestedTooDeep.with("most", DEEPEST));
             return Step::Broken;
         }
         self.open.push(open);
@@ -240,14 +233,12 @@ impl Builder {
 
     fn copy(&mut self, anchor: usize, position: Position, report: &mut Report) -> Step {
         let Some(node) = self.anchors.get(&anchor) else {
-            report
-                .problem_at(position, "", "an alias refers to the collection that contains it")
-                .coded(Code::Syntax);
+            report.problem_at(position, "", Code::AliasToItself);
             return Step::Broken;
         };
         self.copies = self.copies.saturating_add(node.size());
         if self.copies > MOST_COPIES || self.open.len().saturating_add(node.depth()) > DEEPEST {
-            report.problem_at(position, "", "aliases expand to too much content").coded(Code::Syntax);
+            report.problem_at(position, "", Code::AliasesTooLarge);
             return Step::Broken;
         }
         let node = Node { position, kind: node.kind.clone() };
@@ -261,9 +252,7 @@ impl Builder {
             Some(Open::Map { entries, key, .. }) => match key.take() {
                 None => {
                     let Some(text) = key_text(&node) else {
-                        report
-                            .problem_at(node.position, "", "a mapping key must be a single value")
-                            .coded(Code::Syntax);
+                        report.problem_at(node.position, "", Code::KeyNotSingle);
                         return Step::Broken;
                     };
                     *key = Some((text, node.position));
@@ -309,10 +298,11 @@ fn merged(entries: Vec<Entry>, path: &str, report: &mut Report) -> Vec<Entry> {
         if entry.key == "<<" {
             sources.push(entry.value);
         } else if let Some(first) = places.get(&entry.key) {
-            report
-                .problem_at(entry.position, &member(path, &entry.key), "the key is written twice")
-                .coded(Code::DuplicateKey)
-                .suggest(format!("keep one of them; the first is at line {}", first.line));
+            report.problem_at(
+                entry.position,
+                &member(path, &entry.key),
+                Code::DuplicateKey.with("first", first.line),
+            );
         } else {
             places.insert(entry.key.clone(), entry.position);
             own.push(entry);
@@ -325,13 +315,7 @@ fn merged(entries: Vec<Entry>, path: &str, report: &mut Report) -> Vec<Entry> {
         };
         for map in maps {
             let Kind::Map(entries) = map.kind else {
-                report
-                    .problem_at(
-                        map.position,
-                        &member(path, "<<"),
-                        "a merge key takes a mapping or a list of mappings",
-                    )
-                    .coded(Code::Syntax);
+                report.problem_at(map.position, &member(path, "<<"), Code::MergeNotMapping);
                 continue;
             };
             for entry in entries {

@@ -107,7 +107,7 @@ impl Condition {
     pub(super) fn compile(item: &Placed<PayloadModel>, report: &mut Report) -> Option<Self> {
         let name = item.name.as_ref().map(|name| name.trim()).unwrap_or_default();
         if name.is_empty() {
-            report.warning(&item.origin, "condition without `name` never applies");
+            report.warning(&item.origin, Code::ConditionWithoutName);
             return None;
         }
         let protocol = protocols(item.protocol.as_ref(), report);
@@ -143,10 +143,7 @@ fn protocols(member: Option<&Placed<String>>, report: &mut Report) -> Option<Vec
     };
     let protocol = Protocol::parse(member.trim());
     if protocol.is_none() {
-        report
-            .warning(&member.origin, "unknown protocol, the condition never applies")
-            .coded(Code::UnknownValue)
-            .suggest("use openai, codex, claude, gemini or antigravity");
+        report.warning(&member.origin, Code::ConditionProtocol);
     }
     protocol.map(|protocol| vec![protocol])
 }
@@ -155,7 +152,7 @@ fn headers(item: &PayloadModel, report: &mut Report) -> Option<Vec<(HeaderName, 
     let mut headers = Vec::new();
     for (name, pattern) in item.headers.iter().flat_map(|map| &map.value) {
         let Ok(name) = HeaderName::from_bytes(name.trim().as_bytes()) else {
-            report.warning_key(&pattern.origin, "not a name of a header, the condition never applies");
+            report.warning_key(&pattern.origin, Code::ConditionHeader);
             return None;
         };
         headers.push((name, Pattern::exact_case(pattern.trim())));
@@ -168,8 +165,8 @@ fn values(list: Option<&Placed<List<Map<Free>>>>, report: &mut Report) -> Vec<(P
     for (text, value) in list.into_iter().flat_map(|list| &list.value).flat_map(|map| &map.value) {
         match path::parse(text) {
             Ok(path) => values.push((path, value.to_json())),
-            Err(message) => {
-                report.problem_at(value.origin.key, &value.origin.path, message);
+            Err(code) => {
+                report.problem_at(value.origin.key, &value.origin.path, code);
             }
         }
     }
@@ -181,8 +178,8 @@ fn paths(list: Option<&Placed<List<String>>>, report: &mut Report) -> Vec<Path> 
     for text in list.into_iter().flat_map(|list| &list.value) {
         match path::parse(text) {
             Ok(path) => paths.push(path),
-            Err(message) => {
-                report.problem(&text.origin, message);
+            Err(code) => {
+                report.problem(&text.origin, code);
             }
         }
     }

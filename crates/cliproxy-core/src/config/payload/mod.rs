@@ -17,7 +17,7 @@ use cliproxy_wire::json::patch::{self, Edit, Path};
 use condition::Condition;
 use serde_json::Value;
 
-use super::diagnostic::Report;
+use super::diagnostic::{Code, Report};
 use super::file::{Free, List, Map, Payload, PayloadFilter, PayloadModel, PayloadRule, Placed};
 
 /// All rules, compiled.
@@ -155,8 +155,8 @@ fn filter_rules(list: Option<&Placed<List<PayloadFilter>>>, report: &mut Report)
         for text in item.params.iter().flat_map(|list| &list.value) {
             match path::parse(text) {
                 Ok(path) => effect.push(path),
-                Err(message) => {
-                    report.problem(&text.origin, message);
+                Err(code) => {
+                    report.problem(&text.origin, code);
                 }
             }
         }
@@ -176,9 +176,7 @@ fn conditions<T>(
 ) -> Option<Vec<Condition>> {
     let list: &[Placed<PayloadModel>] = list.map(|list| list.value.as_slice()).unwrap_or_default();
     if list.is_empty() {
-        report
-            .warning(&item.origin, "rule without `models` never applies, ignored")
-            .suggest("add `models: [{name: \"*\"}]` to apply it to every model");
+        report.warning(&item.origin, Code::RuleWithoutModels);
         return None;
     }
     let mut conditions = Vec::new();
@@ -194,15 +192,15 @@ fn settings(map: Option<&Placed<Map<Free>>>, is_raw: bool, report: &mut Report) 
     for (path, value) in map.into_iter().flat_map(|map| &map.value) {
         let path = match path::parse(path) {
             Ok(path) => path,
-            Err(message) => {
-                report.problem_at(value.origin.key, &value.origin.path, message);
+            Err(code) => {
+                report.problem_at(value.origin.key, &value.origin.path, code);
                 continue;
             }
         };
         let text = match value.to_json() {
             Value::String(text) if is_raw => {
                 if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() {
-                    report.warning(&value.origin, "payload rule dropped: invalid raw JSON");
+                    report.warning(&value.origin, Code::RawJson);
                     return None;
                 }
                 Raw::new(text.trim())

@@ -5,22 +5,24 @@
 
 use cliproxy_wire::json::patch::{self, Path, Step};
 
+use crate::config::diagnostic::Code;
+
 /// Reads a path.
 ///
 /// # Errors
 /// Why it is no path.
-pub(super) fn parse(text: &str) -> Result<Path, &'static str> {
+pub(super) fn parse(text: &str) -> Result<Path, Code> {
     let text = text.trim();
     let plain = text.replace("\\\\", "").replace("\\#", "").replace("\\|", "").replace("\\@", "");
     if plain.contains(['#', '|']) {
-        return Err("queries are not supported in paths");
+        return Err(Code::PathQuery);
     }
     let path = Path::parse(text);
     if plain.starts_with('@') || plain.contains(".@") {
-        return Err("modifiers are not supported in paths");
+        return Err(Code::PathModifier);
     }
     if path.steps().iter().any(|step| matches!(step, Step::Key(name) if name.is_empty())) {
-        return Err("a path has no empty steps");
+        return Err(Code::PathEmptyStep);
     }
     Ok(path)
 }

@@ -18,17 +18,16 @@ pub(super) fn allowances(config: &file::Config, keys: &[Secret], report: &mut Re
     let mut list: Vec<Arc<Allowance>> = Vec::new();
     for entry in config.api_key_limits.iter().flat_map(|list| &list.value) {
         let Some(key) = &entry.api_key else {
-            report.problem(&entry.origin, "limits need the `api-key` that they are for");
+            report.problem(&entry.origin, Code::LimitsWithoutKey);
             continue;
         };
         let secret = Secret::new(key.expose().trim());
         if !keys.contains(&secret) {
-            report
-                .warning(&key.origin, "this client key is none of `api-keys`, so its limits have no effect");
+            report.warning(&key.origin, Code::LimitsOfNobody);
         }
         let client = name(&secret);
         if list.iter().any(|known| known.client == client) {
-            report.problem(&key.origin, "this client key has limits already; write them into one entry");
+            report.problem(&key.origin, Code::LimitsTwice);
             continue;
         }
         list.push(Arc::new(Allowance {
@@ -58,10 +57,7 @@ fn expires(member: Option<&file::Placed<String>>, report: &mut Report) -> Option
     };
     let seconds = stamp.and_then(|stamp| u64::try_from(stamp.as_second()).ok());
     if seconds.is_none() {
-        report
-            .problem(&member.origin, "not a day or a time")
-            .coded(Code::WrongType)
-            .suggest("write for example 2027-01-31 or 2027-01-31T12:00:00Z");
+        report.problem(&member.origin, Code::NotATime);
     }
     seconds
 }
@@ -70,18 +66,14 @@ fn limits(entry: &file::KeyLimit, report: &mut Report) -> Vec<Limit> {
     let mut list = Vec::new();
     for limit in entry.limits.iter().flat_map(|list| &list.value) {
         let Some(per) = text(limit.per.as_ref()).and_then(Per::parse) else {
-            report
-                .problem(&limit.origin, "a limit needs the window that it is for")
-                .suggest("write `per: minute`, `hour`, `day`, `week` or `month`");
+            report.problem(&limit.origin, Code::LimitWindow);
             continue;
         };
         let mut count = |member: Option<&file::Placed<i64>>| {
             let member = member?;
             let count = u64::try_from(member.value).ok();
             if count.is_none() {
-                report
-                    .problem(&member.origin, "a limit is a number that is not negative")
-                    .coded(Code::OutOfRange);
+                report.problem(&member.origin, Code::LimitRange);
             }
             count
         };
@@ -89,14 +81,12 @@ fn limits(entry: &file::KeyLimit, report: &mut Report) -> Vec<Limit> {
         let cost = limit.cost.as_ref().and_then(|member| {
             let cost = Price::amount(member.value);
             if cost.is_none() {
-                report
-                    .problem(&member.origin, "a limit is a number that is not negative")
-                    .coded(Code::OutOfRange);
+                report.problem(&member.origin, Code::LimitRange);
             }
             cost
         });
         if requests.is_none() && tokens.is_none() && cost.is_none() {
-            report.warning(&limit.origin, "this limit limits nothing");
+            report.warning(&limit.origin, Code::LimitEmpty);
         }
         list.push(Limit { per, requests, tokens, cost });
     }

@@ -7,7 +7,7 @@ use cliproxy_wire::reasoning::suffix;
 use super::base_url::BaseUrl;
 use super::error_rule::Expression;
 use super::value::{is_on, text};
-use crate::config::diagnostic::{Origin, Report};
+use crate::config::diagnostic::{Code, Origin, Report};
 use crate::config::env::{self, Env};
 use crate::config::file;
 use crate::secret::Secret;
@@ -122,9 +122,7 @@ pub(super) fn amp(config: &file::Config, env: &dyn Env, report: &mut Report) -> 
         upstream_when_exhausted: is_on(section.upstream_when_exhausted.as_ref()),
     };
     for origin in amp.circles().into_iter().filter_map(|at| origins.get(at)) {
-        report
-            .problem(origin, "the mappings lead from this name back to it")
-            .suggest("map to a model that is served here");
+        report.problem(origin, Code::MappingCircle);
     }
     amp
 }
@@ -134,7 +132,7 @@ fn client_keys(section: &file::Ampcode, report: &mut Report) -> Vec<(Secret, Sec
     for entry in section.upstream_api_keys.iter().flat_map(|list| &list.value) {
         let upstream = entry.upstream_api_key.as_ref().map(|key| key.expose().trim()).unwrap_or_default();
         if upstream.is_empty() {
-            report.warning(&entry.origin, "entry without `upstream-api-key`, ignored");
+            report.warning(&entry.origin, Code::EntryWithoutKey.with("key", "upstream-api-key"));
             continue;
         }
         for client in entry.api_keys.iter().flat_map(|list| &list.value) {
@@ -143,7 +141,7 @@ fn client_keys(section: &file::Ampcode, report: &mut Report) -> Vec<(Secret, Sec
                 continue;
             }
             if pairs.iter().any(|(known, _)| known.matches(key.as_bytes())) {
-                report.warning(&client.origin, "this client key is listed twice, the first entry counts");
+                report.warning(&client.origin, Code::RepeatedAmpKey);
                 continue;
             }
             pairs.push((Secret::new(key), Secret::new(upstream)));
@@ -156,12 +154,12 @@ fn mappings<'s>(section: &'s file::Ampcode, report: &mut Report) -> (Vec<Mapping
     let (mut mappings, mut origins) = (Vec::new(), Vec::new());
     for entry in section.model_mappings.iter().flat_map(|list| &list.value) {
         let (Some(from), Some(to)) = (text(entry.from.as_ref()), text(entry.to.as_ref())) else {
-            report.warning(&entry.origin, "mapping without `from` or `to`, ignored");
+            report.warning(&entry.origin, Code::MappingIncomplete);
             continue;
         };
         let from = if is_on(entry.regex.as_ref()) {
             let Some(expression) = Expression::any_case(from) else {
-                report.warning(&entry.origin, "`from` is not a regular expression, mapping ignored");
+                report.warning(&entry.origin, Code::MappingExpression);
                 continue;
             };
             MappingSource::Expression(expression)

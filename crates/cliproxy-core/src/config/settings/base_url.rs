@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-use crate::config::diagnostic::{Origin, Report};
+use crate::config::diagnostic::{Code, Origin, Report};
 
 /// Root of an upstream's addresses: `http` or `https`, without `/` at the end.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -15,16 +15,16 @@ impl BaseUrl {
     ///
     /// # Errors
     /// Why it cannot be used, without repeating it.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str) -> Result<Self, Code> {
         let text = text.trim().trim_end_matches('/');
         let Ok(url) = Url::parse(text) else {
-            return Err("not an address; it must start with http:// or https://");
+            return Err(Code::NotAnAddress);
         };
         if !matches!(url.scheme(), "http" | "https") {
-            return Err("the address must start with http:// or https://");
+            return Err(Code::AddressScheme);
         }
         if url.fragment().is_some() {
-            return Err("an address with `#` cannot be extended by a path");
+            return Err(Code::AddressFragment);
         }
         Ok(Self(text.to_owned()))
     }
@@ -55,8 +55,8 @@ impl BaseUrl {
     pub(super) fn validate(text: &str, origin: &Origin, report: &mut Report) -> Option<Self> {
         match Self::parse(text) {
             Ok(url) => Some(url),
-            Err(message) => {
-                report.problem(origin, message);
+            Err(code) => {
+                report.problem(origin, code);
                 None
             }
         }

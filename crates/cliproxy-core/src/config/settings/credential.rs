@@ -184,7 +184,7 @@ fn key_list(list: Option<&Placed<List<file::KeyEntry>>>, kind: Kind, report: &mu
             (kind.drops_same_key && is_same_key) || (kind.drops_equal && is_equal)
         });
         if is_repeated {
-            report.warning(&written.origin, "the same key is listed before, this entry is ignored");
+            report.warning(&written.origin, Code::EntryRepeated);
         } else {
             entries.push(entry);
         }
@@ -210,7 +210,7 @@ fn key_entry(entry: &Placed<file::KeyEntry>, kind: Kind, report: &mut Report) ->
     let proxy = proxy::validate(entry.proxy_url.as_ref(), report);
     let weight = weight(entry.weight.as_ref(), report);
     let Some(key) = key else {
-        report.warning(&entry.origin, "entry without `api-key`, ignored");
+        report.warning(&entry.origin, Code::EntryWithoutKey.with("key", "api-key"));
         return None;
     };
     Some(KeyEntry {
@@ -238,7 +238,7 @@ fn compatible_list(
 fn compatible(entry: &Placed<file::CompatibleEntry>, report: &mut Report) -> Option<Compatible> {
     let has_address = entry.base_url.as_ref().is_some_and(|url| !url.expose().trim().is_empty());
     if !has_address {
-        report.warning(&entry.origin, "entry without `base-url`, ignored");
+        report.warning(&entry.origin, Code::EntryWithoutBaseUrl);
     }
     let base_url = base_url(entry.base_url.as_ref(), report);
     let shared_proxy = proxy::validate(entry.proxy_url.as_ref(), report);
@@ -249,7 +249,7 @@ fn compatible(entry: &Placed<file::CompatibleEntry>, report: &mut Report) -> Opt
     );
     if is_built_in {
         let origin = entry.name.as_ref().map_or(&entry.origin, |name| &name.origin);
-        report.warning(origin, "the name is the one of a built-in provider; its models will mix");
+        report.warning(origin, Code::BuiltInName);
     }
     let mut keys = Vec::new();
     for written in entry.api_key_entries.iter().flat_map(|list| &list.value) {
@@ -271,7 +271,7 @@ fn compatible(entry: &Placed<file::CompatibleEntry>, report: &mut Report) -> Opt
     let models = compatible_models(entry.models.as_ref(), report);
     let is_disabled = is_on(entry.disabled.as_ref());
     if models.is_empty() && has_address && !is_disabled {
-        report.warning(&entry.origin, "entry without `models`: nothing is offered by this upstream");
+        report.warning(&entry.origin, Code::EntryWithoutModels);
     }
     let prefix = prefix(entry.prefix.as_ref(), report);
     let headers = headers(entry.headers.as_ref(), report);
@@ -303,12 +303,9 @@ fn secret(member: Option<&Placed<Secret>>, report: &mut Report) -> Option<Secret
         return None;
     }
     if is_placeholder(key) {
-        report
-            .problem(&member.origin, "this key is a placeholder of the example file")
-            .coded(Code::TemplateKey)
-            .suggest("write the real key, or remove the entry");
+        report.problem(&member.origin, Code::TemplateKey);
     } else if HeaderValue::from_str(key).is_err() {
-        report.problem(&member.origin, "this key has characters that cannot be sent in a header");
+        report.problem(&member.origin, Code::KeyCharacters);
     }
     Some(Secret::new(key))
 }
@@ -324,9 +321,7 @@ fn weight(member: Option<&Placed<i64>>, report: &mut Report) -> Option<NonZeroU3
         return NonZeroU32::new(1);
     };
     if member.value > LARGEST_WEIGHT {
-        report
-            .problem(&member.origin, format!("a weight is at most {LARGEST_WEIGHT}"))
-            .coded(Code::OutOfRange);
+        report.problem(&member.origin, Code::WeightRange.with("most", LARGEST_WEIGHT));
     }
     NonZeroU32::new(clamp(member.value))
 }
@@ -339,7 +334,7 @@ fn prefix(member: Option<&Placed<String>>, report: &mut Report) -> Option<String
     let member = member?;
     let prefix = member.trim_matches(|character: char| character == '/' || character.is_whitespace());
     if prefix.contains('/') {
-        report.warning(&member.origin, "a prefix cannot have a `/` inside, ignored");
+        report.warning(&member.origin, Code::PrefixWithSlash);
         return None;
     }
     (!prefix.is_empty()).then(|| prefix.to_owned())
@@ -353,7 +348,7 @@ fn headers(map: Option<&Placed<Map<Secret>>>, report: &mut Report) -> Vec<Header
             continue;
         }
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-            report.problem_at(value.origin.key, &value.origin.path, "not a name of a header");
+            report.problem_at(value.origin.key, &value.origin.path, Code::HeaderName);
             continue;
         };
         let source = if let Some(client) = text.strip_prefix('$') {
@@ -365,10 +360,8 @@ fn headers(map: Option<&Placed<Map<Secret>>>, report: &mut Report) -> Vec<Header
             })
         };
         let Some(source) = source else {
-            let problem = report.problem(&value.origin, "a header cannot have this value");
-            if text.starts_with('$') {
-                problem.suggest("after `$` comes the name of a header of the client, such as $X-Request-Id");
-            }
+            let code = if text.starts_with('$') { Code::ClientHeader } else { Code::HeaderValue };
+            report.problem(&value.origin, code);
             continue;
         };
         headers.push(Header { name, value: source });

@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::BaseUrl;
 use super::value::text;
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file::{self, Placed};
 use crate::oauth::Identity;
 use crate::provider::WITH_LOGINS;
@@ -62,8 +62,8 @@ pub(super) fn endpoints(config: &file::Config, report: &mut Report) -> BTreeMap<
     for (name, member) in config.oauth_endpoints.iter().flat_map(|map| &map.value) {
         let provider = name.trim().to_lowercase();
         if !WITH_LOGINS.contains(&provider.as_str()) {
-            let known = format!("providers with logins are {}", WITH_LOGINS.join(", "));
-            report.warning(&member.origin, "no such provider, ignored").suggest(known);
+            let matter = Code::UnknownProvider.with("known", WITH_LOGINS.join(", "));
+            report.warning(&member.origin, matter);
             continue;
         }
         endpoints.insert(provider, endpoint(&member.value, report));
@@ -104,9 +104,7 @@ fn validate(member: &Placed<Secret>, report: &mut Report) -> Option<BaseUrl> {
     let address = BaseUrl::validate(member.expose(), &member.origin, report)?;
     let is_safe = Url::parse(address.as_str()).is_ok_and(|url| url.scheme() == "https" || is_loopback(&url));
     if !is_safe {
-        report
-            .problem(&member.origin, "tokens would travel unencrypted")
-            .suggest("use https://; http:// is for addresses of this machine");
+        report.problem(&member.origin, Code::Unencrypted);
         return None;
     }
     Some(address)

@@ -1,7 +1,7 @@
 //! The user's own classification of upstream errors.
 
 use super::value::text;
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file::{self, List, Placed};
 
 /// What an upstream error means.
@@ -111,7 +111,7 @@ pub(super) fn error_rules(
 fn error_rule(entry: &Placed<file::ErrorRule>, report: &mut Report) -> Option<ErrorRule> {
     let status = entry.status.as_ref().and_then(|status| u16::try_from(status.value).ok());
     let Some(status) = status.filter(|status| *status > 0) else {
-        report.warning(&entry.origin, "rule without a `status` above 0, ignored");
+        report.warning(&entry.origin, Code::ErrorRuleStatus);
         return None;
     };
     let texts: Vec<String> = filled(entry.r#match.as_ref()).map(|text| text.value.clone()).collect();
@@ -120,20 +120,18 @@ fn error_rule(entry: &Placed<file::ErrorRule>, report: &mut Report) -> Option<Er
         match Expression::new(text) {
             Some(expression) => expressions.push(expression),
             None => {
-                report.problem(&text.origin, "not a regular expression");
+                report.problem(&text.origin, Code::NotAnExpression);
             }
         }
     }
     let has_patterns = filled(entry.r#match.as_ref()).chain(filled(entry.match_regexr.as_ref())).count() > 0;
     if !has_patterns {
-        report.warning(&entry.origin, "rule without `match` and `match-regexr`, ignored");
+        report.warning(&entry.origin, Code::ErrorRuleMatch);
         return None;
     }
     let Some(action) = text(entry.action.as_ref()).and_then(Action::parse) else {
         let origin = entry.action.as_ref().map_or(&entry.origin, |action| &action.origin);
-        report
-            .warning(origin, "rule without a known `action`, ignored")
-            .suggest("use stop, stop-and-cooldown, continue or continue-and-cooldown");
+        report.warning(origin, Code::ErrorRuleAction);
         return None;
     };
     Some(ErrorRule { status, texts, expressions, action })

@@ -69,10 +69,7 @@ pub(super) fn image_urls(config: &file::Config, report: &mut Report) -> ImageUrl
                 "always" => FetchImages::Always,
                 "never" => FetchImages::Never,
                 _ => {
-                    report
-                        .problem(&member.origin, "unknown choice of when images are read")
-                        .coded(Code::UnknownValue)
-                        .suggest("use needed, always or never");
+                    report.problem(&member.origin, Code::UnknownImageChoice);
                     FetchImages::default()
                 }
             },
@@ -95,9 +92,7 @@ fn picture_bytes(section: Option<&file::ImageUrls>, report: &mut Report) -> usiz
         Some(member) => match u64::try_from(member.value) {
             Ok(mebibytes) if mebibytes > 0 => mebibytes,
             _ => {
-                report
-                    .problem(&member.origin, "the limit of images must be at least 1 MiB")
-                    .coded(Code::OutOfRange);
+                report.problem(&member.origin, Code::ImageLimit);
                 DEFAULT_PICTURES_MIB
             }
         },

@@ -68,9 +68,7 @@ pub(super) fn request_body_bytes(config: &file::Config, report: &mut Report) -> 
         Some(member) => match u64::try_from(member.value) {
             Ok(mebibytes) if mebibytes > 0 => mebibytes,
             _ => {
-                report
-                    .problem(&member.origin, "the body limit must be at least 1 MiB")
-                    .coded(Code::OutOfRange);
+                report.problem(&member.origin, Code::BodyLimit);
                 DEFAULT_BODY_MIB
             }
         },

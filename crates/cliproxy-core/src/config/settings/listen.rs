@@ -93,17 +93,11 @@ pub(super) fn access(config: &file::Config, overrides: &Overrides, report: &mut 
     for key in config.api_keys.iter().flat_map(|list| &list.value) {
         let trimmed = key.expose().trim();
         if trimmed.is_empty() {
-            report.warning(&key.origin, "an empty client key never matches, ignored");
+            report.warning(&key.origin, Code::EmptyClientKey);
         } else if is_placeholder(trimmed) {
-            report
-                .problem(
-                    &key.origin,
-                    "this client key is a placeholder of the example file: everybody knows it",
-                )
-                .coded(Code::TemplateKey)
-                .suggest("write a key of your own, for example the output of `openssl rand -hex 24`");
+            report.problem(&key.origin, Code::TemplateClientKey);
         } else if client_keys.iter().any(|known| known.matches(trimmed.as_bytes())) {
-            report.warning(&key.origin, "this client key is listed twice");
+            report.warning(&key.origin, Code::RepeatedClientKey);
         } else {
             client_keys.push(Secret::new(trimmed));
         }
@@ -151,12 +145,10 @@ fn host(
         if report.has_problems() {
             return Host::Loopback;
         }
-        let message = "no client keys are configured, so only this machine is served";
         match &config.host {
-            Some(member) => report.warning(&member.origin, message),
-            None => report.warning_general(message),
+            Some(member) => report.warning(&member.origin, Code::NoClientKeys),
+            None => report.warning_general(Code::NoClientKeys),
         }
-        .suggest("set `api-keys`, or `allow-unauthenticated-remote: true` to serve everybody");
         return Host::Loopback;
     };
     let host = match bare(name).parse::<IpAddr>() {
@@ -165,12 +157,10 @@ fn host(
         _ => Host::Named(bare(name).to_owned()),
     };
     if !host.is_loopback() && !is_protected {
-        let message = "this address serves other machines, but no client keys are configured";
         match (&config.host, given) {
-            (Some(member), None) => report.problem(&member.origin, message),
-            _ => report.problem_general(message),
+            (Some(member), None) => report.problem(&member.origin, Code::OpenWithoutKeys),
+            _ => report.problem_general(Code::OpenWithoutKeys),
         }
-        .suggest("set `api-keys`, or `allow-unauthenticated-remote: true` to serve everybody");
     }
     host
 }
@@ -183,7 +173,7 @@ fn port(config: &file::Config, overrides: &Overrides, report: &mut Report) -> u1
         return DEFAULT_PORT;
     };
     u16::try_from(member.value).unwrap_or_else(|_| {
-        report.problem(&member.origin, "a port is a number from 0 to 65535").coded(Code::OutOfRange);
+        report.problem(&member.origin, Code::PortRange);
         DEFAULT_PORT
     })
 }
@@ -196,8 +186,6 @@ fn tls(config: &file::Config, report: &mut Report) -> Option<Tls> {
     if let (Some(certificate), Some(key)) = (certificate, key) {
         return Some(Tls { certificate: certificate.into(), key: key.into() });
     }
-    report
-        .problem(&enable.origin, "HTTPS needs both a certificate and a key")
-        .suggest("set `tls.cert` and `tls.key` to PEM files, or `tls.enable: false`");
+    report.problem(&enable.origin, Code::TlsIncomplete);
     None
 }

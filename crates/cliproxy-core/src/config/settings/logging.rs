@@ -51,9 +51,7 @@ pub(super) fn logging(config: &file::Config, report: &mut Report) -> Logging {
     let pprof = config.pprof.as_deref();
     let error_files = match &config.error_logs_max_files {
         Some(member) if member.value < 0 => {
-            report
-                .warning(&member.origin, "a negative count is not possible, 10 is used")
-                .coded(Code::OutOfRange);
+            report.warning(&member.origin, Code::NegativeCount.with("used", 10));
             10
         }
         member => count(member.as_ref(), 10),
@@ -98,13 +96,11 @@ fn prices(ledger: Option<&file::UsageLedger>, report: &mut Report) -> Prices {
             if let Some(amount) = Price::amount(member.value) {
                 return Some(amount);
             }
-            report
-                .problem(&member.origin, "a price is a number that is not negative")
-                .coded(Code::OutOfRange);
+            report.problem(&member.origin, Code::PriceRange);
             None
         };
         let Some(model) = text(entry.value.model.as_ref()) else {
-            report.problem(&entry.origin, "a price needs the `model` that it is for, such as `claude-*`");
+            report.problem(&entry.origin, Code::PriceWithoutModel);
             return None;
         };
         Some(Price {

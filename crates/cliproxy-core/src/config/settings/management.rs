@@ -57,10 +57,7 @@ pub(super) fn management(config: &file::Config, env: &dyn Env, report: &mut Repo
             return None;
         }
         if is_placeholder(text) {
-            report
-                .problem(&member.origin, "this management key is a placeholder of the example file")
-                .coded(Code::TemplateKey)
-                .suggest("write a key of your own, or leave it empty to switch the interface off");
+            report.problem(&member.origin, Code::TemplateManagementKey);
         }
         let is_hash = ["$2a$", "$2b$", "$2y$"].iter().any(|mark| text.starts_with(mark));
         let key = Secret::new(text);
@@ -92,9 +89,7 @@ fn trusted_proxies(section: Option<&file::RemoteManagement>, report: &mut Report
         match network {
             Ok(network) => networks.push(network),
             Err(_neither) => {
-                report
-                    .problem(&member.origin, "not an address and not a network")
-                    .suggest("write for example 127.0.0.1 or 10.0.0.0/8");
+                report.problem(&member.origin, Code::NotANetwork);
             }
         }
     }

@@ -30,10 +30,7 @@ pub(super) fn migrate(config: &mut Config, report: &mut Report) {
 }
 
 fn moved<T>(member: &Placed<T>, new: &str, report: &mut Report) {
-    report
-        .warning_key(&member.origin, "older key, still read")
-        .coded(Code::OlderKey)
-        .suggest(format!("write it as `{new}`"));
+    report.warning_key(&member.origin, Code::OlderKey.with("new", new));
 }
 
 fn client_keys(config: &mut Config, report: &mut Report) {

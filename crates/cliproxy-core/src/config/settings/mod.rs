@@ -208,13 +208,11 @@ impl Settings {
 fn without_effect(config: &file::Config, report: &mut Report) {
     let plugins = config.plugins.as_ref().and_then(|section| section.enabled.as_ref());
     if let Some(member) = plugins.filter(|member| member.value) {
-        report.warning(&member.origin, "plugins are not supported, nothing is loaded").coded(Code::NoEffect);
+        report.warning(&member.origin, Code::NoPlugins);
     }
     let control_plane = [config.credential_concurrency.as_ref(), config.credential_in_flight.as_ref()];
     for member in control_plane.into_iter().flatten().filter(|member| !member.is_empty()) {
-        report
-            .warning_key(&member.origin, "only an external control plane uses this, no effect here")
-            .coded(Code::NoEffect);
+        report.warning_key(&member.origin, Code::ControlPlaneKey);
     }
 }
 
@@ -231,12 +229,10 @@ fn auth_dir(config: &file::Config, overrides: &Overrides, env: &dyn Env, report:
         Some(home) if below.is_empty() => PathBuf::from(home),
         Some(home) => PathBuf::from(home).join(below),
         None => {
-            let message = "the home directory is unknown, so `~` cannot be expanded";
             match &config.auth_dir {
-                Some(member) => report.problem(&member.origin, message),
-                None => report.problem_general(message),
+                Some(member) => report.problem(&member.origin, Code::HomeUnknown),
+                None => report.problem_general(Code::HomeUnknown),
             }
-            .suggest("set `auth-dir` to an absolute path, or the variable HOME");
             PathBuf::from(written)
         }
     }

@@ -59,11 +59,11 @@ impl Names<'_> {
             (Some(name), None) if !needs_alias => Some((name.to_owned(), name.to_owned())),
             (None, Some(alias)) if !needs_alias => Some((alias.to_owned(), alias.to_owned())),
             (None, None) => {
-                report.warning(origin, "model without `name`, ignored");
+                report.warning(origin, Code::ModelWithoutName);
                 None
             }
             _ => {
-                report.warning(origin, "a model needs both `name` and `alias` here, ignored");
+                report.warning(origin, Code::ModelWithoutAlias);
                 None
             }
         }
@@ -140,16 +140,13 @@ fn thinking(section: Option<&Placed<file::Thinking>>, report: &mut Report) -> Op
         levels: words(section.levels.as_ref()),
     };
     if thinking.max < thinking.min {
-        report.problem(&section.origin, "the largest thinking budget is below the smallest one");
+        report.problem(&section.origin, Code::ThinkingBudgets);
     }
     let known = ["none", "minimal", "low", "medium", "high", "xhigh", "max", "auto"];
     for level in section.levels.iter().flat_map(|list| &list.value) {
         let word = level.trim().to_lowercase();
         if !word.is_empty() && !known.contains(&word.as_str()) {
-            report
-                .warning(&level.origin, "unknown thinking level")
-                .coded(Code::UnknownValue)
-                .suggest("the levels are minimal, low, medium, high, xhigh and max");
+            report.warning(&level.origin, Code::ThinkingLevel);
         }
     }
     Some(thinking)

@@ -6,7 +6,7 @@ use super::endpoint::{Endpoint, endpoints};
 use super::error_rule::{ErrorRule, error_rules};
 use super::model::excluded;
 use super::value::{is_on, text};
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file::{self, List, Placed};
 use crate::config::pattern::Pattern;
 use crate::oauth::Identity;
@@ -78,15 +78,15 @@ fn channel(name: &str) -> String {
 fn add_aliases(aliases: &mut Vec<Alias>, list: &Placed<List<file::ModelAlias>>, report: &mut Report) {
     for entry in &list.value {
         let (Some(name), Some(alias)) = (text(entry.name.as_ref()), text(entry.alias.as_ref())) else {
-            report.warning(&entry.origin, "alias without `name` or `alias`, ignored");
+            report.warning(&entry.origin, Code::AliasIncomplete);
             continue;
         };
         if name.eq_ignore_ascii_case(alias) {
-            report.warning(&entry.origin, "the alias is the name itself, ignored");
+            report.warning(&entry.origin, Code::AliasOfItself);
             continue;
         }
         if aliases.iter().any(|known| known.alias.eq_ignore_ascii_case(alias)) {
-            report.warning(&entry.origin, "the alias is taken in this channel, ignored");
+            report.warning(&entry.origin, Code::AliasTaken);
             continue;
         }
         aliases.push(Alias {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use url::Url;
 
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file::Placed;
 use crate::secret::Secret;
 
@@ -32,15 +32,15 @@ impl ProxyUrl {
     ///
     /// # Errors
     /// Why it cannot be used, without repeating it.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str) -> Result<Self, Code> {
         let Ok(url) = Url::parse(text.trim()) else {
-            return Err("not an address of a proxy");
+            return Err(Code::NotAProxy);
         };
         if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") {
-            return Err("the proxy's scheme is not supported");
+            return Err(Code::ProxyScheme);
         }
         if url.host_str().is_none_or(str::is_empty) {
-            return Err("the proxy's address has no host");
+            return Err(Code::ProxyWithoutHost);
         }
         Ok(Self(url))
     }
@@ -94,7 +94,7 @@ impl Proxy {
     ///
     /// # Errors
     /// Why it cannot be used, without repeating it.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str) -> Result<Self, Code> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(Self::Inherit);
@@ -141,10 +141,8 @@ pub(super) fn validate(member: Option<&Placed<Secret>>, report: &mut Report) -> 
     };
     match Proxy::parse(member.expose()) {
         Ok(proxy) => proxy,
-        Err(message) => {
-            report.problem(&member.origin, message).suggest(
-                "use http://, https://, socks5:// or socks5h:// with host and port, or `direct` for no proxy",
-            );
+        Err(code) => {
+            report.problem(&member.origin, code);
             Proxy::Inherit
         }
     }

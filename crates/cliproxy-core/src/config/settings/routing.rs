@@ -87,10 +87,7 @@ pub(super) fn routing(config: &file::Config, report: &mut Report) -> Routing {
     let strategy = match strategy {
         None => Strategy::default(),
         Some(member) => Strategy::parse(member.trim()).unwrap_or_else(|| {
-            report
-                .warning(&member.origin, "unknown strategy, round-robin is used")
-                .coded(Code::UnknownValue)
-                .suggest("use round-robin, fill-first or weighted-round-robin");
+            report.warning(&member.origin, Code::UnknownStrategy);
             Strategy::default()
         }),
     };
@@ -125,7 +122,7 @@ fn fallback(section: Option<&file::Routing>, report: &mut Report) -> BTreeMap<St
         for name in &list.value {
             let text = name.value.trim();
             if text.is_empty() || text == model || names.iter().any(|known| known == text) {
-                report.warning(&name.origin, "the model itself, or one that is named before; ignored");
+                report.warning(&name.origin, Code::FallbackToItself);
             } else {
                 names.push(text.to_owned());
             }

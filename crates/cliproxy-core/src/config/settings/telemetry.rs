@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::value::{is_on, text};
-use crate::config::diagnostic::Report;
+use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
 
 /// By what name a collector knows the gateway when the file names none.
@@ -39,9 +39,7 @@ pub(super) fn telemetry(config: &file::Config, report: &mut Report) -> Telemetry
     let traces = format!("{}/v1/traces", endpoint.trim_end_matches('/')).parse::<Uri>().ok();
     let is_http = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
     let Some(traces) = traces.filter(is_http) else {
-        report
-            .problem(&member.origin, "not an address of a collector")
-            .suggest("write for example http://127.0.0.1:4318");
+        report.problem(&member.origin, Code::NotACollector);
         return Telemetry { prometheus, otlp: None };
     };
     let mut headers = Vec::new();
@@ -52,7 +50,7 @@ pub(super) fn telemetry(config: &file::Config, report: &mut Report) -> Telemetry
                 headers.push((name, text));
             }
             _ => {
-                report.problem(&value.origin, "not a header that can be sent");
+                report.problem(&value.origin, Code::CollectorHeader);
             }
         }
     }

@@ -110,10 +110,7 @@ fn strictness(config: &file::Config, report: &mut Report) -> Strictness {
         "lenient" => Strictness::Lenient,
         "strict" => Strictness::Strict,
         _ => {
-            report
-                .problem(&member.origin, "unknown strictness of translation")
-                .coded(Code::UnknownValue)
-                .suggest("use lenient, default or strict");
+            report.problem(&member.origin, Code::UnknownStrictness);
             Strictness::default()
         }
     }
@@ -128,10 +125,7 @@ fn thinking(config: &file::Config, report: &mut Report) -> ThinkingTable {
         "compact" => ThinkingTable::Compact,
         "generous" => ThinkingTable::Generous,
         _ => {
-            report
-                .problem(&member.origin, "unknown thinking table")
-                .coded(Code::UnknownValue)
-                .suggest("use default, compact or generous");
+            report.problem(&member.origin, Code::UnknownThinkingTable);
             ThinkingTable::default()
         }
     }
@@ -146,7 +140,7 @@ fn image_model(config: &file::Config, report: &mut Report) -> String {
     if name.starts_with("gpt-") {
         return name.to_owned();
     }
-    report.warning(&member.origin, "the model of the image tool must start with `gpt-`, the default is used");
+    report.warning(&member.origin, Code::ImageToolModel);
     DEFAULT_IMAGE_MODEL.to_owned()
 }
 
@@ -161,12 +155,12 @@ pub(super) fn live_media(config: &file::Config, report: &mut Report) -> LiveMedi
     let ports = first.zip(last);
     if let Some(section) = section {
         if first.is_some() != last.is_some() {
-            report.problem(&section.origin, "either both UDP ports are set or none");
+            report.problem(&section.origin, Code::OneUdpPort);
         }
         if let Some((first, last)) = ports {
             let available = u32::from(last).saturating_add(1).saturating_sub(u32::from(first));
             if available < max_sessions.saturating_mul(2) {
-                report.problem(&section.origin, "a session needs two UDP ports, the range is too small");
+                report.problem(&section.origin, Code::FewUdpPorts);
             }
         }
     }

@@ -46,10 +46,7 @@ pub(super) fn duration(member: Option<&Placed<String>>, absent: Duration, report
         Some(duration) if !duration.is_zero() => duration,
         Some(_) => absent,
         None => {
-            report
-                .problem(&member.origin, "not a duration")
-                .coded(Code::WrongType)
-                .suggest("write for example 30m, 1h or 1h30m");
+            report.problem(&member.origin, Code::NotADuration);
             absent
         }
     }

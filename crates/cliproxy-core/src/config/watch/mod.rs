@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::diagnostic::{Diagnostic, Problems};
+use super::diagnostic::{Code, Diagnostic, Problems};
 use super::env::Env;
 use super::source::{Content, Source, content_hash};
 use super::{Loaded, Settings};
@@ -181,10 +181,7 @@ pub(super) fn closed(loaded: Loaded, source: &Source, started: &Settings) -> Res
     if !loaded.settings.would_open(started) {
         return Ok(loaded);
     }
-    let mut problem = Diagnostic::general(
-        "the last client key was removed while the server listens for other machines, so the keys stay in use",
-    );
-    problem.suggest("restart to serve this machine only, or set `allow-unauthenticated-remote: true`");
+    let problem = Diagnostic::general(Code::LastKeyRemoved);
     Err(Problems { file: source.path.clone(), list: vec![problem], warnings: loaded.warnings })
 }
 

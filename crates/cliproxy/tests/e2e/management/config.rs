@@ -1,5 +1,6 @@
 //! The configuration as a whole.
 
+use cliproxy_core::config::diagnostic::{Code, NOUNS};
 use serde_json::{Value, json};
 
 use super::contract::Contract;
@@ -119,7 +120,7 @@ async fn a_text_is_checked_without_being_written() {
 }
 
 #[tokio::test]
-async fn frequent_problems_and_warnings_have_a_code_that_stays() {
+async fn problems_and_warnings_have_a_code_that_stays_and_values() {
     let panel = Panel::start(CONFIG);
     let check = async |text: &'static str| {
         let answer = send(panel.request("POST", "/config/check").body(text)).await;
@@ -127,27 +128,28 @@ async fn frequent_problems_and_warnings_have_a_code_that_stays() {
         answer.json()
     };
     for (text, path, code) in [
-        ("debug: [", "", "syntax"),
-        ("? [a]\n: b\n", "", "syntax"),
+        ("debug: [", "", "broken_structure"),
+        ("debug: yes: no\n", "", "syntax"),
+        ("? [a]\n: b\n", "", "key_not_single"),
         ("debug: no\ndebug: yes\n", "debug", "duplicate_key"),
         ("nobody-knows: 1\n", "nobody-knows", "unknown_key"),
         ("request-retry: x\n", "request-retry", "wrong_type"),
-        ("debug: 'yes'\n", "debug", "wrong_type"),
+        ("debug: 'yes'\n", "debug", "quoted_value"),
         ("api-keys: {a: b}\n", "api-keys", "wrong_type"),
-        ("routing: {session-affinity-ttl: soon}\n", "routing.session-affinity-ttl", "wrong_type"),
+        ("routing: {session-affinity-ttl: soon}\n", "routing.session-affinity-ttl", "not_a_duration"),
         (
             "claude-api-key: [{api-key: sk-0001, weight: 99999999}]\n",
             "claude-api-key[0].weight",
-            "out_of_range",
+            "weight_range",
         ),
-        ("max-request-body-mb: 0\n", "max-request-body-mb", "out_of_range"),
-        ("error-logs-max-files: -1\n", "error-logs-max-files", "out_of_range"),
-        ("routing: {strategy: luck}\n", "routing.strategy", "unknown_value"),
-        ("thinking-table: huge\n", "thinking-table", "unknown_value"),
-        ("api-keys: [your-api-key-1]\n", "api-keys[0]", "template_key"),
+        ("max-request-body-mb: 0\n", "max-request-body-mb", "body_limit"),
+        ("error-logs-max-files: -1\n", "error-logs-max-files", "negative_count"),
+        ("routing: {strategy: luck}\n", "routing.strategy", "unknown_strategy"),
+        ("thinking-table: huge\n", "thinking-table", "unknown_thinking_table"),
+        ("api-keys: [your-api-key-1]\n", "api-keys[0]", "template_client_key"),
         ("claude-api-key: [{api-key: your-api-key-1}]\n", "claude-api-key[0].api-key", "template_key"),
         ("generative-language-api-key: [AIza-0001]\n", "generative-language-api-key", "older_key"),
-        ("plugins: {enabled: true}\n", "plugins.enabled", "no_effect"),
+        ("plugins: {enabled: true}\n", "plugins.enabled", "no_plugins"),
     ] {
         let answer = check(text).await;
         let remarks = [&answer["problems"], &answer["warnings"]];
@@ -156,15 +158,48 @@ async fn frequent_problems_and_warnings_have_a_code_that_stays() {
         let found = remarks.find(is_it).unwrap_or_else(|| panic!("{text:?}: {answer}"));
         assert!(found["message"].as_str().is_some_and(|message| !message.is_empty()), "{found}");
     }
-    // What is rare is told by its message alone.
-    let answer = check("tls: {enable: true}\n").await;
-    assert!(answer["problems"][0]["message"].is_string() && answer["problems"][0].get("code").is_none());
+    let answer = check("request-retry: [1]\nprot: 1\n").await;
+    assert_eq!(answer["problems"][0]["values"], json!({"wanted": "a whole number", "found": "a list"}));
+    assert_eq!(answer["warnings"][0]["values"], json!({"near": "port"}));
     // Edits that are refused have the same.
     let answer = send(panel.request("PUT", "/config.yaml").body("max-request-body-mb: 0\n")).await;
-    assert_eq!((answer.status, &answer.json()["problems"][0]["code"]), (422, &json!("out_of_range")));
+    assert_eq!((answer.status, &answer.json()["problems"][0]["code"]), (422, &json!("body_limit")));
     let answer = panel.send("PUT", "/api-keys", json!(["your-api-key-1"])).await;
-    assert_eq!((answer.status, &answer.json()["problems"][0]["code"]), (422, &json!("template_key")));
+    assert_eq!((answer.status, &answer.json()["problems"][0]["code"]), (422, &json!("template_client_key")));
     assert_eq!(panel.file(), CONFIG);
+}
+
+/// The places of a text that values are put into.
+fn places(text: &str) -> Vec<&str> {
+    let parts = text.split('{').skip(1).filter_map(|part| part.split_once('}'));
+    let mut names: Vec<&str> = parts.map(|(name, _)| name).collect();
+    names.retain(|name| name.bytes().all(|byte| byte.is_ascii_lowercase()));
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn whatever_can_be_wrong_is_told_in_both_languages_of_the_dashboard() {
+    let is_chinese = |text: &str| text.chars().any(|letter| ('一'..='鿿').contains(&letter));
+    let texts = include_str!("../../../../../ui/src/words/problems.zh.json");
+    let mut texts: serde_json::Map<String, Value> = serde_json::from_str(texts).unwrap();
+    let nouns = texts.remove("nouns").unwrap();
+    for code in Code::ALL {
+        let word = serde_json::to_value(code).unwrap();
+        let told = texts.remove(word.as_str().unwrap()).unwrap_or_else(|| panic!("{word} has no text"));
+        let told: Vec<String> = serde_json::from_value(told).unwrap();
+        let english: Vec<&str> = std::iter::once(code.message()).chain(code.advice()).collect();
+        assert_eq!(told.len(), english.len(), "{word}");
+        for (told, english) in told.iter().zip(english) {
+            assert!(is_chinese(told) && !english.is_empty(), "{word}: {told}");
+            assert_eq!(places(told), places(english), "{word}: {told}");
+        }
+    }
+    assert_eq!(texts, serde_json::Map::new(), "nothing is told of what cannot happen");
+    let nouns: std::collections::BTreeMap<String, String> = serde_json::from_value(nouns).unwrap();
+    let mut known: Vec<&str> = NOUNS.to_vec();
+    known.sort_unstable();
+    assert_eq!(nouns.keys().map(String::as_str).collect::<Vec<_>>(), known);
 }
 
 #[tokio::test]
