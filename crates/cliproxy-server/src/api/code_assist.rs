@@ -138,7 +138,8 @@ fn nobody() -> Fault {
 
 /// A request that was let in and read. The client's own token stays here: it is no key of ours and no upstream's.
 async fn received(app: &App, request: Request) -> Result<(Box<Parts>, Bytes, Caller), Refusal> {
-    let (mut head, body, caller) = call::received(app, request, admit).await?;
+    let (mut head, body, caller) =
+        call::received(app, request, admit, |head| call::check_media(&head.headers)).await?;
     head.headers.remove(AUTHORIZATION);
     app.engine.snapshot().access.conceal(&mut head.headers);
     Ok((head, body, caller))
@@ -146,7 +147,6 @@ async fn received(app: &App, request: Request) -> Result<(Box<Parts>, Bytes, Cal
 
 /// Programs of this machine, and whoever shows a client key. No page of another site is a program of this machine.
 fn admit(snapshot: &Snapshot, head: &Parts) -> Result<Caller, Fault> {
-    call::check_media(&head.headers)?;
     if snapshot.access.is_required() {
         match snapshot.access.admit(&head.headers, head.uri.query(), now()) {
             Ok(caller) => return Ok(caller),

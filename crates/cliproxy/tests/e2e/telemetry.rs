@@ -202,12 +202,12 @@ async fn what_is_refused_before_anybody_is_asked_is_counted_told_and_traced() {
     let spans = spans(&collector);
     let mut names: Vec<&str> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
     names.sort_unstable();
-    // Whoever has no key could push out what others need, and so could whoever sends what is not read.
-    assert_eq!(names, ["count_tokens up", "refused", "refused", "refused"], "{spans:#?}");
-    for error in ["too_large", "invalid_request", "not_found"] {
+    // Whoever has no key could push out what others need, and so could whoever asks for what there is not.
+    assert_eq!(names, ["count_tokens up", "refused", "refused", "refused", "refused"], "{spans:#?}");
+    for (error, count) in [("too_large", 1), ("invalid_request", 2), ("not_found", 1)] {
         let attribute = json!({"key": "error.type", "value": {"stringValue": error}});
         let has = |span: &&Value| span["attributes"].as_array().unwrap().contains(&attribute);
-        assert_eq!(spans.iter().filter(has).count(), 1, "{error}: {spans:#?}");
+        assert_eq!(spans.iter().filter(has).count(), count, "{error}: {spans:#?}");
     }
 }
 

@@ -159,6 +159,10 @@ async fn run(app: &App, mut route: Route, request: Request, id: &Arc<str>) -> Re
             return Err(fault.into());
         }
     };
+    if let Err(fault) = route.check(&head) {
+        encoding::drain(&head.headers, body).await;
+        return Err(Refusal::unread(fault, head, caller));
+    }
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
     let packed = match encoding::read_packed(&head.headers, body, limit).await {
         Ok(packed) => packed,

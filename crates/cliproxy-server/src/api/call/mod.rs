@@ -54,7 +54,7 @@ impl Route {
         Self { format, operation, model: None, shown: None, is_legacy: false, is_enveloped: false }
     }
 
-    /// Whether a request of this route may be read at all, by what its head says.
+    /// Who asks, and whether this route serves him at all.
     pub(crate) fn admit(&self, snapshot: &Snapshot, head: &Parts) -> Result<Caller, Fault> {
         let images = snapshot.settings.translation.images;
         if matches!(self.operation, Operation::Draw | Operation::Redraw)
@@ -63,12 +63,13 @@ impl Route {
             let message = "images are switched off here; `disable-image-generation` in config.yaml says so";
             return Err(Fault::new(Kind::NotFound, message).with_code("not_found"));
         }
-        let caller = authenticated(snapshot, head)?;
-        // Images to change come as files of a form.
-        if self.operation != Operation::Redraw || form::boundary(&head.headers).is_none() {
-            check_media(&head.headers)?;
-        }
-        Ok(caller)
+        admit(snapshot, head)
+    }
+
+    /// Whether the head says that the body can be read. Images to change come as files of a form.
+    pub(crate) fn check(&self, head: &Parts) -> Result<(), Fault> {
+        let is_form = self.operation == Operation::Redraw && form::boundary(&head.headers).is_some();
+        if is_form { Ok(()) } else { check_media(&head.headers) }
     }
 }
 
@@ -202,7 +203,8 @@ async fn run<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let (head, body, caller) = received(app, request, |snapshot, head| route.admit(snapshot, head)).await?;
+    let admit = |snapshot: &Snapshot, head: &Parts| route.admit(snapshot, head);
+    let (head, body, caller) = received(app, request, admit, |head| route.check(head)).await?;
     answer(app, route, head, body, caller, id).await
 }
 
@@ -224,11 +226,12 @@ pub(crate) fn reject(
     });
 }
 
-/// Reads a request that `admit` lets in.
+/// Reads a request that `admit` lets in and `check` finds readable by its head.
 pub(crate) async fn received<B>(
     app: &App,
     request: http::Request<B>,
     admit: impl Fn(&Snapshot, &Parts) -> Result<Caller, Fault>,
+    check: impl Fn(&Parts) -> Result<(), Fault>,
 ) -> Result<(Box<Parts>, Bytes, Caller), Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -244,6 +247,10 @@ where
             return Err(fault.into());
         }
     };
+    if let Err(fault) = check(&head) {
+        encoding::drain(&head.headers, body).await;
+        return Err(Refusal::unread(fault, head, caller));
+    }
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);
     match encoding::read(&head.headers, body, limit).await {
         Ok(body) => Ok((head, body, caller)),
@@ -348,14 +355,8 @@ pub(crate) fn refused(refused: Refused) -> Fault {
     Fault::new(kind, refused.to_string()).with_code(refused.code())
 }
 
-/// Whether a request may be read at all, by what its head says.
+/// Who asks, by the key in a request's head.
 pub(crate) fn admit(snapshot: &Snapshot, head: &Parts) -> Result<Caller, Fault> {
-    let caller = authenticated(snapshot, head)?;
-    check_media(&head.headers)?;
-    Ok(caller)
-}
-
-fn authenticated(snapshot: &Snapshot, head: &Parts) -> Result<Caller, Fault> {
     snapshot.access.admit(&head.headers, head.uri.query(), now()).map_err(refused)
 }
 

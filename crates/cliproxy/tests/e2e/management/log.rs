@@ -227,7 +227,7 @@ async fn refused_requests_leave_a_record_and_only_the_newest_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_too_large_to_be_read_leaves_a_record_of_its_head() {
+async fn a_request_that_cannot_be_read_leaves_a_record_of_its_head() {
     let upstream = Upstream::start(support::answering("chat")).await;
     let config = format!(
         "api-keys: [client-key-0001]\nmax-request-body-mb: 1\n{}",
@@ -241,22 +241,26 @@ async fn a_request_that_is_too_large_to_be_read_leaves_a_record_of_its_head() {
             .gateway
             .reload(&format!("{switch}\n{config}"), "server clients and configuration updated")
             .await;
-        let (path, mut body) = support::request("claude", "up", false);
-        body["system"] = Value::from("x".repeat(2 << 20));
-        let request = support::posting(&panel.gateway, &path, &body);
-        let answer = send(request.header("x-api-key", "client-key-0001")).await;
-        assert_eq!(answer.status, 413, "{}", answer.body);
-        let record = panel
-            .send("GET", &format!("/request-log-by-id/{}", &answer.header("request-id")[4..12]), Value::Null)
-            .await;
-        assert_eq!(record.status, 200, "{switch}: {}", record.body);
-        assert!(record.header("content-disposition").contains(start), "{:?}", record.headers);
-        assert!(
-            record.body.contains("Status: 413") && record.body.contains("request_too_large"),
-            "{}",
-            record.body
-        );
-        assert!(!record.body.contains("client-key-0001") && record.body.len() < 4096, "{}", record.body);
+        let (path, body) = support::request("claude", "up", false);
+        let mut large = body.clone();
+        large["system"] = Value::from("x".repeat(2 << 20));
+        let foreign = support::client().post(format!("{}{path}", panel.gateway.url()));
+        let foreign = foreign.header("content-type", "text/html").body(body.to_string());
+        let large = support::posting(&panel.gateway, &path, &large);
+        for (request, status, told) in
+            [(large, 413, "request_too_large"), (foreign, 415, "content type text/html")]
+        {
+            let answer = send(request.header("x-api-key", "client-key-0001")).await;
+            assert_eq!(answer.status, status, "{}", answer.body);
+            let id = answer.header("request-id")[4..12].to_owned();
+            let record = panel.send("GET", &format!("/request-log-by-id/{id}"), Value::Null).await;
+            assert_eq!(record.status, 200, "{switch}, {status}: {}", record.body);
+            assert!(record.header("content-disposition").contains(start), "{:?}", record.headers);
+            let says = |text: &str| record.body.contains(text);
+            assert!(says(&format!("Status: {status}")) && says("POST"), "{}", record.body);
+            assert!(says(told), "{}", record.body);
+            assert!(!says("client-key-0001") && record.body.len() < 4096, "{}", record.body);
+        }
     }
 }
 
