@@ -105,7 +105,7 @@ pub(super) enum Arguments<'a> {
 }
 
 impl Arguments<'_> {
-    fn says_something(&self) -> bool {
+    pub(super) fn says_something(&self) -> bool {
         match self {
             Self::Text(fragment) => !fragment.is_empty(),
             Self::Value(_) => true,

@@ -1,13 +1,12 @@
-//! One choice of an upstream's answer while it comes in: which block is open, which calls are under way, why it will
-//! stop.
+//! One choice of an upstream's answer while it comes in: which block is open, and why it will stop. Which tool call a
+//! fragment belongs to is said by [`super::call`].
 //!
 //! A body's message goes through the same machine as the deltas of a stream, so both say the same.
 
-use std::collections::HashMap;
-
+use super::call::Calls;
 use crate::Error;
 use crate::chat::decode::message::google;
-use crate::chat::piece::{self, Arguments, Part, Piece};
+use crate::chat::piece::{self, Part, Piece};
 use crate::chat::think::{Tags, Voice};
 use crate::chat::{annotation, detail, media, stop};
 use crate::codec::UpstreamContext;
@@ -46,9 +45,7 @@ pub(in crate::chat) struct Choice {
     details: detail::Answer,
     /// A member for reasoning text is in use, so that the text of details only repeats it.
     has_plain_reasoning: bool,
-    calls: Vec<Call>,
-    /// The latest call of every index.
-    latest: HashMap<i64, usize>,
+    calls: Calls,
     /// Calls that have a block.
     n_started: u32,
     audio: Option<u32>,
@@ -61,21 +58,6 @@ pub(in crate::chat) struct Choice {
     finish: Option<Str>,
 }
 
-#[derive(Debug, Default)]
-struct Call {
-    key: Option<i64>,
-    /// The upstream's id.
-    id: Option<Str>,
-    name: Option<Str>,
-    is_custom: bool,
-    /// Set once the block has started.
-    block: Option<u32>,
-    /// All argument text so far.
-    arguments: String,
-    half: Surrogates,
-    signature: Option<Opaque>,
-}
-
 impl Choice {
     pub(in crate::chat) fn new(index: u32, context: &UpstreamContext) -> Self {
         Self {
@@ -86,8 +68,7 @@ impl Choice {
             tags: context.has_think_tags.then(Tags::default),
             details: detail::Answer::default(),
             has_plain_reasoning: false,
-            calls: Vec::new(),
-            latest: HashMap::new(),
+            calls: Calls::default(),
             n_started: 0,
             audio: None,
             last_text: None,
@@ -318,24 +299,8 @@ impl Choice {
     }
 
     fn call(&mut self, piece: piece::Call<'_>, context: &UpstreamContext, out: &mut Vec<Event>) {
-        let at = self.find(&piece).unwrap_or_else(|| {
-            let at = self.calls.len();
-            self.calls.push(Call { key: piece.index, ..Call::default() });
-            self.latest.extend(piece.index.map(|key| (key, at)));
-            at
-        });
+        let (at, fresh) = self.calls.take(piece);
         let Some(call) = self.calls.get_mut(at) else { return };
-        if call.id.is_none() {
-            call.id = piece.id.as_deref().map(Str::from);
-        }
-        if call.name.is_none() {
-            call.name = piece.name.as_deref().map(Str::from);
-        }
-        call.is_custom |= piece.is_custom;
-        let fresh = call.take(piece.arguments);
-        if let Some(signature) = &piece.signature {
-            call.signature = Some(google(signature));
-        }
         if let Some(block) = call.block {
             if !fresh.is_empty() {
                 self.delta(block, Delta::Arguments(fresh), out);
@@ -345,39 +310,6 @@ impl Choice {
         if call.name.is_some() {
             self.start_call(at, context, out);
         }
-    }
-
-    /// The call that a piece continues; `None` for a new one.
-    fn find(&self, piece: &piece::Call<'_>) -> Option<usize> {
-        let same_id = |call: &Call| match (&call.id, &piece.id) {
-            (Some(known), Some(id)) => **known == **id,
-            _ => false,
-        };
-        let at = match (piece.index, &piece.id) {
-            (Some(key), id) => {
-                let latest = self.latest.get(&key).copied();
-                let is_it = |at| id.is_none() || self.calls.get(at).is_some_and(same_id);
-                // Only servers that use an index twice have more than one.
-                let earlier = || self.calls.iter().rposition(|call| call.key == Some(key) && same_id(call));
-                latest.filter(|&at| is_it(at)).or_else(|| latest.and_then(|_| earlier())).or(latest)
-            }
-            (None, Some(_)) => self.calls.iter().rposition(same_id),
-            (None, None) => self.calls.len().checked_sub(1),
-        }?;
-        let call = self.calls.get(at)?;
-        let is_named = piece.name.is_some();
-        let is_other_id = match (&call.id, &piece.id) {
-            (Some(known), Some(id)) => **known != **id,
-            // Without ids only a complete call followed by a named one tells that a new one begins.
-            (_, None) => {
-                is_named
-                    && call.name.is_some()
-                    && call.is_complete()
-                    && !call.is_repeated_by(piece.arguments.as_ref())
-            }
-            (None, Some(_)) => false,
-        };
-        (!(is_other_id && is_named)).then_some(at)
     }
 
     fn start_call(&mut self, at: usize, context: &UpstreamContext, out: &mut Vec<Event>) {
@@ -432,19 +364,15 @@ impl Choice {
         if let Some(block) = self.audio.take() {
             self.stop_block(block, out);
         }
-        let ends: Vec<_> = self.calls.iter_mut().map(|call| (call.block, call.half.finish())).collect();
-        for end in ends {
-            match end {
-                (Some(block), half) => {
-                    if let Some(half) = half {
-                        self.delta(block, Delta::Arguments(half.into()), out);
-                    }
-                    self.stop_block(block, out);
-                }
-                (None, _) => {
-                    out.push(Event::Warning("a tool call without a name was left out".to_owned()));
-                }
+        for (block, half) in self.calls.ends() {
+            let Some(block) = block else {
+                out.push(Event::Warning("a tool call without a name was left out".to_owned()));
+                continue;
+            };
+            if let Some(half) = half {
+                self.delta(block, Delta::Arguments(half.into()), out);
             }
+            self.stop_block(block, out);
         }
         if !self.annotations.is_empty() {
             self.annotations.clear();
@@ -454,42 +382,7 @@ impl Choice {
 
     /// Why the choice stopped.
     pub(super) fn stop(&self) -> Stop {
-        let has_calls = self.calls.iter().any(|call| call.block.is_some());
-        stop::read(self.finish.as_deref(), has_calls)
-    }
-}
-
-impl Call {
-    /// Takes argument text in; gives what is new of it.
-    fn take(&mut self, arguments: Option<Arguments<'_>>) -> String {
-        let fresh = match arguments {
-            None => return String::new(),
-            // Some servers repeat the whole at the end.
-            Some(arguments) if self.is_repeated_by(Some(&arguments)) && self.is_complete() => {
-                return String::new();
-            }
-            Some(Arguments::Text(fragment)) => self.half.join(fragment).into_owned(),
-            Some(Arguments::Value(text)) => text.to_owned(),
-        };
-        self.arguments.push_str(&fresh);
-        fresh
-    }
-
-    fn is_complete(&self) -> bool {
-        let text = self.arguments.trim();
-        text.starts_with('{') && text.ends_with('}') && Raw::parse(text).is_ok()
-    }
-
-    fn is_repeated_by(&self, arguments: Option<&Arguments<'_>>) -> bool {
-        match arguments {
-            None => true,
-            Some(Arguments::Value(text)) => *text == self.arguments,
-            // Comparing is cheap when the lengths differ, as they nearly always do.
-            Some(Arguments::Text(fragment)) => {
-                let text = Surrogates::default().join(fragment.clone());
-                text.is_empty() || *text == *self.arguments
-            }
-        }
+        stop::read(self.finish.as_deref(), self.n_started > 0)
     }
 }
 

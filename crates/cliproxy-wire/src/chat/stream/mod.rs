@@ -1,5 +1,6 @@
 //! Streams of this format: chunks of an upstream into events, events into chunks for a client.
 
+mod call;
 pub(super) mod choice;
 pub(super) mod decoder;
 mod encoder;
