@@ -1,7 +1,5 @@
 //! Streams as upstreams really send them, each through the clients of all four formats.
 
-use std::time::Instant;
-
 use cliproxy_wire::format::{self, Format};
 use cliproxy_wire::model::{Event, Response, StopReason, Usage};
 use cliproxy_wire::profile::Profile;
@@ -207,21 +205,21 @@ fn j218_data_in_several_lines_and_a_missing_last_blank_line_are_read() {
 #[test]
 fn j219_a_line_of_many_megabytes_costs_linear_time() {
     let cost = |profile: &Profile, stream: &str, to: Format| {
-        let start = Instant::now();
-        let mut decoder =
-            format::stream_decoder(profile.format, cliproxy_wire::codec::UpstreamContext::new(profile, "r"));
-        let mut reader = cliproxy_wire::sse::StreamReader::new(32 << 20);
-        let mut encoder = format::stream_encoder(to, client(to));
-        let (mut events, mut out) = (Vec::new(), Vec::new());
-        for piece in stream.as_bytes().chunks(16 * 1024) {
-            reader.push(piece, &mut |frame| decoder.frame(&frame, &mut events)).unwrap();
-        }
-        decoder.finish(None, &mut events);
-        for event in events {
-            encoder.event(event, &mut out);
-        }
-        assert!(out.len() > stream.len() / 2);
-        start.elapsed()
+        support::work(|| {
+            let context = cliproxy_wire::codec::UpstreamContext::new(profile, "r");
+            let mut decoder = format::stream_decoder(profile.format, context);
+            let mut reader = cliproxy_wire::sse::StreamReader::new(32 << 20);
+            let mut encoder = format::stream_encoder(to, client(to));
+            let (mut events, mut out) = (Vec::new(), Vec::new());
+            for piece in stream.as_bytes().chunks(16 * 1024) {
+                reader.push(piece, &mut |frame| decoder.frame(&frame, &mut events)).unwrap();
+            }
+            decoder.finish(None, &mut events);
+            for event in events {
+                encoder.event(event, &mut out);
+            }
+            assert!(out.len() > stream.len() / 2);
+        })
     };
     let large = "word ".repeat(4 << 20);
     let small = "word ".repeat(4 << 17);

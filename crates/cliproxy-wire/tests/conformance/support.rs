@@ -1,5 +1,9 @@
 //! What the statements' tests share: a request on its way out, a stream on its way back.
 
+use std::fs;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
 use cliproxy_wire::catalog::{self, Caps};
 use cliproxy_wire::codec::{ClientContext, Encoded, Strictness, Target, UpstreamContext};
 use cliproxy_wire::format::{self, Format, PathWish};
@@ -171,7 +175,7 @@ pub(crate) fn write(to: Format, context: &ClientContext, events: Vec<Event>) -> 
 /// A hand-made fixture of the repository.
 pub(crate) fn fixture(path: &str) -> String {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/");
-    std::fs::read_to_string(format!("{root}{path}")).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs::read_to_string(format!("{root}{path}")).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The data of the frames of a stream, in order.
@@ -217,4 +221,19 @@ pub(crate) fn cases(usual: u32) -> ProptestConfig {
         config.cases = usual;
     }
     config
+}
+
+/// How much `job` computes: this thread's time on a processor where the system tells it, to which waiting for others adds
+/// nothing; else the time that passes.
+pub(crate) fn work(job: impl FnOnce()) -> Duration {
+    let begun = computed();
+    job();
+    computed().saturating_sub(begun)
+}
+
+fn computed() -> Duration {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let told = told.and_then(|line| line.split(' ').next()?.parse().ok()).map(Duration::from_nanos);
+    told.unwrap_or_else(|| BEGUN.elapsed())
 }
