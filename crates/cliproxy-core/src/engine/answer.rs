@@ -209,8 +209,8 @@ impl Closing {
         });
     }
 
-    /// The attempt failed before anything was said: no record, the engine goes on.
-    pub(super) fn fail(mut self, failure: &Failure) {
+    /// The attempt failed before anything was said: no record, the engine goes on with the failure.
+    pub(super) fn fail(mut self, failure: Failure) -> Failure {
         if let Some(mut record) = self.record.take() {
             let fault = failure.fault();
             record.outcome = Outcome::Failed;
@@ -224,8 +224,9 @@ impl Closing {
             if failure.retry() != Retry::Never {
                 lease.count(false, (self.now)());
             }
-            lease.fail(failure, self.cooling, Instant::now());
+            lease.fail(&failure, self.cooling, Instant::now());
         }
+        failure
     }
 }
 

@@ -30,7 +30,6 @@ use super::attempt::{
 };
 use super::passing::Passing;
 use super::pipe::Pipe;
-use super::verdict::Refusal;
 use super::{Call, Engine, Job};
 use crate::credential::Lease;
 use crate::failure::{Failure, Rest, Retry};
@@ -312,9 +311,7 @@ impl Engine {
             // What is left unread keeps a connection each.
             if !is_single {
                 let read = read_all(reply.body, job.snapshot.limits.idle, LONGEST_ANSWER).await;
-                let body = read.map_err(|error| {
-                    self.judge(job, offer, Refusal::inside(read_fault(&error), &http::HeaderMap::new()))
-                })?;
+                let body = read.map_err(|error| self.judge_inside(job, offer, read_fault(&error)))?;
                 reply.body = UpstreamBody::Whole(Some(body));
             }
             Ok(reply)
@@ -340,11 +337,7 @@ impl Engine {
         closing.note();
         let mut replies = match self.ask_each(job, offer, single.operation, single.bodies).await {
             Ok(replies) => replies,
-            Err(failure) => {
-                let failure = unrested(failure);
-                closing.fail(&failure);
-                return Err(failure);
-            }
+            Err(failure) => return Err(closing.fail(unrested(failure))),
         };
         if let Some(reply) = replies.first() {
             closing.answered(reply.status);
@@ -390,10 +383,8 @@ impl Engine {
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body) })
             }
             Err(fault) => {
-                let failure = self.judge(job, offer, Refusal::inside(fault, &http::HeaderMap::new()));
-                let failure = unrested(failure);
-                closing.fail(&failure);
-                Err(failure)
+                let failure = self.judge_inside(job, offer, fault);
+                Err(closing.fail(unrested(failure)))
             }
         }
     }

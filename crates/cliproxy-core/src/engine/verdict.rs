@@ -17,16 +17,9 @@ use crate::route::Offer;
 /// A refusal as it came.
 pub(super) struct Refusal<'a> {
     pub(super) fault: Fault,
-    /// Headers of the answer; empty for what was said inside a stream.
+    /// Headers of the answer; empty for what was said inside one.
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
-}
-
-impl Refusal<'_> {
-    /// A fault that was said inside an answer.
-    pub(super) fn inside(fault: Fault, headers: &HeaderMap) -> Refusal<'_> {
-        Refusal { fault, headers, body: b"" }
-    }
 }
 
 impl Engine {
@@ -35,6 +28,11 @@ impl Engine {
         let told = Told { headers, fault: None, model: &offer.upstream, now: (job.call.now)() };
         let provider = provider::of(offer.credential.kind);
         self.0.pool.quotas().note(&offer.credential.id, provider.quotas(&told));
+    }
+
+    /// What a fault means for further attempts that was said inside an answer.
+    pub(super) fn judge_inside(&self, job: &Job, offer: &Offer, fault: Fault) -> Failure {
+        self.judge(job, offer, Refusal { fault, headers: &HeaderMap::new(), body: b"" })
     }
 
     /// What a refusal means for further attempts.

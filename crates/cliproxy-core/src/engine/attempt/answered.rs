@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::chat::completions;
 use cliproxy_wire::codec::{Bridge, ClientContext, StreamEncoder, UpstreamContext};
@@ -10,7 +11,7 @@ use cliproxy_wire::estimate::{Family, Input};
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::format::{encode_response, stream_encoder};
 use cliproxy_wire::image;
-use cliproxy_wire::model::Response;
+use cliproxy_wire::model::{Response, Usage};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -18,7 +19,6 @@ use super::{LONGEST_ANSWER, Way};
 use crate::engine::answer::{Answer, AnswerBody, AnswerStream, Closing};
 use crate::engine::memory::Recorder;
 use crate::engine::pipe::{Decode, Gather, Pipe, Translate};
-use crate::engine::verdict::Refusal;
 use crate::engine::{Engine, Job};
 use crate::failure::Failure;
 use crate::provider::Operation;
@@ -48,37 +48,12 @@ impl Engine {
         accepted: Accepted,
     ) -> Result<Answer, Failure> {
         let Accepted { reply, headers, closing } = accepted;
-        let is_json = content_type(&reply.headers).starts_with("application/json");
-        let (pipe, bridge) = match way {
-            // A whole body in answer to a stream request is unfolded, whatever its format.
-            Way::Relay(plan) if !is_json || plan.is_array => {
-                (Some(plan.pipe(job, offer, reply.status)), Bridge::default())
-            }
-            Way::Relay(_) => (None, Bridge::default()),
-            Way::Translate(bridge) => (None, bridge),
+        let pipe = match self.pipe(job, offer, way, &reply) {
+            Ok(pipe) => pipe,
+            Err(failure) => return Err(closing.fail(failure)),
         };
-        let pipe: Pipe = if let Some(relay) = pipe {
-            Pipe::Relay(Box::new(relay))
-        } else {
-            let decode = decode(job, offer, reply.status, bridge);
-            let request = match job.request() {
-                Ok(request) => request,
-                Err(failure) => {
-                    closing.fail(&failure);
-                    return Err(failure);
-                }
-            };
-            let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
-            let context = ClientContext {
-                input: Some(input.clone()),
-                ..job.client_context(&request, echoes(job, offer))
-            };
-            let recorder = self.recorder(job, offer);
-            Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context), input, recorder)))
-        };
-        let body = reply.body;
         let stream = AnswerStream::new(
-            body,
+            reply.body,
             pipe,
             job.call.format,
             job.snapshot.limits.idle,
@@ -86,6 +61,26 @@ impl Engine {
             closing,
         );
         self.begin(job, offer, stream, headers).await
+    }
+
+    /// What the pieces of a stream go through.
+    fn pipe(&self, job: &mut Job, offer: &Offer, way: Way, reply: &Reply) -> Result<Pipe, Failure> {
+        let is_json = content_type(&reply.headers).starts_with("application/json");
+        let bridge = match way {
+            // A whole body in answer to a stream request is unfolded, whatever its format.
+            Way::Relay(plan) if !is_json || plan.is_array => {
+                return Ok(Pipe::Relay(Box::new(plan.pipe(job, offer, reply.status))));
+            }
+            Way::Relay(_) => Bridge::default(),
+            Way::Translate(bridge) => bridge,
+        };
+        let decode = decode(job, offer, reply.status, bridge);
+        let request = job.request()?;
+        let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
+        let context =
+            ClientContext { input: Some(input.clone()), ..job.client_context(&request, echoes(job, offer)) };
+        let recorder = self.recorder(job, offer);
+        Ok(Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context), input, recorder))))
     }
 
     /// Waits for the beginning of a stream.
@@ -109,11 +104,7 @@ impl Engine {
                 headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Stream(stream) })
             }
-            Err((fault, closing)) => {
-                let failure = self.judge(job, offer, Refusal::inside(fault, &HeaderMap::new()));
-                closing.fail(&failure);
-                Err(failure.after_head())
-            }
+            Err((fault, closing)) => Err(closing.fail(self.judge_inside(job, offer, fault)).after_head()),
         }
     }
 
@@ -125,60 +116,66 @@ impl Engine {
         accepted: Accepted,
     ) -> Result<Answer, Failure> {
         let Accepted { reply, mut headers, mut closing } = accepted;
-        let is_stream = content_type(&reply.headers).starts_with("text/event-stream");
-        let ends_whole = job.call.format == Format::Responses;
-        let way = match way {
-            // A stream in answer to a whole request is folded, unless its last event is the whole answer.
-            Way::Relay(_) if is_stream && !ends_whole => Way::Translate(Bridge::default()),
-            way => way,
-        };
-        let gathered = match way {
-            Way::Relay(plan) if is_stream => {
-                closing.set_lane(plan.lane());
-                let answer = plan.gathered(job, reply.body, job.snapshot.limits.idle).await;
-                answer.map(|(body, usage)| (body, usage, None))
-            }
-            Way::Relay(plan) => {
-                closing.set_lane(plan.lane());
-                let kind = reply.headers.get(CONTENT_TYPE).cloned();
-                match read_all(reply.body, job.snapshot.limits.idle, LONGEST_ANSWER).await {
-                    Ok(body) => plan.body(job, body).map(|(body, usage)| (body, usage, kind)),
-                    Err(error) => Err(read_fault(&error)),
-                }
-            }
-            Way::Translate(bridge) => {
-                let decode = decode(job, offer, reply.status, bridge);
-                let request = match job.request() {
-                    Ok(request) => request,
-                    Err(failure) => {
-                        closing.fail(&failure);
-                        return Err(failure);
-                    }
-                };
-                let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
-                let gather = Box::new(Gather::new(decode, input, self.recorder(job, offer)));
-                match gathered(gather, reply, job.snapshot.limits.idle).await {
-                    Ok((response, usage)) => {
-                        let context = job.client_context(&request, echoes(job, offer));
-                        whole(job, &response, &context).map(|body| (body.into(), usage, streamed(job)))
-                    }
-                    Err(fault) => Err(fault),
-                }
-            }
-        };
-        match gathered {
+        match self.whole(job, offer, way, reply, &mut closing).await {
             Ok((body, usage, kind)) => {
                 closing.begun();
                 closing.close(Outcome::Complete, usage);
                 headers.insert(CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/json")));
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body) })
             }
-            Err(fault) => {
-                let failure = self.judge(job, offer, Refusal::inside(fault, &HeaderMap::new()));
-                closing.fail(&failure);
-                Err(failure)
-            }
+            Err(failure) => Err(closing.fail(failure)),
         }
+    }
+
+    /// Reads an answer to its end: the client's body, what it cost, and its content type if it is not the usual one.
+    async fn whole(
+        &self,
+        job: &mut Job,
+        offer: &Offer,
+        way: Way,
+        reply: Reply,
+        closing: &mut Closing,
+    ) -> Result<(Bytes, Usage, Option<HeaderValue>), Failure> {
+        let idle = job.snapshot.limits.idle;
+        let is_stream = content_type(&reply.headers).starts_with("text/event-stream");
+        let ends_whole = job.call.format == Format::Responses;
+        let answer = match way {
+            // A stream in answer to a whole request is folded, unless its last event is the whole answer.
+            Way::Relay(_) if is_stream && !ends_whole => {
+                return self.translated(job, offer, Bridge::default(), reply).await;
+            }
+            Way::Translate(bridge) => return self.translated(job, offer, bridge, reply).await,
+            Way::Relay(plan) if is_stream => {
+                closing.set_lane(plan.lane());
+                plan.gathered(job, reply.body, idle).await.map(|(body, usage)| (body, usage, None))
+            }
+            Way::Relay(plan) => {
+                closing.set_lane(plan.lane());
+                let kind = reply.headers.get(CONTENT_TYPE).cloned();
+                let body = read_all(reply.body, idle, LONGEST_ANSWER).await;
+                let body = body.map_err(|error| read_fault(&error)).and_then(|body| plan.body(job, body));
+                body.map(|(body, usage)| (body, usage, kind))
+            }
+        };
+        answer.map_err(|fault| self.judge_inside(job, offer, fault))
+    }
+
+    async fn translated(
+        &self,
+        job: &mut Job,
+        offer: &Offer,
+        bridge: Bridge,
+        reply: Reply,
+    ) -> Result<(Bytes, Usage, Option<HeaderValue>), Failure> {
+        let decode = decode(job, offer, reply.status, bridge);
+        let request = job.request()?;
+        let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
+        let gather = Box::new(Gather::new(decode, input, self.recorder(job, offer)));
+        let answer = gathered(gather, reply, job.snapshot.limits.idle).await.and_then(|(response, usage)| {
+            let context = job.client_context(&request, echoes(job, offer));
+            Ok((whole(job, &response, &context)?.into(), usage, streamed(job)))
+        });
+        answer.map_err(|fault| self.judge_inside(job, offer, fault))
     }
 }
 
@@ -221,7 +218,7 @@ pub(in crate::engine) async fn gathered(
     mut gather: Box<Gather>,
     reply: Reply,
     idle: Option<Duration>,
-) -> Result<(Response, cliproxy_wire::model::Usage), Fault> {
+) -> Result<(Response, Usage), Fault> {
     if content_type(&reply.headers).starts_with("application/json") {
         let body = read_all(reply.body, idle, LONGEST_ANSWER).await.map_err(|error| read_fault(&error))?;
         gather.body(&body);

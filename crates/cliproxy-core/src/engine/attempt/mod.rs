@@ -11,7 +11,7 @@ use std::sync::Arc;
 use cliproxy_wire::fault::{self, HeaderHints};
 use cliproxy_wire::opaque::Repair;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use self::answered::Accepted;
@@ -248,20 +248,13 @@ impl Engine {
         closing.note();
         let mut reply = match self.send(job, offer, operation, &outbound).await {
             Ok(reply) => reply,
-            Err(failure) => {
-                closing.fail(&failure);
-                return Err(failure);
-            }
+            Err(failure) => return Err(closing.fail(failure)),
         };
         closing.answered(reply.status);
         if is_predicted {
             reply = match single::conversed(reply, job, offer).await {
                 Ok(reply) => reply,
-                Err(fault) => {
-                    let failure = self.judge(job, offer, Refusal::inside(fault, &HeaderMap::new()));
-                    closing.fail(&failure);
-                    return Err(failure);
-                }
+                Err(fault) => return Err(closing.fail(self.judge_inside(job, offer, fault))),
             };
         }
         let mut headers = answer_headers(&reply.headers, job, &offer.upstream);
