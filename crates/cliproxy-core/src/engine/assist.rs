@@ -98,7 +98,7 @@ impl Engine {
             &assist.body,
         )?;
         let egress = Egress { credential: credential.id.clone(), proxy: credential.proxy.clone() };
-        let reply = self.clients().send(&egress, outgoing, &snapshot.limits).await?;
+        let reply = self.clients().send(&egress, outgoing, &snapshot.limits, None).await?;
         let (status, upstream) = (reply.status, reply.headers);
         let body = read_all(reply.body, snapshot.limits.idle, LONGEST)
             .await

@@ -18,6 +18,6 @@ impl Engine {
         let snapshot = self.snapshot();
         let egress =
             Egress { credential: CredentialId::new(purpose), proxy: snapshot.settings.proxy.clone() };
-        self.0.clients.send(&egress, outgoing, &snapshot.limits).await
+        self.0.clients.send(&egress, outgoing, &snapshot.limits, None).await
     }
 }

@@ -75,7 +75,7 @@ impl<'a> Line<'a> {
         let Request { method, uri, headers, body } = request;
         let host = uri.host().unwrap_or_default().to_owned();
         let outgoing = Outgoing::Http { method, uri, headers, body };
-        let reply = match self.clients.send(&self.egress, outgoing, &self.limits).await {
+        let reply = match self.clients.send(&self.egress, outgoing, &self.limits, None).await {
             Ok(reply) => reply,
             Err(failure) => {
                 return Err(Unanswered::Silent(format!("{host}: {}", failure.fault().message)));

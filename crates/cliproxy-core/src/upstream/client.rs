@@ -18,7 +18,8 @@ use super::body::{Local, UpstreamBody};
 use super::connect::{ConnectError, Connector, Tls};
 use super::kept::{Line, Lines, Lost, Payload, Travelling};
 use super::page::{self, Pages};
-use super::socket::{self, First, Keeper, Key, Socket, Sockets, Talk};
+use super::socket::{self, First, Keeper, Key, Socket, Sockets, Talk, Turn};
+use super::tape::{Asked, Script, Tape};
 use super::way::{Environment, Hop, Way};
 use crate::config::env;
 use crate::config::settings::Proxy;
@@ -94,7 +95,7 @@ impl Clients {
         Self { lines: Lines::new(tasks, cancel), sockets, ..Self::default() }
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the answer. What goes out is taken down as it does.
     ///
     /// # Errors
     /// When no answer came: cannot connect, proxy, TLS, limit, broken connection. The failure's origin and cooldown
@@ -104,35 +105,40 @@ impl Clients {
         egress: &'s Egress,
         outgoing: Outgoing,
         limits: &'s Limits,
+        tape: Option<&'s dyn Tape>,
     ) -> BoxFuture<'s, Result<Reply, Failure>> {
-        Box::pin(self.send_on(egress, outgoing, limits))
+        Box::pin(self.send_on(egress, outgoing, limits, tape))
     }
 
-    async fn send_on(&self, egress: &Egress, outgoing: Outgoing, limits: &Limits) -> Result<Reply, Failure> {
-        let outgoing = match outgoing {
-            Outgoing::Socket(talk) => {
-                let Talk { uri, headers, opening, instead, goes_on } = *talk;
-                // Few requests go this way; the others need not make room for it.
-                let talking = Box::pin(self.talk(egress, (uri, headers, opening, goes_on), limits));
-                if let Some(reply) = talking.await? {
-                    return Ok(reply);
-                }
-                instead
+    async fn send_on(
+        &self,
+        egress: &Egress,
+        mut outgoing: Outgoing,
+        limits: &Limits,
+        tape: Option<&dyn Tape>,
+    ) -> Result<Reply, Failure> {
+        if let Outgoing::Socket(talk) = outgoing {
+            let Talk { uri, headers, opening, instead, goes_on } = *talk;
+            // Few requests go this way; the others need not make room for it.
+            let talking = Box::pin(self.talk(egress, (uri, headers, opening, goes_on), limits, tape));
+            if let Some(reply) = talking.await? {
+                return Ok(reply);
             }
-            Outgoing::Page(errand) => {
-                return Box::pin(self.pages.ask(&egress.credential, *errand, limits.first_byte)).await;
-            }
-            other => other,
-        };
+            outgoing = instead;
+        }
+        if let (Some(tape), Some(asked)) = (tape, Asked::of(&egress.credential, &outgoing)) {
+            tape.asked(&asked);
+        }
         let mut request = Request::default();
         match outgoing {
             Outgoing::Local { status, headers, body } => {
                 return Ok(Reply { status, headers, body: UpstreamBody::Local(body) });
             }
-            // What is said instead of a websocket is no websocket.
-            Outgoing::Socket(_) | Outgoing::Page(_) => {
-                return Err(no_upgrade("instead of a websocket stands another one"));
+            Outgoing::Page(errand) => {
+                return Box::pin(self.pages.ask(&egress.credential, *errand, limits.first_byte)).await;
             }
+            // What is said instead of a websocket is no websocket.
+            Outgoing::Socket(_) => return Err(no_upgrade("instead of a websocket stands another one")),
             Outgoing::Http { method, uri, headers, body } => {
                 *request.method_mut() = method;
                 *request.uri_mut() = uri;
@@ -152,19 +158,27 @@ impl Clients {
         egress: &Egress,
         (uri, headers, opening, goes_on): (Uri, HeaderMap, String, bool),
         limits: &Limits,
+        tape: Option<&dyn Tape>,
     ) -> Result<Option<Reply>, Failure> {
         let without = || self.without_sockets.lock().unwrap_or_else(PoisonError::into_inner);
         if without().contains(&egress.credential) {
             return Ok(None);
         }
-        let key = goes_on.then(|| Key::new(egress, limits, &uri, &headers));
-        if let Some(key) = &key {
-            let going_on = first_byte(socket::go_on(&self.sockets, key, &opening), limits.first_byte);
-            // One that says nothing for so long is no better than one that has gone.
-            if let Ok(Some((first, headers))) = going_on.await {
-                return Ok(Some(spoken(first, headers)));
+        let credential = &egress.credential;
+        let asked = Asked { credential, method: &Method::GET, uri: &uri, headers: &headers, body: b"" };
+        let script = Script(tape.map(|tape| (tape, asked)));
+        let turn = if goes_on { Turn::read(&opening) } else { None };
+        let conversation = turn.map(|turn| (Key::new(egress, limits, &uri, &headers), turn));
+        if let Some((key, turn)) = &conversation {
+            let going_on = socket::go_on(&self.sockets, key, turn, &opening, &script);
+            match first_byte(going_on, limits.first_byte).await {
+                Ok(Some((first, headers))) => return Ok(Some(spoken(first, headers))),
+                Ok(None) => {}
+                // One that says nothing for so long is no better than one that has gone.
+                Err(failure) => script.failed(&failure.fault().message),
             }
         }
+        script.said(&opening);
         let (headers, accepted) = socket::upgrade_headers(headers);
         let mut request = Request::default();
         *request.uri_mut() = uri;
@@ -195,7 +209,7 @@ impl Clients {
             return Err(no_upgrade("the upstream's upgrade is not to a websocket"));
         }
         let headers = answer.headers().clone();
-        let keeper = key.and_then(|key| Keeper::new(&self.sockets, key, &opening, &headers));
+        let keeper = conversation.map(|(key, turn)| Keeper::new(&self.sockets, key, turn, &headers));
         let upgraded = hyper::upgrade::on(answer).await;
         let upgraded =
             upgraded.map_err(|_the_connection_broke| no_upgrade("the upgrade did not come about"))?;

@@ -7,7 +7,6 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::client::Outgoing;
 use super::page;
-use super::socket::Talk;
 use crate::credential::CredentialId;
 
 /// Takes down one call. Attempts come one after the other. Called while answers are polled: it must not wait.
@@ -38,21 +37,35 @@ pub struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// What a provider has prepared; `None` for what is answered inside the process.
+    /// What a provider has prepared; `None` for what is answered inside the process, and for websockets, over which is
+    /// said what has not been said before.
     pub(crate) fn of(credential: &'a CredentialId, outgoing: &'a Outgoing) -> Option<Self> {
         match outgoing {
             Outgoing::Http { method, uri, headers, body } => {
                 Some(Self { credential, method, uri, headers, body })
             }
-            Outgoing::Socket(talk) => {
-                let Talk { uri, headers, opening, .. } = &**talk;
-                Some(Self { credential, method: &Method::GET, uri, headers, body: opening.as_bytes() })
-            }
             Outgoing::Page(errand) => {
                 let page::Ask { method, uri, headers, body, .. } = &**errand;
                 Some(Self { credential, method, uri, headers, body })
             }
-            Outgoing::Local { .. } => None,
+            Outgoing::Socket(_) | Outgoing::Local { .. } => None,
+        }
+    }
+}
+
+/// Takes down what is said over a websocket, once or, when a kept one turns out to be of no use, again.
+pub(super) struct Script<'a>(pub(super) Option<(&'a dyn Tape, Asked<'a>)>);
+
+impl Script<'_> {
+    pub(super) fn said(&self, text: &str) {
+        if let Some((tape, asked)) = self.0 {
+            tape.asked(&Asked { body: text.as_bytes(), ..asked });
+        }
+    }
+
+    pub(super) fn failed(&self, why: &str) {
+        if let Some((tape, _)) = self.0 {
+            tape.failed(why);
         }
     }
 }

@@ -139,6 +139,59 @@ async fn a_turn_says_what_is_new_alone_whatever_the_clients_format() {
     }
 }
 
+/// The record of a request whose answer is complete.
+async fn record(gateway: &Gateway, id: &str) -> String {
+    loop {
+        let files = std::fs::read_dir(gateway.accounts().join("logs")).into_iter().flatten();
+        let mut texts = files.filter_map(|file| std::fs::read_to_string(file.unwrap().path()).ok());
+        if let Some(text) = texts.find(|text| text.contains(id) && text.contains("=== RESPONSE ===")) {
+            return text;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_shows_what_was_said_over_the_socket() {
+    let talker = Talker::start(|received| {
+        if received.body.is_empty() {
+            return Talk::Frames(Vec::new());
+        }
+        let frame = received.json();
+        let is_forgotten = texts(&frame) == ["three"] && frame.get("previous_response_id").is_some();
+        let refusal = r#"{"type":"error","status":400,"error":{"code":"previous_response_not_found"}}"#;
+        Talk::Frames(if is_forgotten { vec![refusal.to_owned()] } else { echo(&frame) })
+    })
+    .await;
+    let gateway = start(&talker, "request-log: true\n");
+    let mut records = Vec::new();
+    let said = ["one", "echo one", "two", "echo two", "three"];
+    for length in [1, 3, 5] {
+        let answer = support::ask(&gateway, "/v1/responses", &turn(&said[..length], false)).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        records.push(within(record(&gateway, answer.header("x-request-id"))).await);
+    }
+    let asked: Vec<Vec<Value>> = records
+        .iter()
+        .map(|text| {
+            let asked = text.split("=== API REQUEST ").skip(1);
+            asked
+                .map(|part| {
+                    let body = part.split("\nBody:\n").nth(1).unwrap().lines().next().unwrap();
+                    serde_json::from_str(body).unwrap()
+                })
+                .collect()
+        })
+        .collect();
+    let frames: Vec<Value> = talker.frames().into_iter().map(|(_, frame)| frame).collect();
+    // The third was said twice: what is new alone, and everything, because the upstream had forgotten.
+    assert_eq!(asked.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 2], "{records:#?}");
+    assert_eq!(asked.concat(), frames);
+    let (first, second) = records[2].split_once("=== API REQUEST 2 ===").unwrap();
+    assert!(first.contains("Error: the upstream refuses to go on: 400"), "{first}");
+    assert!(second.contains("=== API RESPONSE 2 ==="), "{second}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_differs_is_said_in_full() {
     let talker = Talker::start(echoing).await;

@@ -31,7 +31,7 @@ use crate::failure::{Failure, Relay, Retry};
 use crate::provider::{self, Operation};
 use crate::route::affinity::DEFAULT_TTL;
 use crate::route::{Offer, Offers};
-use crate::upstream::{Asked, Egress, Reply, read_all};
+use crate::upstream::{Egress, Reply, read_all};
 use crate::usage::Happening;
 
 /// Longest error body that is read.
@@ -313,10 +313,8 @@ impl Engine {
         )?;
         let egress = Egress { credential: credential.id.clone(), proxy: credential.proxy.clone() };
         let tape = job.call.tape.as_ref();
-        if let (Some(tape), Some(asked)) = (tape, Asked::of(&credential.id, &outgoing)) {
-            tape.asked(&asked);
-        }
-        let mut reply = match self.0.clients.send(&egress, outgoing, &job.snapshot.limits).await {
+        let sending = self.0.clients.send(&egress, outgoing, &job.snapshot.limits, tape.map(|tape| &**tape));
+        let mut reply = match sending.await {
             Ok(reply) => reply,
             Err(failure) => {
                 tape.inspect(|tape| tape.failed(&failure.fault().message));

@@ -46,7 +46,7 @@ async fn ask(clients: &Clients, uri: Uri) -> Result<Reply, Failure> {
     let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
     let outgoing =
         Outgoing::Http { method: Method::GET, uri, headers: HeaderMap::new(), body: bytes::Bytes::new() };
-    clients.send(&egress, outgoing, &Limits::default()).await
+    clients.send(&egress, outgoing, &Limits::default(), None).await
 }
 
 async fn text(reply: Reply) -> String {

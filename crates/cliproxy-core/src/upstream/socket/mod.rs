@@ -35,10 +35,11 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use self::kept::Standing;
-pub(super) use self::kept::{Key, Sockets, Taken};
-use self::turn::Turn;
+pub(super) use self::kept::{Key, Sockets};
+use self::kept::{Standing, Taken};
+pub(super) use self::turn::Turn;
 use super::Outgoing;
+use super::tape::Script;
 
 type Stream = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -112,23 +113,16 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// For a request that is said over a new socket, whose upgrade was answered with these headers; `None` when the
-    /// request is of no form that a next one could go on from.
-    pub(super) fn new(
-        sockets: &Arc<Sockets>,
-        key: Key,
-        opening: &str,
-        headers: &HeaderMap,
-    ) -> Option<Box<Self>> {
-        let (turn, sockets) = (Turn::read(opening)?, Arc::clone(sockets));
-        Some(Box::new(Self {
+    /// For a request that is said over a new socket, whose upgrade was answered with these headers.
+    pub(super) fn new(sockets: &Arc<Sockets>, key: Key, turn: Turn, headers: &HeaderMap) -> Box<Self> {
+        Box::new(Self {
             n_asked: turn.n_items(),
-            sockets,
+            sockets: Arc::clone(sockets),
             key,
             turn,
             headers: headers.clone(),
             opened: Instant::now(),
-        }))
+        })
     }
 
     /// Reads along what an answer gives.
@@ -161,9 +155,14 @@ impl Keeper {
 
 /// Goes on over a socket of this conversation that has waited: what came first, and the headers of the upgrade's answer.
 /// `None` when nothing came of it, so that everything has to be said over a new one.
-pub(super) async fn go_on(sockets: &Arc<Sockets>, key: &Key, opening: &str) -> Option<(First, HeaderMap)> {
-    let turn = Turn::read(opening)?;
-    let Taken { stream, headers, opened, said } = sockets.take(key, &turn).await?;
+pub(super) async fn go_on(
+    sockets: &Arc<Sockets>,
+    key: &Key,
+    turn: &Turn,
+    opening: &str,
+    script: &Script<'_>,
+) -> Option<(First, HeaderMap)> {
+    let Taken { stream, headers, opened, said } = sockets.take(key, turn).await?;
     let (asked, id) = match said {
         Some((n_said, id)) => (turn::continued(opening, n_said, &id)?, Some(id)),
         None => (opening.to_owned(), None),
@@ -172,11 +171,12 @@ pub(super) async fn go_on(sockets: &Arc<Sockets>, key: &Key, opening: &str) -> O
         sockets: Arc::clone(sockets),
         key: key.clone(),
         n_asked: turn.n_items(),
-        turn,
+        turn: turn.clone(),
         headers: headers.clone(),
         opened,
     };
-    match Socket::ask(stream, asked, Some(Box::new(keeper)), id.as_deref()).await {
+    script.said(&asked);
+    let why = match Socket::ask(stream, asked, Some(Box::new(keeper)), id.as_deref()).await {
         // Whose fault these are does not depend on the socket.
         Ok(First::Refusal(status, ..))
             if !matches!(
@@ -184,15 +184,14 @@ pub(super) async fn go_on(sockets: &Arc<Sockets>, key: &Key, opening: &str) -> O
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
             ) =>
         {
-            tracing::debug!("a kept socket is given up after a refusal: {status}");
-            None
+            format!("the upstream refuses to go on: {status}")
         }
-        Ok(first) => Some((first, headers)),
-        Err(why) => {
-            tracing::debug!("a kept socket is given up: {why}");
-            None
-        }
-    }
+        Ok(first) => return Some((first, headers)),
+        Err(why) => why,
+    };
+    tracing::debug!("a kept socket is given up: {why}");
+    script.failed(&why);
+    None
 }
 
 impl fmt::Debug for Socket {

@@ -14,7 +14,7 @@ type Print = [u8; 16];
 
 /// A request, or a request with its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Turn {
+pub(in crate::upstream) struct Turn {
     /// Everything but the conversation.
     rest: Print,
     /// The items that count.
@@ -25,7 +25,7 @@ pub(super) struct Turn {
 
 impl Turn {
     /// Reads the frame that asks; `None` when it is not of the usual form.
-    pub(super) fn read(opening: &str) -> Option<Self> {
+    pub(in crate::upstream) fn read(opening: &str) -> Option<Self> {
         let mut rest = Map::new();
         let mut turn = Self { rest: Print::default(), items: Vec::new(), ends: Vec::new() };
         let mut has_input = false;

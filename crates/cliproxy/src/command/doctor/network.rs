@@ -178,7 +178,7 @@ async fn head(clients: &Clients, origin: &str, proxy: Proxy) -> Result<Option<u6
     let outgoing = Outgoing::Http { method: Method::HEAD, uri, headers, body: Bytes::new() };
     let egress = Egress { credential: CredentialId::new("doctor"), proxy };
     let limits = Limits { first_byte: Some(PATIENCE), ..Limits::default() };
-    match clients.send(&egress, outgoing, &limits).await {
+    match clients.send(&egress, outgoing, &limits, None).await {
         Ok(reply) => Ok(reply.headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(seconds)),
         Err(failure) => Err(failure.detail().to_owned()),
     }
