@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::Limits;
 use super::body::{Local, UpstreamBody};
 use super::connect::{ConnectError, Connector, Tls};
-use super::kept::{Line, Lines, Lost, Payload, Travelling};
+use super::kept::{Background, Line, Lines, Lost, Payload, Travelling};
 use super::page::{self, Pages};
 use super::socket::{self, First, Keeper, Key, Socket, Sockets, Talk, Turn};
 use super::tape::{Asked, Script, Tape};
@@ -227,6 +227,11 @@ impl Clients {
         let environment =
             self.environment.get_or_init(|| Arc::new(Environment::new(&env::with_dotenv(Path::new(".")))));
         Way::new(proxy, environment)
+    }
+
+    /// Where work of connections runs.
+    pub(super) fn background(&self) -> Background {
+        self.lines.background.clone()
     }
 
     /// The one TLS configuration.

@@ -15,7 +15,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use url::Url;
 
 use super::body::{ReadError, UpstreamBody, read_all};
@@ -135,7 +135,7 @@ impl Clients {
         let limits = Limits { connect: Some(fetch.time), tls: Some(fetch.time), ..Limits::default() };
         let connector = Connector::new(way, self.tls(), limits).guarded(guard);
         // A connection that is kept would outlive the judgement of its address.
-        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new())
+        let client: Client<_, Full<Bytes>> = Client::builder(self.background())
             .timer(TokioTimer::new())
             .pool_max_idle_per_host(0)
             .build(connector);

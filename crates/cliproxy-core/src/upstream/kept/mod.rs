@@ -20,7 +20,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::rt::Executor as _;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,6 +43,9 @@ const IDLE: Duration = Duration::from_secs(50);
 /// How often connections that nobody uses are looked after.
 const SWEEP: Duration = Duration::from_secs(10);
 
+/// Most hosts of one line whose connections are kept.
+const MOST_PLACES: usize = 32;
+
 /// Why a request got no answer.
 #[derive(Debug)]
 pub(super) enum Lost {
@@ -62,13 +65,34 @@ type ByCredential = HashMap<CredentialId, Vec<Arc<Line>>, foldhash::fast::Random
 pub(super) struct Lines {
     open: Mutex<ByCredential>,
     is_swept: AtomicBool,
+    pub(super) background: Background,
+}
+
+/// Where work of connections runs that nobody waits for: tracked, and cancelled with that of others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Background {
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
 
+impl<F> hyper::rt::Executor<F> for Background
+where
+    F: Future + Send + 'static,
+{
+    fn execute(&self, work: F) {
+        let cancel = self.cancel.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                _ = work => {}
+                () = cancel.cancelled() => {}
+            }
+        });
+    }
+}
+
 impl Lines {
     pub(super) fn new(tasks: TaskTracker, cancel: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { tasks, cancel, ..Self::default() })
+        Arc::new(Self { background: Background { tasks, cancel }, ..Self::default() })
     }
 
     fn lines(&self) -> MutexGuard<'_, ByCredential> {
@@ -95,6 +119,7 @@ impl Lines {
             way,
             connector,
             places: Mutex::default(),
+            background: self.background.clone(),
             lines: Arc::downgrade(self),
         });
         lines.entry(credential.clone()).or_default().push(Arc::clone(&line));
@@ -114,31 +139,26 @@ impl Lines {
         if self.is_swept.load(Ordering::Acquire) {
             return true;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return false;
+        }
         if self.is_swept.swap(true, Ordering::AcqRel) {
             return true;
         }
-        let (lines, cancel) = (Arc::downgrade(self), self.cancel.clone());
-        let sweeping = async move {
-            let sweeps = async {
-                loop {
-                    tokio::time::sleep(SWEEP).await;
-                    let Some(lines) = lines.upgrade() else { break };
-                    // Said before looking: whoever keeps a connection meanwhile starts another round.
-                    lines.is_swept.store(false, Ordering::Release);
-                    let all: Vec<Arc<Line>> = lines.lines().values().flatten().cloned().collect();
-                    let n_idle: usize = all.iter().map(|line| line.sweep()).sum();
-                    if n_idle == 0 || lines.is_swept.swap(true, Ordering::AcqRel) {
-                        break;
-                    }
+        let lines = Arc::downgrade(self);
+        self.background.execute(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                let Some(lines) = lines.upgrade() else { break };
+                // Said before looking: whoever keeps a connection meanwhile starts another round.
+                lines.is_swept.store(false, Ordering::Release);
+                let all: Vec<Arc<Line>> = lines.lines().values().flatten().cloned().collect();
+                let n_idle: usize = all.iter().map(|line| line.sweep()).sum();
+                if n_idle == 0 || lines.is_swept.swap(true, Ordering::AcqRel) {
+                    break;
                 }
-            };
-            tokio::select! {
-                () = sweeps => {}
-                () = cancel.cancelled() => {}
             }
-        };
-        self.tasks.spawn_on(sweeping, &runtime);
+        });
         true
     }
 }
@@ -151,7 +171,8 @@ pub(super) struct Line {
     pub(super) way: Way,
     connector: Connector,
     /// Few: nearly always one.
-    places: Mutex<Vec<Place>>,
+    places: Mutex<Vec<Arc<Place>>>,
+    background: Background,
     lines: Weak<Lines>,
 }
 
@@ -161,12 +182,18 @@ impl fmt::Debug for Line {
     }
 }
 
-/// The connections to one host.
+/// One host. Requests on their way hold on to it, so that their connection comes back to it.
 struct Place {
     scheme: Scheme,
     authority: Authority,
     /// What the `host` header says.
     name: HeaderValue,
+    kept: Mutex<Kept>,
+}
+
+/// The connections to one host.
+#[derive(Default)]
+struct Kept {
     idle: Vec<(Box<Own>, Instant)>,
     shared: Option<http2::SendRequest<Payload>>,
 }
@@ -185,26 +212,26 @@ impl Line {
         mut request: Request<Payload>,
     ) -> Result<Response<Travelling>, Lost> {
         let target = request.uri().clone();
-        let (number, name) = self.place(&target)?;
+        let place = self.place(&target)?;
         loop {
-            let kept = self.take(number);
+            let kept = place.take();
             let is_reused = kept.is_some();
             let open = match kept {
                 Some(open) => open,
                 // Rare, and large.
-                None => Box::pin(self.open(&target, number)).await?,
+                None => Box::pin(self.open(&target, &place)).await?,
             };
             // Opening has limits of its own and is not counted against the upstream's thinking time.
             let limit = self.limits.first_byte;
             let sent = match open {
                 Open::Own(mut own) => {
-                    request.headers_mut().entry(HOST).or_insert_with(|| name.clone());
+                    request.headers_mut().entry(HOST).or_insert_with(|| place.name.clone());
                     if !own.is_forwarded {
                         *request.uri_mut() = origin_form(&target);
                     }
                     let sent = first_byte(own.send(request), limit).await.map_err(Lost::Limit)?;
                     sent.map(|answer| {
-                        answer.map(|body| Travelling::over(body, own, Arc::clone(self), number))
+                        answer.map(|body| Travelling::over(body, own, Arc::clone(self), Arc::clone(&place)))
                     })
                 }
                 Open::Shared(mut sender) => {
@@ -234,7 +261,7 @@ impl Line {
         *request.uri_mut() = origin_form(&target);
         request.headers_mut().entry(HOST).or_insert(name);
         let (mut sender, connection) = http1::handshake(wire).await.map_err(Lost::Broken)?;
-        TokioExecutor::new().execute(async move {
+        self.background.execute(async move {
             if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!("a connection for an upgrade ended: {error}");
             }
@@ -243,53 +270,41 @@ impl Line {
         answer.map_err(Lost::Limit)?.map_err(Lost::Broken)
     }
 
-    fn places(&self) -> MutexGuard<'_, Vec<Place>> {
+    fn places(&self) -> MutexGuard<'_, Vec<Arc<Place>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of the place behind an address, and what the host is called there.
-    fn place(&self, target: &Uri) -> Result<(usize, HeaderValue), Lost> {
+    /// The place behind an address.
+    fn place(&self, target: &Uri) -> Result<Arc<Place>, Lost> {
         let (Some(scheme), Some(authority)) = (target.scheme(), target.authority()) else {
             return Err(no_host(target));
         };
         let mut places = self.places();
-        let known = |place: &Place| place.scheme == *scheme && place.authority == *authority;
-        if let Some(number) = places.iter().position(known)
-            && let Some(place) = places.get(number)
-        {
-            return Ok((number, place.name.clone()));
+        let known = |place: &&Arc<Place>| place.scheme == *scheme && place.authority == *authority;
+        if let Some(place) = places.iter().find(known) {
+            return Ok(Arc::clone(place));
         }
         let name = host(target).ok_or_else(|| no_host(target))?;
-        places.push(Place {
+        places.retain(|place| Arc::strong_count(place) > 1 || place.is_connected());
+        if places.len() >= MOST_PLACES {
+            places.remove(0);
+        }
+        let place = Arc::new(Place {
             scheme: scheme.clone(),
             authority: authority.clone(),
-            name: name.clone(),
-            idle: Vec::new(),
-            shared: None,
+            name,
+            kept: Mutex::default(),
         });
-        Ok((places.len() - 1, name))
+        places.push(Arc::clone(&place));
+        Ok(place)
     }
 
-    /// A kept connection: the one that was used last, which is the one most likely still open.
-    fn take(&self, number: usize) -> Option<Open> {
-        let mut places = self.places();
-        let place = places.get_mut(number)?;
-        if let Some(sender) = place.shared.take_if(|sender| !sender.is_closed()) {
-            place.shared = Some(sender.clone());
-            return Some(Open::Shared(sender));
-        }
-        place.shared = None;
-        let now = Instant::now();
-        let fresh = |(_, since): &(Box<Own>, Instant)| now.saturating_duration_since(*since) < IDLE;
-        place.idle.pop().filter(fresh).map(|(own, _)| Open::Own(own))
-    }
-
-    async fn open(&self, target: &Uri, number: usize) -> Result<Open, Lost> {
+    async fn open(&self, target: &Uri, place: &Place) -> Result<Open, Lost> {
         let wire = self.connector.clone().open(target.clone()).await.map_err(Lost::Connect)?;
         if !wire.is_h2 {
             return Ok(Open::Own(Box::new(Own::over(wire).await.map_err(Lost::Broken)?)));
         }
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        let (sender, connection) = http2::Builder::new(self.background.clone())
             .timer(TokioTimer::new())
             .adaptive_window(true)
             .keep_alive_interval(Some(Duration::from_secs(20)))
@@ -297,41 +312,58 @@ impl Line {
             .handshake(wire)
             .await
             .map_err(Lost::Broken)?;
-        TokioExecutor::new().execute(async move {
+        self.background.execute(async move {
             if let Err(error) = connection.await {
                 tracing::debug!("a connection to an upstream ended: {error}");
             }
         });
-        if let Some(place) = self.places().get_mut(number) {
-            place.shared = Some(sender.clone());
-        }
+        place.kept().shared = Some(sender.clone());
         Ok(Open::Shared(sender))
     }
 
     /// Keeps a connection for the next request.
-    fn keep(&self, number: usize, own: Box<Own>) {
-        if let Some(place) = self.places().get_mut(number) {
-            place.idle.push((own, Instant::now()));
-        }
+    fn keep(&self, place: &Place, own: Box<Own>) {
+        place.kept().idle.push((own, Instant::now()));
         // Connections that nobody looks after would stay when their peers have long gone.
-        if !self.lines.upgrade().is_some_and(|lines| lines.look_after())
-            && let Some(place) = self.places().get_mut(number)
-        {
-            place.idle.clear();
+        if !self.lines.upgrade().is_some_and(|lines| lines.look_after()) {
+            place.kept().idle.clear();
         }
     }
 
     /// Closes what has been idle for too long or was closed by its peer; the number of those that stay.
     fn sweep(&self) -> usize {
-        let now = Instant::now();
-        let mut n_idle = 0;
-        for place in self.places().iter_mut() {
-            place
-                .idle
-                .retain_mut(|(own, since)| now.saturating_duration_since(*since) < IDLE && own.is_free());
-            n_idle += place.idle.len();
+        self.places().iter().map(|place| place.sweep()).sum()
+    }
+}
+
+impl Place {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A kept connection: the one that was used last, which is the one most likely still open.
+    fn take(&self) -> Option<Open> {
+        let mut kept = self.kept();
+        if let Some(sender) = kept.shared.take_if(|sender| !sender.is_closed()) {
+            kept.shared = Some(sender.clone());
+            return Some(Open::Shared(sender));
         }
-        n_idle
+        kept.shared = None;
+        let now = Instant::now();
+        let fresh = |(_, since): &(Box<Own>, Instant)| now.saturating_duration_since(*since) < IDLE;
+        kept.idle.pop().filter(fresh).map(|(own, _)| Open::Own(own))
+    }
+
+    fn is_connected(&self) -> bool {
+        let kept = self.kept();
+        !kept.idle.is_empty() || kept.shared.as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
+    fn sweep(&self) -> usize {
+        let now = Instant::now();
+        let mut kept = self.kept();
+        kept.idle.retain_mut(|(own, since)| now.saturating_duration_since(*since) < IDLE && own.is_free());
+        kept.idle.len()
     }
 }
 

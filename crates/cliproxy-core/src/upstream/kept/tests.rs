@@ -4,12 +4,15 @@ use http::header::HOST;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::{IDLE, SWEEP};
+use super::{IDLE, MOST_PLACES, SWEEP};
 use crate::config::settings::Proxy;
 use crate::credential::CredentialId;
 use crate::failure::Failure;
-use crate::upstream::{Clients, Egress, Limits, Outgoing, Reply, read_all};
+use crate::upstream::socket::Talk;
+use crate::upstream::{Clients, Egress, Limits, Local, LocalEnding, Outgoing, Reply, read_all};
 
 /// An upstream whose every byte is said by the test.
 struct Peer(TcpListener);
@@ -129,6 +132,67 @@ async fn an_answer_that_has_come_is_not_waited_for_and_its_connection_is_kept() 
         assert_eq!(text(ask(&clients, peer.uri()).await.unwrap()).await, "read");
     };
     let (_open, ()) = tokio::join!(serving, asking);
+}
+
+#[tokio::test]
+async fn hosts_of_long_ago_are_forgotten_with_their_connections() {
+    let clients = Clients::default();
+    let first = Peer::new().await;
+    let serving = async {
+        let mut stream = first.accept().await;
+        request(&mut stream).await;
+        answer(&mut stream, "one").await;
+        assert!(!matches!(stream.read(&mut [0; 10]).await, Ok(1..)));
+    };
+    let asking = async {
+        assert_eq!(text(ask(&clients, first.uri()).await.unwrap()).await, "one");
+        let mut open = Vec::new();
+        for _ in 0..MOST_PLACES {
+            let peer = Peer::new().await;
+            let answering = async {
+                let mut stream = peer.accept().await;
+                request(&mut stream).await;
+                answer(&mut stream, "other").await;
+                stream
+            };
+            let (reply, stream) = tokio::join!(ask(&clients, peer.uri()), answering);
+            assert_eq!(text(reply.unwrap()).await, "other");
+            open.push(stream);
+        }
+    };
+    tokio::time::timeout(IDLE / 2, async { tokio::join!(serving, asking) }).await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_have_a_task_of_their_own_end_with_the_others() {
+    let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let (peer, clients) = (Peer::new().await, Clients::new(tasks.clone(), cancel.clone()));
+    let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
+    let instead = Outgoing::Local {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        body: Local::new(Vec::new(), LocalEnding::Complete),
+    };
+    let talk = Talk {
+        uri: peer.uri(),
+        headers: HeaderMap::new(),
+        opening: "{}".to_owned(),
+        instead,
+        goes_on: false,
+    };
+    let limits = Limits { first_byte: None, ..Limits::default() };
+    let asking = clients.send(&egress, Outgoing::Socket(Box::new(talk)), &limits, None);
+    let ending = async {
+        let mut stream = peer.accept().await;
+        request(&mut stream).await;
+        assert_eq!(tasks.len(), 1);
+        cancel.cancel();
+        tasks.close();
+        tasks.wait().await;
+        assert!(!matches!(stream.read(&mut [0; 10]).await, Ok(1..)));
+    };
+    let (failed, ()) = tokio::join!(asking, ending);
+    failed.unwrap_err();
 }
 
 #[tokio::test]

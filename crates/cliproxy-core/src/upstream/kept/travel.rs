@@ -11,7 +11,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 
-use super::{Line, Payload};
+use super::{Line, Payload, Place};
 use crate::upstream::connect::Wire;
 
 /// An HTTP/1 connection. It moves when it is driven, and only then.
@@ -75,7 +75,7 @@ fn drive(connection: &mut Option<http1::Connection<Wire, Payload>>, context: &mu
 /// The body of an answer, with the connection that it comes over.
 pub struct Travelling {
     body: Option<Incoming>,
-    own: Option<(Box<Own>, Arc<Line>, usize)>,
+    own: Option<(Box<Own>, Arc<Line>, Arc<Place>)>,
 }
 
 impl fmt::Debug for Travelling {
@@ -91,8 +91,8 @@ impl Travelling {
     }
 
     /// A body whose connection goes back to its place behind it.
-    pub(super) fn over(body: Incoming, own: Box<Own>, line: Arc<Line>, number: usize) -> Self {
-        Self { body: Some(body), own: Some((own, line, number)) }
+    pub(super) fn over(body: Incoming, own: Box<Own>, line: Arc<Line>, place: Arc<Place>) -> Self {
+        Self { body: Some(body), own: Some((own, line, place)) }
     }
 
     /// The next piece of data; `None` at the end.
@@ -142,10 +142,10 @@ impl Travelling {
     /// Gives the connection back, if it can be used again.
     fn part(&mut self) {
         drop(self.body.take());
-        if let Some((mut own, line, number)) = self.own.take()
+        if let Some((mut own, line, place)) = self.own.take()
             && own.is_free()
         {
-            line.keep(number, own);
+            line.keep(&place, own);
         }
     }
 }
