@@ -63,7 +63,7 @@ pub(crate) async fn unpacked(headers: &HeaderMap, packed: Bytes, limit: usize) -
 #[derive(Debug)]
 pub(crate) struct Spooled {
     file: File,
-    encodings: Vec<String>,
+    encodings: Vec<Encoding>,
     limit: u64,
 }
 
@@ -101,9 +101,6 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let encodings = encodings(headers).map_err(NotSpooled::Fault)?;
-    if let Some(unknown) = encodings.iter().find(|encoding| !ENCODINGS.contains(&encoding.as_str())) {
-        return Err(NotSpooled::Fault(unsupported(unknown)));
-    }
     let too_large = || NotSpooled::Fault(too_large(usize::try_from(limit).unwrap_or(usize::MAX)));
     if announced(headers).is_some_and(|length| length as u64 > limit) {
         return Err(too_large());
@@ -134,12 +131,7 @@ impl Spooled {
         file.rewind()?;
         let mut reader: Box<dyn Read + Send> = Box::new(BufReader::new(file));
         for encoding in self.encodings.iter().rev() {
-            reader = match encoding.as_str() {
-                "gzip" | "x-gzip" => Box::new(flate2::read::MultiGzDecoder::new(reader)),
-                "deflate" => Box::new(flate2::read::ZlibDecoder::new(reader)),
-                "br" => Box::new(brotli::Decompressor::new(reader, 4096)),
-                _ => Box::new(ruzstd::decoding::StreamingDecoder::new(reader).map_err(io::Error::other)?),
-            };
+            reader = encoding.reader(reader)?;
         }
         Ok(Box::new(Bounded { reader, left: self.limit }))
     }
@@ -212,48 +204,82 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
 }
 
 /// What can be unpacked.
-const ENCODINGS: [&str; 5] = ["gzip", "x-gzip", "deflate", "br", "zstd"];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+impl Encoding {
+    fn of(word: &str) -> Result<Self, Fault> {
+        match word.to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => Ok(Self::Gzip),
+            "deflate" => Ok(Self::Deflate),
+            "br" => Ok(Self::Brotli),
+            "zstd" => Ok(Self::Zstd),
+            _ => Err(unsupported(word)),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// Reads what is packed in `packed`.
+    fn reader<'p>(self, mut packed: impl Read + Send + 'p) -> io::Result<Box<dyn Read + Send + 'p>> {
+        Ok(match self {
+            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(packed)),
+            Self::Deflate => {
+                let mut head = Vec::with_capacity(2);
+                packed.by_ref().take(2).read_to_end(&mut head)?;
+                let is_framed = is_zlib(&head);
+                let packed = io::Cursor::new(head).chain(packed);
+                if is_framed {
+                    Box::new(flate2::read::ZlibDecoder::new(packed))
+                } else {
+                    Box::new(flate2::read::DeflateDecoder::new(packed))
+                }
+            }
+            Self::Brotli => Box::new(brotli::Decompressor::new(packed, 4096)),
+            Self::Zstd => {
+                Box::new(ruzstd::decoding::StreamingDecoder::new(packed).map_err(io::Error::other)?)
+            }
+        })
+    }
+}
+
+/// Whether a body begins as zlib says (RFC 1950, 2.2); some senders leave its frame out.
+fn is_zlib(head: &[u8]) -> bool {
+    let &[method, flags] = head else { return false };
+    method & 0x0F == 8 && u16::from_be_bytes([method, flags]).is_multiple_of(31)
+}
 
 /// What a body is packed with, in the order of packing.
-fn encodings(headers: &HeaderMap) -> Result<Vec<String>, Fault> {
-    let encodings: Vec<String> = headers
+fn encodings(headers: &HeaderMap) -> Result<Vec<Encoding>, Fault> {
+    let encodings: Vec<Encoding> = headers
         .get_all(CONTENT_ENCODING)
         .into_iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|word| word.trim().to_ascii_lowercase())
-        .filter(|word| !word.is_empty() && word != "identity")
-        .collect();
+        .map(str::trim)
+        .filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("identity"))
+        .map(Encoding::of)
+        .collect::<Result<_, _>>()?;
     if encodings.len() > 3 {
         return Err(Fault::new(Kind::InvalidRequest, "the request body is packed more than three times"));
     }
     Ok(encodings)
 }
 
-fn unpack(encodings: &[String], packed: Bytes, limit: usize) -> Result<Bytes, Fault> {
-    let mut plain = packed;
-    for encoding in encodings.iter().rev() {
-        plain = match encoding.as_str() {
-            "gzip" | "x-gzip" => inflate(flate2::read::MultiGzDecoder::new(&*plain), limit, encoding)?,
-            "deflate" => inflate(flate2::read::ZlibDecoder::new(&*plain), limit, encoding)
-                // Some senders leave the zlib frame out.
-                .or_else(|fault| {
-                    if fault.kind == Kind::TooLarge {
-                        Err(fault)
-                    } else {
-                        inflate(flate2::read::DeflateDecoder::new(&*plain), limit, encoding)
-                    }
-                })?,
-            "br" => inflate(brotli::Decompressor::new(&*plain, 4096), limit, encoding)?,
-            "zstd" => {
-                let decoder =
-                    ruzstd::decoding::StreamingDecoder::new(&*plain).map_err(|_error| damaged(encoding))?;
-                inflate(decoder, limit, encoding)?
-            }
-            other => return Err(unsupported(other)),
-        };
-    }
-    Ok(plain)
+fn unpack(encodings: &[Encoding], packed: Bytes, limit: usize) -> Result<Bytes, Fault> {
+    encodings.iter().rev().try_fold(packed, |packed, encoding| inflate(*encoding, &packed, limit))
 }
 
 /// Unpacks gzip.
@@ -261,13 +287,16 @@ fn unpack(encodings: &[String], packed: Bytes, limit: usize) -> Result<Bytes, Fa
 /// # Errors
 /// Damaged, or larger than `limit`.
 pub(crate) fn gunzip(packed: &[u8], limit: usize) -> Result<Bytes, Fault> {
-    inflate(flate2::read::MultiGzDecoder::new(packed), limit, "gzip")
+    inflate(Encoding::Gzip, packed, limit)
 }
 
-fn inflate(reader: impl Read, limit: usize, encoding: &str) -> Result<Bytes, Fault> {
+fn inflate(encoding: Encoding, packed: &[u8], limit: usize) -> Result<Bytes, Fault> {
     let mut plain = Vec::new();
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    reader.take(bound).read_to_end(&mut plain).map_err(|_error| damaged(encoding))?;
+    encoding
+        .reader(packed)
+        .and_then(|reader| reader.take(bound).read_to_end(&mut plain))
+        .map_err(|_error| damaged(encoding))?;
     if plain.len() > limit {
         return Err(too_large(limit));
     }
@@ -292,8 +321,8 @@ fn too_slow() -> Fault {
     Fault::new(Kind::Timeout, message).with_status(StatusCode::REQUEST_TIMEOUT.as_u16())
 }
 
-fn damaged(encoding: &str) -> Fault {
-    Fault::new(Kind::InvalidRequest, format!("the request body is not valid {encoding}"))
+fn damaged(encoding: Encoding) -> Fault {
+    Fault::new(Kind::InvalidRequest, format!("the request body is not valid {}", encoding.name()))
 }
 
 fn too_large(limit: usize) -> Fault {
