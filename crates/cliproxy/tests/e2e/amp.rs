@@ -549,7 +549,7 @@ async fn what_everybody_here_has_no_quota_for_goes_on_to_the_control_plane_only_
         assert_eq!(answer.status, 429, "{}", answer.body);
         assert_eq!(control.received().len(), spent);
         if is_wanted {
-            gateway.line_after(0, "has used its quota up; the amp call goes to the control plane").await;
+            gateway.line_after(0, "goes to the control plane and uses credits; everybody here who serves this model has used its quota up").await;
         }
     }
 }

@@ -41,6 +41,12 @@ pub(super) fn is_claude(snapshot: &Snapshot, model: &str) -> bool {
 
 /// One line for a call that everybody here has refused for want of quota, and that goes on to the control plane.
 pub(super) fn log_exhausted(requested: &str, path: &str) {
+    let why = "everybody here who serves this model has used its quota up, and ampcode.upstream-when-exhausted is set";
+    log_credits(requested, path, why);
+}
+
+/// One line for a call that costs credits.
+fn log_credits(requested: &str, path: &str, why: &str) {
     let (base, _) = suffix::split(requested);
     tracing::warn!(
         component = COMPONENT,
@@ -50,7 +56,7 @@ pub(super) fn log_exhausted(requested: &str, path: &str) {
         path,
         cost = "amp_credits",
         source = "ampcode.com",
-        "everybody who serves this model here has used its quota up; the amp call goes to the control plane and uses credits, as ampcode.upstream-when-exhausted says"
+        "amp call goes to the control plane and uses credits; {why}"
     );
 }
 
@@ -80,16 +86,12 @@ impl Choice {
                 source = "local_oauth",
                 "amp call is served here by another model"
             ),
-            Self::Upstream => tracing::warn!(
-                component = COMPONENT,
-                route_type = "AMP_CREDITS",
-                requested_model = requested,
-                model_id = base,
-                path,
-                cost = "amp_credits",
-                source = "ampcode.com",
-                "amp call goes to the control plane and uses credits; to serve it here, add an entry `from: \"{base}\"` to ampcode.model-mappings in config.yaml"
-            ),
+            Self::Upstream => {
+                let why = format!(
+                    "to serve it here, add an entry `from: \"{base}\"` to ampcode.model-mappings in config.yaml"
+                );
+                log_credits(requested, path, &why);
+            }
             Self::Nobody => tracing::warn!(
                 component = COMPONENT,
                 route_type = "NO_PROVIDER",
