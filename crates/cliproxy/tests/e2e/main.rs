@@ -22,6 +22,7 @@ mod clients;
 mod codex;
 mod combination;
 mod conformance;
+mod connection;
 mod conversation;
 mod cooldown;
 mod crash;

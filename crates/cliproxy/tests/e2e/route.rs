@@ -1,6 +1,6 @@
 //! Every route of the clients: that it is there, what it answers, and what a wrong one says.
 
-use cliproxy_testkit::{Script, Upstream};
+use cliproxy_testkit::{Gate, Script, Upstream};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -151,6 +151,34 @@ async fn the_same_count_is_asked_for_once() {
     count("up", "fail").await;
     count("up", "fail").await;
     assert_eq!(upstream.received().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_different_counts_is_counted_at_once_each_for_itself() {
+    let together = Gate::default();
+    let gate = together.clone();
+    let upstream = Upstream::start(move |received| {
+        let words = String::from_utf8_lossy(&received.body).matches("word").count();
+        Script::json(200, "").wait(&gate).send(json!({"input_tokens": words}).to_string())
+    })
+    .await;
+    let gateway = support::start(&support::config("claude", &upstream), &[]);
+    let text = |number: usize| "word ".repeat(number);
+    let body =
+        |number: usize| json!({"model": "up", "messages": [{"role": "user", "content": text(number)}]});
+    // Claude Code asks for some 25 when it shows what fills its context.
+    let asking = (1..=25).map(async |number| {
+        let answer = support::ask(&gateway, "/v1/messages/count_tokens?beta=true", &body(number)).await;
+        assert_eq!((answer.status, answer.header("x-gateway-estimated")), (200, ""), "{}", answer.body);
+        answer.json()["input_tokens"].as_u64().unwrap()
+    });
+    let asking = futures_util::future::join_all(asking);
+    let arriving = async {
+        support::within(upstream.arrived(25)).await;
+        together.open();
+    };
+    let (counts, ()) = tokio::join!(asking, arriving);
+    assert_eq!(counts, (1..=25).collect::<Vec<u64>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
