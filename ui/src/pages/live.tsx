@@ -6,8 +6,7 @@ import { bytes, compact, elapsed, moment, money, whole } from "../lib/format";
 import { after, isRunning, type LiveRequest } from "../lib/live";
 import { providerOf } from "../lib/providers";
 import { language } from "../lib/settings";
-import { Badge, Button, Empty, Notice, type Tone } from "../parts/basics";
-import { Icon } from "../parts/icons";
+import { Badge, Button, Empty, Notice, Search, type Tone } from "../parts/basics";
 import { useClock } from "../parts/resource";
 import { explain } from "../parts/toast";
 import { t } from "../words";
@@ -113,16 +112,7 @@ export function LivePage() {
       {live.missed > 0 && <Notice tone="warn">{t("live.missed", { n: live.missed })}</Notice>}
       {live.list.length > 0 && (
         <div class="tools">
-          <div class="search">
-            <Icon name="search" />
-            <input
-              type="search"
-              aria-label={t("search")}
-              placeholder={t("search")}
-              value={words}
-              onInput={(event) => setWords(event.currentTarget.value)}
-            />
-          </div>
+          <Search words={words} onChange={setWords} />
         </div>
       )}
       <section class="panel flush">

@@ -7,9 +7,8 @@ import { save } from "../lib/csv";
 import { bytes, dayAndMinute } from "../lib/format";
 import { isAtLeast, type LogLine, logLine } from "../lib/logline";
 import { language } from "../lib/settings";
-import { Button, Empty, Loading, Notice, Panel, Segments } from "../parts/basics";
+import { Button, Empty, Loading, Notice, Panel, Search, Segments } from "../parts/basics";
 import { confirmed } from "../parts/dialog";
-import { Icon } from "../parts/icons";
 import { useResource } from "../parts/resource";
 import { attempt, explain } from "../parts/toast";
 import { t } from "../words";
@@ -138,16 +137,7 @@ export function LogsPage() {
       )}
       {!isOff && (
         <div class="tools">
-          <div class="search">
-            <Icon name="search" />
-            <input
-              type="search"
-              aria-label={t("search")}
-              placeholder={t("logs.search")}
-              value={words}
-              onInput={(event) => setWords(event.currentTarget.value)}
-            />
-          </div>
+          <Search words={words} hint={t("logs.search")} onChange={setWords} />
           <Segments
             label={t("logs.level")}
             value={level}

@@ -130,6 +130,29 @@ export function Segments<T extends string>({ label, value, options, onChange }: 
   );
 }
 
+interface SearchProps {
+  words: string;
+  /** What is searched, where that is not plain. */
+  hint?: string;
+  onChange: (words: string) => void;
+}
+
+/** Words by which a list is narrowed. */
+export function Search({ words, hint, onChange }: SearchProps) {
+  return (
+    <div class="search">
+      <Icon name="search" />
+      <input
+        type="search"
+        aria-label={t("search")}
+        placeholder={hint ?? t("search")}
+        value={words}
+        onInput={(event) => onChange(event.currentTarget.value)}
+      />
+    </div>
+  );
+}
+
 interface EmptyProps {
   icon: IconName;
   title: string;

@@ -5,8 +5,7 @@ import { get, request } from "../../api/client";
 import type { AuthFile, Credential } from "../../api/types";
 import { providerOf } from "../../lib/providers";
 import { place } from "../../lib/route";
-import { Button, Empty, Loading, Notice, Segments } from "../../parts/basics";
-import { Icon } from "../../parts/icons";
+import { Button, Empty, Loading, Notice, Search, Segments } from "../../parts/basics";
 import { useClock, useResource } from "../../parts/resource";
 import { complain, explain, say } from "../../parts/toast";
 import { known, t } from "../../words";
@@ -95,16 +94,7 @@ export function AccountsPage() {
       {list.error !== undefined && <Notice tone="bad">{explain(list.error)}</Notice>}
       {all.length > 0 && (
         <div class="tools">
-          <div class="search">
-            <Icon name="search" />
-            <input
-              type="search"
-              aria-label={t("search")}
-              placeholder={t("search")}
-              value={words}
-              onInput={(event) => setWords(event.currentTarget.value)}
-            />
-          </div>
+          <Search words={words} onChange={setWords} />
           <Segments
             label={t("accounts.filter")}
             value={filter}
