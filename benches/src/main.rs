@@ -22,7 +22,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use cliproxy_bench::sample;
 
-use experiment::{Bench, Both, account, cancel, chunk, latency, memory, request, start};
+use experiment::{Bench, Both, account, cancel, chunk, latency, memory, recorded, request, start};
 use process::Programs;
 use report::{print, progress};
 use upstream::Lanes;
@@ -46,8 +46,8 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,
 
-    /// Only the experiments whose name contains this: start, request, agentic, translate, chunk, latency, cancel, memory,
-    /// accounts
+    /// Only the experiments whose name contains this: start, request, agentic, translate, chunk, latency, cancel, recorded,
+    /// memory, accounts
     #[arg(long, value_name = "NAME", default_value = "")]
     only: String,
 
@@ -139,6 +139,9 @@ async fn run(arguments: &Arguments, gateway: PathBuf) -> anyhow::Result<()> {
         print("from a vanished client to the upstream", &cancel::noticed(&bench, &both).await?);
     }
     drop(both);
+    if wants("recorded") {
+        print("recorded, beside a gateway that records nothing", &recorded::all(&bench).await?);
+    }
     if wants("memory") {
         print("memory", &memory::all(&bench).await?);
     }

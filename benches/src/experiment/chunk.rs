@@ -19,7 +19,7 @@ async fn cpu(bench: &Bench, server: &Server, pairing: &Pairing, count: usize) ->
     Ok(per(spent, STREAMS * count))
 }
 
-struct Case {
+pub(super) struct Case {
     what: String,
     pairing: Pairing,
     target: Target,
@@ -28,7 +28,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(client: Dialect, upstream: Dialect, lane: Lane, target: Target) -> Self {
+    pub(super) fn new(client: Dialect, upstream: Dialect, lane: Lane, target: Target) -> Self {
         let what = match lane {
             Lane::Translate => format!("{} → {}", client.name(), upstream.name()),
             _ => format!("{} {}", client.name(), lane_name(lane)),
@@ -51,6 +51,11 @@ pub(crate) async fn all(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>> 
             cases.push(Case::new(client, upstream, Lane::Translate, Target::Ratio(1.8)));
         }
     }
+    run(bench, both, cases).await
+}
+
+/// Runs cases in turn.
+pub(super) async fn run(bench: &Bench, both: &Both, mut cases: Vec<Case>) -> anyhow::Result<Vec<Row>> {
     cases.retain(|case| case.what.contains(&bench.case));
     let count = if bench.is_quick { 60 } else { 120 };
     for round in 0..bench.rounds {

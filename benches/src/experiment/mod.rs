@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod chunk;
 pub(crate) mod latency;
 pub(crate) mod memory;
+pub(crate) mod recorded;
 pub(crate) mod request;
 pub(crate) mod start;
 
@@ -23,7 +24,7 @@ pub(crate) struct Bench {
     pub(crate) case: String,
 }
 
-/// Both sides, running.
+/// Both sides, running. Where two gateways are compared, the second one stands in the bare proxy's place.
 #[derive(Debug)]
 pub(crate) struct Both {
     pub(crate) gateway: Server,

@@ -30,7 +30,7 @@ pub(super) fn per(spent: Duration, count: usize) -> f64 {
     spent.as_secs_f64() * 1e6 / count as f64
 }
 
-struct Case {
+pub(super) struct Case {
     what: String,
     ours: Question,
     bare: Question,
@@ -40,13 +40,18 @@ struct Case {
 }
 
 impl Case {
-    fn new(what: String, ours: Question, bare: Question, target: Target) -> Self {
+    pub(super) fn new(what: String, ours: Question, bare: Question, target: Target) -> Self {
         Self { what, ours, bare, target, gateway: Vec::new(), floor: Vec::new() }
     }
 }
 
 /// Runs cases in turn, `count` requests a slice.
-async fn run(bench: &Bench, both: &Both, mut cases: Vec<Case>, count: usize) -> anyhow::Result<Vec<Case>> {
+pub(super) async fn run(
+    bench: &Bench,
+    both: &Both,
+    mut cases: Vec<Case>,
+    count: usize,
+) -> anyhow::Result<Vec<Row>> {
     cases.retain(|case| case.what.contains(&bench.case));
     for round in 0..bench.rounds {
         for case in &mut cases {
@@ -58,7 +63,10 @@ async fn run(bench: &Bench, both: &Both, mut cases: Vec<Case>, count: usize) -> 
             }
         }
     }
-    Ok(cases)
+    Ok(cases
+        .into_iter()
+        .map(|case| Row::compared(case.what, "µs", &case.gateway, &case.floor, case.target))
+        .collect())
 }
 
 /// Small requests and answers.
@@ -78,8 +86,7 @@ pub(crate) async fn small(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>
         let what = format!("{} → {}", client.name(), upstream.name());
         cases.push(Case::new(what, question(upstream), question(client), Target::None));
     }
-    let cases = run(bench, both, cases, if bench.is_quick { 100 } else { 200 }).await?;
-    Ok(cases.into_iter().map(row).collect())
+    run(bench, both, cases, if bench.is_quick { 100 } else { 200 }).await
 }
 
 /// 200 KB requests, small answers.
@@ -93,8 +100,7 @@ pub(crate) async fn large(bench: &Bench, both: &Both) -> anyhow::Result<Vec<Row>
             cases.push(Case::new(what, question.clone(), question, Target::Ratio(2.0)));
         }
     }
-    let cases = run(bench, both, cases, if bench.is_quick { 8 } else { 20 }).await?;
-    Ok(cases.into_iter().map(row).collect())
+    run(bench, both, cases, if bench.is_quick { 8 } else { 20 }).await
 }
 
 /// 200 KB requests that are translated, beside reading a body of the client's format into a JSON tree and writing it.
@@ -128,10 +134,6 @@ fn tree_cpu(question: &Question, count: usize) -> anyhow::Result<f64> {
         std::hint::black_box(serde_json::to_vec(&tree)?);
     }
     Ok(per(own_cpu()?.saturating_sub(before), count))
-}
-
-fn row(case: Case) -> Row {
-    Row::compared(case.what, "µs", &case.gateway, &case.floor, case.target)
 }
 
 pub(super) fn lane_name(lane: Lane) -> &'static str {
