@@ -20,7 +20,7 @@ use crate::lender::LendingStore;
 use crate::oauth::{Line, Refusal, RefusalKind, earlier};
 use crate::provider;
 use crate::snapshot::account_proxy;
-use crate::store::{Store, StoreError, is_json};
+use crate::store::{OWN, Store, StoreError, is_json};
 use crate::upstream::Egress;
 
 /// How often all accounts are looked at for tokens that are about to end.
@@ -155,6 +155,10 @@ impl Engine {
             if elsewhere.as_ref().map_or(&[][..], |(watched, _)| watched) != files {
                 elsewhere = watch_files(&files, &woken).map(|watcher| (files, watcher));
                 is_new |= elsewhere.is_some();
+            }
+            if let Some((path, watcher)) = &mut watched {
+                // Every note of the ledger would wake the thread that watches. One that came since was added to what is watched.
+                drop(watcher.unwatch(&path.join(OWN)));
             }
             if is_new {
                 // Something may have changed since the store was read and before somebody watched.
@@ -388,7 +392,7 @@ fn watch(directory: &std::path::Path, woken: &Arc<Notify>) -> Option<Recommended
 /// Whether a change of this path may be one of accounts. Logs that are written into the directory are not: each of
 /// their lines would have all files looked at.
 fn may_hold_accounts(path: &std::path::Path) -> bool {
-    let is_ours = path.components().any(|part| part.as_os_str() == crate::store::OWN);
+    let is_ours = path.components().any(|part| part.as_os_str() == OWN);
     // A folder comes and goes with what is in it.
     !is_ours && (is_json(path) || !path.is_file())
 }

@@ -136,7 +136,8 @@ impl Closing {
         let usage = pipe.usage();
         if usage != record.usage {
             record.usage = usage;
-            self.note();
+            record.total = self.started.elapsed();
+            self.engine.note_usage(record);
         }
     }
 

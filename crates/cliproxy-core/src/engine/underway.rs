@@ -149,6 +149,12 @@ impl Engine {
         }
     }
 
+    /// Notes what the upstream has told of a bill that is to be kept.
+    pub(super) fn note_usage(&self, record: &mut Record) {
+        self.appraise(record);
+        self.0.sinks.note_usage(record);
+    }
+
     /// Hands a finished request to the sinks, once.
     pub(super) fn record(&self, record: &mut Record) {
         if record.ticket.close() {

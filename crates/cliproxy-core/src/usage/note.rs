@@ -1,18 +1,22 @@
 //! Notes of requests on their way, beside the journal: what is known of them, in case the process is killed.
 //!
-//! A note is the row that its request would leave if everything ended now. It is appended when somebody is asked, and
-//! when the upstream has told more of what it bills; the last one of a request counts. The row that the request leaves
-//! in the end has the same key and is carried over first, so a note that is not needed any more is in nobody's way: a
-//! key that the ledger has stays as it is. Once the file has grown, the notes that still count take its place.
+//! A note is the row that its request would leave if everything ended now. It is appended when somebody is asked; what
+//! the upstream tells of its bill meanwhile, some with every piece of an answer, is appended in short to it. The last
+//! note of a request counts, with what was told last. The row that the request leaves in the end has the same key and is
+//! carried over first, so a note that is not needed any more is in nobody's way: a key that the ledger has stays as it is.
+//! Once the file has grown, the notes that still count take its place.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::Row;
+use serde::{Deserialize, Serialize};
+
+use super::row::milliseconds;
+use super::{Record, Row};
 use crate::store::atomic::private;
 
 /// Length at which the file is written anew.
@@ -29,10 +33,83 @@ pub(super) struct Notes {
 struct State {
     file: Option<File>,
     length: usize,
-    /// Where the last note of every request on its way stands.
-    underway: HashMap<u64, Range<usize>>,
+    /// Where the notes of every request on its way stand.
+    underway: HashMap<u64, Place>,
     /// Length of the notes that count, when the file was written anew.
     kept: usize,
+}
+
+/// Where the notes of a request stand.
+#[derive(Debug)]
+struct Place {
+    row: Range<usize>,
+    told: Option<Range<usize>>,
+    /// Where those begin that do not count any more.
+    earlier: Vec<usize>,
+}
+
+/// What changes while an answer comes, as the members of [`Row`] have it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Told {
+    number: u64,
+    lane: String,
+    input: u64,
+    output: u64,
+    reasoning: u64,
+    cache_read: u64,
+    cache_write: u64,
+    is_estimated: bool,
+    first_byte: Option<u64>,
+    total: u64,
+    cost: Option<f64>,
+    prices: Option<String>,
+}
+
+impl Told {
+    pub(super) fn new(record: &Record) -> Self {
+        let usage = &record.usage;
+        Self {
+            number: record.ticket.number(),
+            lane: record.lane.to_owned(),
+            input: usage.input.unwrap_or_default(),
+            output: usage.output.unwrap_or_default(),
+            reasoning: usage.reasoning.unwrap_or_default(),
+            cache_read: usage.cache_read.unwrap_or_default(),
+            cache_write: usage.cache_write.unwrap_or_default(),
+            is_estimated: usage.is_estimated,
+            first_byte: record.first_byte.map(milliseconds),
+            total: milliseconds(record.total),
+            cost: record.cost,
+            prices: record.cost.and(record.prices.as_deref()).map(str::to_owned),
+        }
+    }
+
+    fn add_to(self, row: &mut Row) {
+        let Self { lane, input, output, reasoning, cache_read, cache_write, is_estimated, .. } = self;
+        let Self { first_byte, total, cost, prices, .. } = self;
+        *row = Row {
+            lane,
+            input,
+            output,
+            reasoning,
+            cache_read,
+            cache_write,
+            is_estimated,
+            first_byte,
+            total,
+            cost,
+            prices,
+            ..row.clone()
+        };
+    }
+}
+
+/// A line of the file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Row(Box<Row>),
+    Told(Told),
 }
 
 impl Notes {
@@ -46,14 +123,41 @@ impl Notes {
     /// # Errors
     /// When the storage fails.
     pub(super) fn write(&self, number: u64, row: &Row) -> io::Result<()> {
-        let mut line = serde_json::to_vec(row)?;
-        line.push(b'\n');
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let row = self.append(&mut state, row)?;
+        let before = state.underway.remove(&number);
+        let earlier = before.map(|place| [place.earlier, vec![place.row.start]].concat()).unwrap_or_default();
+        state.underway.insert(number, Place { row, told: None, earlier });
+        Ok(())
+    }
+
+    /// Notes what was told of a request; `row` is the one that it would leave now, where none is noted yet.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub(super) fn tell(&self, told: &Told, row: impl FnOnce() -> Row) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.underway.contains_key(&told.number) {
+            drop(state);
+            return self.write(told.number, &row());
+        }
+        let line = self.append(&mut state, told)?;
+        if let Some(place) = state.underway.get_mut(&told.number) {
+            place.told = Some(line);
+        }
+        Ok(())
+    }
+
+    /// Appends a line; says where it stands.
+    fn append(&self, state: &mut State, said: &impl Serialize) -> io::Result<Range<usize>> {
+        let mut line = Vec::with_capacity(512);
+        serde_json::to_writer(&mut line, said)?;
+        line.push(b'\n');
         // Twice what counts at least, so that a few long notes do not have it written over and over.
         if state.length > LARGE.max(2 * state.kept) {
-            self.renew(&mut state)?;
+            self.renew(state)?;
         }
-        let State { file, length, underway, .. } = &mut *state;
+        let State { file, length, .. } = state;
         let file = match file {
             Some(file) => file,
             none => {
@@ -62,21 +166,37 @@ impl Notes {
                 none.insert(new)
             }
         };
-        let written = file.write_all(&line);
-        if written.is_err() {
+        if let Err(error) = file.write_all(&line) {
             // Half a line goes away again, so that the next note does not become part of it.
             drop(file.set_len(*length as u64));
             state.file = None;
-        } else {
-            underway.insert(number, *length..*length + line.len());
-            *length += line.len();
+            return Err(error);
         }
-        written
+        let place = *length..*length + line.len();
+        *length = place.end;
+        Ok(place)
     }
 
     /// The request has left its row.
     pub(super) fn end(&self, number: u64) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).underway.remove(&number);
+    }
+
+    /// The request has ended and its row could not be kept: it must not come back as one that was on its way. Nothing is
+    /// appended for that, because the storage may be full.
+    pub(super) fn strike(&self, number: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = state.underway.remove(&number) else { return };
+        let struck = OpenOptions::new().write(true).open(&self.path).and_then(|mut file| {
+            for start in place.earlier.into_iter().chain([place.row.start]) {
+                file.seek(SeekFrom::Start(start as u64))?;
+                file.write_all(b"#")?;
+            }
+            Ok(())
+        });
+        if let Err(error) = struck {
+            tracing::debug!("a note of a request that has ended stays: {error}");
+        }
     }
 
     /// Forgets the notes of requests that have left their row.
@@ -92,9 +212,14 @@ impl Notes {
         let old = std::fs::read(&self.path)?;
         let mut new = Vec::new();
         for place in state.underway.values_mut() {
-            let note = old.get(place.clone()).unwrap_or_default();
-            *place = new.len()..new.len() + note.len();
-            new.extend_from_slice(note);
+            let mut moved = |range: &mut Range<usize>| {
+                let note = old.get(range.clone()).unwrap_or_default();
+                *range = new.len()..new.len() + note.len();
+                new.extend_from_slice(note);
+            };
+            moved(&mut place.row);
+            place.told.as_mut().map(moved);
+            place.earlier.clear();
         }
         let next = next(&self.path);
         state.file = None;
@@ -104,7 +229,7 @@ impl Notes {
         Ok(())
     }
 
-    /// Every note, the last one of a request before its earlier ones.
+    /// What every request would have left.
     ///
     /// # Errors
     /// When the storage fails.
@@ -114,8 +239,18 @@ impl Notes {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let lines = text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
+        let mut rows: HashMap<u64, Row> = HashMap::new();
+        for line in text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()) {
+            match line {
+                Line::Row(row) => drop(row.number().map(|number| rows.insert(number, *row))),
+                Line::Told(told) => {
+                    if let Some(row) = rows.get_mut(&told.number) {
+                        told.add_to(row);
+                    }
+                }
+            }
+        }
+        Ok(rows.into_values().collect())
     }
 
     /// Removes the file.
@@ -143,17 +278,25 @@ mod tests {
     use super::*;
     use crate::usage::ledger::tests::record;
 
-    fn row(key: &str, input: u64) -> Row {
-        Row { input, ..Row::new(key.to_owned(), &record("m", 10)) }
+    fn row(number: u64, input: u64) -> Row {
+        Row { input, ..Row::new(format!("run-{number}"), &record("m", 10)) }
     }
 
-    /// What is left of each request: its last note.
+    fn told(number: u64, input: u64) -> Told {
+        Told { number, input, ..Told::new(&record("m", 10)) }
+    }
+
+    fn tell(notes: &Notes, number: u64, input: u64) {
+        notes.tell(&told(number, input), || row(number, input)).unwrap();
+    }
+
+    /// What is left of each request.
     fn left(notes: &Notes) -> HashMap<String, u64> {
-        let mut left = HashMap::new();
-        for row in notes.left().unwrap() {
-            left.entry(row.key).or_insert(row.input);
-        }
-        left
+        notes.left().unwrap().into_iter().map(|row| (row.key, row.input)).collect()
+    }
+
+    fn only(number: u64, input: u64) -> HashMap<String, u64> {
+        HashMap::from([(format!("run-{number}"), input)])
     }
 
     #[test]
@@ -162,18 +305,24 @@ mod tests {
         let path = directory.path().join("usage-a.notes");
         let notes = Notes::new(path.clone());
         assert_eq!(left(&notes), HashMap::new());
-        notes.write(0, &row("stays", 1)).unwrap();
+        tell(&notes, 0, 1);
         for number in 1..5000 {
-            notes.write(number, &row(&format!("ends-{number}"), 1)).unwrap();
-            notes.write(0, &row("stays", number)).unwrap();
+            notes.write(number, &row(number, 1)).unwrap();
+            if number % 7 == 0 {
+                notes.write(0, &row(0, number)).unwrap();
+            } else {
+                tell(&notes, 0, number);
+            }
             notes.end(number);
         }
         assert!(std::fs::metadata(&path).unwrap().len() < 2 * LARGE as u64);
-        assert_eq!(left(&notes)["stays"], 4999);
+        assert_eq!(left(&notes)["run-0"], 4999);
         notes.clean().unwrap();
-        assert_eq!(left(&notes), HashMap::from([("stays".to_owned(), 4999)]));
-        notes.write(0, &row("stays", 5000)).unwrap();
-        assert_eq!(left(&notes), HashMap::from([("stays".to_owned(), 5000)]));
+        assert_eq!(left(&notes), only(0, 4999));
+        tell(&notes, 0, 5000);
+        assert_eq!(left(&notes), only(0, 5000));
+        notes.write(0, &row(0, 7)).unwrap();
+        assert_eq!(left(&notes), only(0, 7), "another attempt begins anew");
         notes.end(0);
         notes.clean().unwrap();
         assert_eq!(left(&notes), HashMap::new());
@@ -182,14 +331,34 @@ mod tests {
     }
 
     #[test]
+    fn what_ended_without_a_row_does_not_come_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let notes = Notes::new(directory.path().join("usage-a.notes"));
+        for number in [0, 1] {
+            notes.write(number, &row(number, 1)).unwrap();
+            notes.write(number, &row(number, 2)).unwrap();
+            tell(&notes, number, 3);
+        }
+        notes.strike(0);
+        assert_eq!(left(&notes), only(1, 3));
+        tell(&notes, 1, 4);
+        assert_eq!(left(&notes), only(1, 4));
+    }
+
+    #[test]
     fn half_a_note_is_none() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("usage-a.notes");
         let notes = Notes::new(path.clone());
-        notes.write(0, &row("whole", 1)).unwrap();
-        let mut text = std::fs::read(&path).unwrap();
-        text.extend_from_within(..text.len() / 2);
-        crate::store::atomic::write(&path, &text).unwrap();
-        assert_eq!(left(&Notes::new(path)), HashMap::from([("whole".to_owned(), 1)]));
+        notes.write(0, &row(0, 1)).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        tell(&notes, 0, 2);
+        let both = std::fs::read(&path).unwrap();
+        for cut in [whole.len() + 1, both.len() - 2] {
+            crate::store::atomic::write(&path, &both[..cut]).unwrap();
+            assert_eq!(left(&Notes::new(path.clone())), only(0, 1), "{cut} bytes");
+        }
+        crate::store::atomic::write(&path, &both).unwrap();
+        assert_eq!(left(&Notes::new(path)), only(0, 2));
     }
 }

@@ -26,7 +26,7 @@ pub struct Queue(Arc<Inner>);
 struct Inner {
     retention: AtomicU64,
     /// With the time, in Unix seconds, at which it came to its end.
-    waiting: Mutex<VecDeque<(u64, Queued)>>,
+    waiting: Mutex<VecDeque<(u64, Row)>>,
 }
 
 /// One request, as panels take it.
@@ -76,14 +76,14 @@ impl Queue {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.forget(&mut waiting, now);
         let count = count.min(waiting.len());
-        let taken = waiting.drain(..count).map(|(_, queued)| queued).collect();
+        let taken = waiting.drain(..count).map(|(_, row)| queued(row)).collect();
         if waiting.is_empty() {
             waiting.shrink_to_fit();
         }
         taken
     }
 
-    fn forget(&self, waiting: &mut VecDeque<(u64, Queued)>, now: u64) {
+    fn forget(&self, waiting: &mut VecDeque<(u64, Row)>, now: u64) {
         let oldest = now.saturating_sub(self.0.retention.load(Ordering::Relaxed));
         while waiting.front().is_some_and(|(ended, _)| *ended < oldest) {
             waiting.pop_front();
@@ -97,21 +97,21 @@ impl Sink for Queue {
             return;
         }
         let ended = record.at + record.total.as_secs();
-        let queued = queued(record);
+        // What panels want of it is made when one takes it: most are never taken.
+        let row = Row::new(String::new(), record);
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.forget(&mut waiting, ended);
         if waiting.len() >= MOST {
             waiting.pop_front();
         }
-        waiting.push_back((ended, queued));
+        waiting.push_back((ended, row));
     }
 }
 
-fn queued(record: &Record) -> Queued {
-    let row = Row::new(String::new(), record);
+fn queued(row: Row) -> Queued {
     let source = row.credential.clone().unwrap_or_default();
     Queued {
-        timestamp: rfc3339(record.at).unwrap_or_default(),
+        timestamp: rfc3339(row.at).unwrap_or_default(),
         latency_ms: row.total,
         auth_index: if source.is_empty() { String::new() } else { crate::engine::auth_index(&source) },
         auth_type: if source.contains(":apikey:") { "api_key" } else { "oauth" },

@@ -1,5 +1,7 @@
 //! One request as it is kept: what a [`Record`] says, in words and numbers that outlive the program's version.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +68,6 @@ impl Row {
     pub(super) fn new(key: String, record: &Record) -> Self {
         let usage = &record.usage;
         let text = |text: &std::sync::Arc<str>| text.as_ref().to_owned();
-        let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self {
             key,
             request_id: text(&record.request_id),
@@ -93,6 +94,11 @@ impl Row {
         }
     }
 
+    /// The number of its request in the process that served it.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.key.rsplit('-').next()?.parse().ok()
+    }
+
     /// Where a list goes on behind it.
     pub fn cursor(&self) -> super::Cursor {
         super::Cursor { at: self.at, key: self.key.clone() }
@@ -102,4 +108,9 @@ impl Row {
     pub fn is_failed(&self) -> bool {
         [Outcome::Failed, Outcome::Killed].iter().any(|outcome| self.outcome == outcome.word())
     }
+}
+
+/// A duration as rows have it.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

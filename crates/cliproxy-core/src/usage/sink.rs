@@ -18,9 +18,12 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// Takes one, when an answer ends or is dropped.
     fn record(&self, record: &Record);
 
-    /// Takes what is known of one on its way whose record is to be kept, in case the process is killed: when somebody is
-    /// asked, and when the upstream has told more of what it bills.
+    /// Takes what is known of one on its way whose record is to be kept, when somebody is asked, in case the process is
+    /// killed.
     fn note(&self, _record: &Record) {}
+
+    /// The same when the upstream has told more of what it bills, and before the client hears of it.
+    fn note_usage(&self, _record: &Record) {}
 
     /// Takes an attempt that has ended. The last one of a request that is answered comes before its record.
     fn attempted(&self, _attempted: &Attempted<'_>) {}
@@ -193,6 +196,13 @@ impl Sinks {
     pub(crate) fn note(&self, record: &Record) {
         for sink in &self.all {
             sink.note(record);
+        }
+    }
+
+    /// Tells everybody what the upstream has told of a bill.
+    pub(crate) fn note_usage(&self, record: &Record) {
+        for sink in &self.all {
+            sink.note_usage(record);
         }
     }
 

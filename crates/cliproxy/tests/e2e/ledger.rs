@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use bytes::Bytes;
 use cliproxy_testkit::{Gateway, Received, Script, Upstream};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::failover::half;
 use crate::support::{self, FORMATS};
@@ -84,6 +84,30 @@ async fn what_clients_have_got_is_on_record_when_the_process_is_killed_at_once()
         assert!(line.contains(",complete,10,0,0,5,0,false,"), "{line}");
         assert!(line.ends_with(",0.000060"), "ten at one and five at ten per million: {line}");
     }
+}
+
+/// Gemini's streams tell of their bill with every piece.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stream_has_told_of_its_bill_is_on_record_when_the_process_is_killed() {
+    let piece = |number: u64| {
+        let usage =
+            json!({"promptTokenCount": 9, "candidatesTokenCount": number, "totalTokenCount": 9 + number});
+        let content = json!({"role": "model", "parts": [{"text": "word "}]});
+        let event = json!({"candidates": [{"content": content, "index": 0}], "usageMetadata": usage});
+        Bytes::from(format!("data: {event}\r\n\r\n"))
+    };
+    let upstream = Upstream::start(move |_| Script::events((1..=40).map(piece).collect()).stalled()).await;
+    let gateway = support::start(&format!("{KEPT}{}", support::config("gemini", &upstream)), &[]);
+    let (path, body) = support::request("gemini", "up", true);
+    let mut answer = support::posting(&gateway, &path, &body).send().await.unwrap();
+    let mut heard = String::new();
+    while !heard.contains("\"totalTokenCount\":49") {
+        heard += &String::from_utf8_lossy(&support::within(answer.chunk()).await.unwrap().unwrap());
+    }
+    gateway.killer().kill();
+    let csv = String::from_utf8(run(&gateway, &["--csv"]).stdout).unwrap();
+    let row = csv.lines().nth(1).unwrap();
+    assert!(row.contains(",killed,9,0,0,40,0,false,"), "{row}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 use tokio::sync::Notify;
 
 use super::journal::Journal;
+use super::note::Told;
 use super::{Record, Row, Sink};
 use crate::store::atomic;
 
@@ -313,7 +314,10 @@ impl Sink for Ledger {
         let row = self.row(record);
         let recorded = self.journal().and_then(|journal| {
             let appended = journal.append(&row);
-            journal.notes.end(record.ticket.number());
+            match &appended {
+                Ok(()) => journal.notes.end(record.ticket.number()),
+                Err(_) => journal.notes.strike(record.ticket.number()),
+            }
             appended
         });
         if self.watch(&recorded) {
@@ -324,6 +328,11 @@ impl Sink for Ledger {
     fn note(&self, record: &Record) {
         let row = self.row(record);
         self.watch(&self.journal().and_then(|journal| journal.notes.write(record.ticket.number(), &row)));
+    }
+
+    fn note_usage(&self, record: &Record) {
+        let told = Told::new(record);
+        self.watch(&self.journal().and_then(|journal| journal.notes.tell(&told, || self.row(record))));
     }
 }
 

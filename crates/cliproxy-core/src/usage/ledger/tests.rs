@@ -104,7 +104,7 @@ fn a_request_on_its_way_when_the_process_is_killed_is_a_row_and_no_other_is_two(
     for record in [&carried, &ended, &underway] {
         ledger.note(&noted(record, 0));
     }
-    ledger.note(&noted(&underway, 7));
+    ledger.note_usage(&noted(&underway, 7));
     ledger.record(&carried);
     ledger.carry().unwrap();
     ledger.record(&ended);
@@ -226,6 +226,25 @@ fn a_storage_that_fails_stops_recording_and_says_so() {
     ledger.record(&record("kept", 20));
     assert!(!ledger.is_stopped());
     assert_eq!(ledger.totals(Span::ALL).unwrap().requests, 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_could_not_be_recorded_does_not_come_back_as_killed() {
+    use std::os::unix::fs::symlink;
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(directory.path());
+    let (lost, underway) = (record("lost", 10), record("underway", 20));
+    for record in [&lost, &underway] {
+        ledger.note(&noted(record, 1));
+    }
+    symlink("/dev/full", journal(&ledger)).unwrap();
+    ledger.record(&lost);
+    assert!(ledger.is_stopped());
+    std::fs::remove_file(journal(&ledger)).unwrap();
+    drop(ledger);
+    let rows = open(directory.path()).rows(Span::ALL, 0, 10).unwrap();
+    assert_eq!(rows.iter().map(|row| &*row.requested_model).collect::<Vec<_>>(), ["underway"]);
 }
 
 #[cfg(unix)]
