@@ -31,7 +31,11 @@ const LONGEST_STATE: usize = 128;
 
 /// The logins that are going on, and those that ended lately.
 #[derive(Debug, Default)]
-pub struct Desk(Arc<Mutex<HashMap<String, Kept>>>);
+pub struct Desk {
+    logins: Arc<Mutex<HashMap<String, Kept>>>,
+    /// Held while a login that listens begins: the next one takes the port of one that is known.
+    beginning: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug)]
 struct Kept {
@@ -158,11 +162,15 @@ impl Desk {
         }
         let provider = session.login.provider;
         let hold = session.hold.clone();
-        if session.listens {
+        let _turn = if session.listens {
+            let turn = self.beginning.lock().await;
             for older in self.holds(provider) {
                 older.take_away().await;
             }
-        }
+            Some(turn)
+        } else {
+            None
+        };
         let (mut talk, Person { mut events, lines }) = Talk::new();
         let (end, ended) = tokio::sync::oneshot::channel();
         let working = engine.clone();
@@ -201,7 +209,7 @@ impl Desk {
         let kept =
             Kept { provider, begun: Instant::now(), standing: Standing::Waiting, lines: lines.clone(), hold };
         self.lock().insert(begun.state.clone(), kept);
-        let (logins, state) = (Arc::clone(&self.0), begun.state.clone());
+        let (logins, state) = (Arc::clone(&self.logins), begun.state.clone());
         engine.spawn("login that somebody follows", async move {
             while let Some(event) = events.recv().await {
                 match event {
@@ -271,7 +279,7 @@ impl Desk {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_old(&self) {

@@ -101,6 +101,20 @@ async fn the_newest_login_has_the_port_and_an_older_one_is_finished_by_pasting()
     let pasted = panel.send("POST", "/oauth-callback", json!({"redirect_url": address})).await;
     assert_eq!((pasted.status, pasted.json()), (200, json!({"status": "ok"})));
     assert_eq!(ended(&panel, &older).await, json!({"status": "ok"}));
+    // Of several that begin in the same moment one has the port, and the addresses of the others can be pasted.
+    let all = futures_util::future::join_all((0..24).map(|_| begun(&panel, path))).await;
+    let mut holder = None;
+    for (url, state) in &all {
+        if Browser::default().visit(url).await.1 == 200 {
+            holder = Some(state);
+            break;
+        }
+    }
+    assert_eq!(ended(&panel, holder.expect("one that listens")).await, json!({"status": "ok"}));
+    let (url, other) = all.iter().find(|(_, state)| Some(state) != holder).unwrap();
+    let address = Browser::default().stop_at_redirect(url).await;
+    let pasted = panel.send("POST", "/oauth-callback", json!({"redirect_url": address})).await;
+    assert_eq!((pasted.status, ended(&panel, other).await), (200, json!({"status": "ok"})));
 }
 
 #[tokio::test(flavor = "multi_thread")]
