@@ -6,8 +6,8 @@ use std::sync::Arc;
 use cliproxy_core::Engine;
 use cliproxy_core::config::keeper::Keeper;
 use cliproxy_core::config::settings::ManagementKey;
-use cliproxy_core::config::watch::{self, Reload};
-use cliproxy_core::config::{Loaded, Settings, Source, env};
+use cliproxy_core::config::watch::{self, Change};
+use cliproxy_core::config::{Diagnostic, Loaded, Settings, Source, env};
 use cliproxy_core::secret::Secret;
 use cliproxy_core::store::FileStore;
 use cliproxy_server::Readiness;
@@ -45,15 +45,18 @@ impl Taker {
         Arc::new(Console::new(keeper, password, self.records.clone(), ending))
     }
 
-    fn take(&self, loaded: Loaded) {
-        let needs_restart = loaded.settings.needs_restart(&self.started);
-        let mut problems = Vec::new();
-        if !needs_restart.is_empty() {
-            let keys = needs_restart.join(", ");
+    /// Settings that are in use say what they wait for.
+    fn tell_ready(&self, settings: &Settings) {
+        let keys = settings.needs_restart(&self.started).join(", ");
+        let is_whole = keys.is_empty();
+        self.readiness.set(if is_whole { Vec::new() } else { vec![format!("restart to apply: {keys}")] });
+        if !is_whole {
             tracing::warn!("changed settings that are only read at start, restart to apply them: {keys}");
-            problems.push(format!("restart to apply: {keys}"));
         }
-        self.readiness.set(problems);
+    }
+
+    fn take(&self, loaded: Loaded) {
+        self.tell_ready(&loaded.settings);
         self.level.set_debug(loaded.settings.logging.debug);
         if let Err(error) = self.logs.apply(&loaded.settings.logging) {
             tracing::error!("the log goes to standard output, because its file cannot be written: {error}");
@@ -88,16 +91,20 @@ impl Taker {
         self.engine.clone().spawn("configuration watch", async move {
             let environment = env::with_dotenv(Path::new("."));
             let file = source.path.clone();
-            let on_change = |reload: Reload| match reload.result {
-                Ok(loaded) => {
-                    for warning in &loaded.warnings {
-                        tracing::warn!("{}", warning.render(file.as_deref()));
-                    }
+            let warn = |warnings: &[Diagnostic]| {
+                for warning in warnings {
+                    tracing::warn!("{}", warning.render(file.as_deref()));
+                }
+            };
+            let on_change = |change: Change| match change {
+                Change::Accepted(loaded) => {
+                    warn(&loaded.warnings);
                     self.hash_key(&loaded.settings, &console);
-                    self.take(loaded);
+                    self.take(*loaded);
                     tracing::info!("{}", inventory(&self.engine));
                 }
-                Err(problems) => {
+                Change::Refused(problems) => {
+                    warn(&problems.warnings);
                     tracing::error!(
                         "the changed configuration is not valid and was not applied:\n{problems}"
                     );
@@ -105,6 +112,7 @@ impl Taker {
                         "the changed configuration is not valid and was not applied: {problems}"
                     )]);
                 }
+                Change::Withdrawn => self.tell_ready(&self.engine.snapshot().settings),
             };
             watch::watch(&source, &environment, &started, on_change, cancel).await;
         });

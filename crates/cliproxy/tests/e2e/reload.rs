@@ -183,6 +183,27 @@ async fn an_empty_or_missing_file_is_a_moment_of_an_edit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_invalid_edit_is_told_with_its_warnings_and_forgotten_with_its_file() {
+    let upstream = Upstream::start(support::answering("claude")).await;
+    let config = support::config("claude", &upstream);
+    let gateway = support::start(&config, &[]);
+    let ready = async || support::get(&gateway, "/readyz").await.status;
+    gateway.reload(&format!("{config}prot: 1\nrequest-retry: many\n"), REFUSED).await;
+    assert!(gateway.log().contains("prot: unknown key, ignored; did you mean `port`?"), "{}", gateway.log());
+    assert_eq!(ready().await, 503);
+    let lines = gateway.lines().len();
+    std::fs::remove_file(gateway.config()).unwrap();
+    gateway.line_after(lines, "is missing or empty").await;
+    support::within(async {
+        while ready().await != 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(support::ask_model(&gateway, "chat", "up", false).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_stays_away_is_mentioned_and_what_it_said_stays_in_use() {
     let upstream = Upstream::start(support::answering("claude")).await;
     let config = support::config("claude", &upstream);

@@ -21,13 +21,15 @@ use super::env::Env;
 use super::source::{Content, Source, content_hash};
 use super::{Loaded, Settings};
 
-/// A changed configuration.
+/// What became of the file.
 #[derive(Clone, Debug)]
-pub struct Reload {
-    /// The new settings, or why the running ones stay.
-    pub result: Result<Loaded, Problems>,
-    /// Changed keys that are only read at start.
-    pub needs_restart: Vec<&'static str>,
+pub enum Change {
+    /// It has other content.
+    Accepted(Box<Loaded>),
+    /// It has other content that cannot be used. The running settings stay.
+    Refused(Problems),
+    /// The content that could not be used is gone, and there is none in its place. The running settings stay.
+    Withdrawn,
 }
 
 /// How long to wait for what.
@@ -52,14 +54,14 @@ const PACE: Pace = Pace {
 
 /// Calls `on_change` for every new content of the source's file until cancelled.
 ///
-/// `started` is what the process started with: changes of keys that are only read at start are
-/// told in comparison with it. An empty file and a missing file change nothing, and one that stays so
-/// is mentioned in the log. Without a path the future only waits for its end.
+/// `started` is what the process started with. An empty file and a missing file change nothing but that what was refused
+/// before does not count any more, and one that stays so is mentioned in the log. Without a path the future only waits for
+/// its end.
 pub async fn watch(
     source: &Source,
     env: &dyn Env,
     started: &Loaded,
-    on_change: impl FnMut(Reload) + Send,
+    on_change: impl FnMut(Change) + Send,
     cancel: CancellationToken,
 ) {
     watch_with(source, env, started, on_change, cancel, (PACE, Means::System)).await;
@@ -79,7 +81,7 @@ async fn watch_with(
     source: &Source,
     env: &dyn Env,
     started: &Loaded,
-    mut on_change: impl FnMut(Reload) + Send,
+    mut on_change: impl FnMut(Change) + Send,
     cancel: CancellationToken,
     (pace, means): (Pace, Means),
 ) {
@@ -93,10 +95,10 @@ async fn watch_with(
         #[cfg(test)]
         Means::Looks => None,
     };
-    let mut seen = Seen { hash: started.content_hash, failure: None, is_gone: false };
+    let mut seen = Seen { hash: started.content_hash, failure: None, is_refused: false, is_gone: false };
     loop {
-        if let Some(reload) = seen.look(source, env, &started.settings).await {
-            on_change(reload);
+        if let Some(change) = seen.look(source, env, &started.settings).await {
+            on_change(change);
         }
         if let Some(watcher) = &mut watcher {
             watcher.follow_file(&path);
@@ -131,12 +133,14 @@ async fn quiet(woken: &Notify, pace: Pace) {
 struct Seen {
     hash: Option<[u8; 32]>,
     failure: Option<Problems>,
+    /// What was there last cannot be used.
+    is_refused: bool,
     /// The file that was there is missing or empty.
     is_gone: bool,
 }
 
 impl Seen {
-    async fn look(&mut self, source: &Source, env: &dyn Env, started: &Settings) -> Option<Reload> {
+    async fn look(&mut self, source: &Source, env: &dyn Env, started: &Settings) -> Option<Change> {
         // A missing file is a moment between removal and creation.
         let reader = Source { is_required: false, ..source.clone() };
         let content = tokio::task::spawn_blocking(move || reader.read()).await.ok()?;
@@ -146,20 +150,26 @@ impl Seen {
                 text
             }
             Ok(_) => {
-                if self.hash.is_some() && !std::mem::replace(&mut self.is_gone, true) {
+                let was_there = self.hash.is_some() || self.is_refused;
+                if was_there && !std::mem::replace(&mut self.is_gone, true) {
                     tracing::warn!(
                         "the configuration file is missing or empty; the running settings stay in use until the next start"
                     );
                 }
-                return None;
+                if !std::mem::take(&mut self.is_refused) {
+                    return None;
+                }
+                // The same content is told again if it comes back.
+                (self.hash, self.failure) = (None, None);
+                return Some(Change::Withdrawn);
             }
             Err(problems) => {
                 if self.failure.as_ref() == Some(&problems) {
                     return None;
                 }
                 self.failure = Some(problems.clone());
-                self.hash = None;
-                return Some(Reload { result: Err(problems), needs_restart: Vec::new() });
+                (self.hash, self.is_refused, self.is_gone) = (None, true, false);
+                return Some(Change::Refused(problems));
             }
         };
         let hash = content_hash(&text);
@@ -170,9 +180,8 @@ impl Seen {
         self.failure = None;
         let result =
             Settings::load_text(&text, source, env).and_then(|loaded| closed(loaded, source, started));
-        let needs_restart =
-            result.as_ref().map(|loaded| loaded.settings.needs_restart(started)).unwrap_or_default();
-        Some(Reload { result, needs_restart })
+        self.is_refused = result.is_err();
+        Some(result.map_or_else(Change::Refused, |loaded| Change::Accepted(Box::new(loaded))))
     }
 }
 

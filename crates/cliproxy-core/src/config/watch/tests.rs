@@ -15,7 +15,7 @@ const BRISK: Pace = Pace {
     quick_poll: Duration::from_millis(10),
 };
 
-type Told = mpsc::UnboundedReceiver<Reload>;
+type Told = mpsc::UnboundedReceiver<Change>;
 
 /// Runs the watch of a file with this text beside the steps, by both means in turn.
 fn beside<Steps: Future<Output = ()>>(text: &str, steps: impl Fn(PathBuf, Told) -> Steps) {
@@ -30,7 +30,7 @@ fn beside<Steps: Future<Output = ()>>(text: &str, steps: impl Fn(PathBuf, Told) 
             let started = Settings::load(&source, &env).unwrap();
             let (sender, told) = mpsc::unbounded_channel();
             let cancel = CancellationToken::new();
-            let tell = move |reload| sender.send(reload).unwrap();
+            let tell = move |change| sender.send(change).unwrap();
             let watch = watch_with(&source, &env, &started, tell, cancel.clone(), (BRISK, means));
             let steps = async {
                 let steps = steps(path.clone(), told);
@@ -42,12 +42,14 @@ fn beside<Steps: Future<Output = ()>>(text: &str, steps: impl Fn(PathBuf, Told) 
     }
 }
 
-fn retries(reload: Option<Reload>) -> u32 {
-    reload.unwrap().result.unwrap().settings.retry.rounds
+fn retries(change: Option<Change>) -> u32 {
+    let Some(Change::Accepted(loaded)) = change else { panic!("{change:?}") };
+    loaded.settings.retry.rounds
 }
 
-fn problem(reload: Option<Reload>) -> String {
-    reload.unwrap().result.unwrap_err().list.first().unwrap().to_string()
+fn problem(change: Option<Change>) -> String {
+    let Some(Change::Refused(problems)) = change else { panic!("{change:?}") };
+    problems.list.first().unwrap().to_string()
 }
 
 #[test]
@@ -110,12 +112,17 @@ fn invalid_content_is_told_as_problems_and_the_old_content_clears_them() {
 }
 
 #[test]
-fn keys_that_need_a_restart_are_named() {
-    beside("api-keys: [k]\n", |path, mut told| async move {
-        fs::write(&path, "api-keys: [k]\nport: 1\ndebug: true\n").unwrap();
-        assert_eq!(told.recv().await.unwrap().needs_restart, ["port"]);
-        fs::write(&path, "api-keys: [k]\ndebug: true\n").unwrap();
-        assert!(told.recv().await.unwrap().needs_restart.is_empty());
+fn content_that_was_refused_and_is_gone_does_not_count_any_more() {
+    beside("request-retry: 1\n", |path, mut told| async move {
+        for _ in 0..2 {
+            fs::write(&path, "request-retry: many\n").unwrap();
+            assert!(problem(told.recv().await).contains("expected a whole number"));
+            fs::remove_file(&path).unwrap();
+            assert!(matches!(told.recv().await, Some(Change::Withdrawn)));
+        }
+        fs::write(&path, "request-retry: 1\n").unwrap();
+        assert_eq!(retries(told.recv().await), 1);
+        assert!(told.is_empty());
     });
 }
 
