@@ -1,3 +1,5 @@
+//! What is read along of streams and bodies of each format.
+
 use super::*;
 use crate::fault::Kind as FaultKind;
 
