@@ -233,6 +233,8 @@ pub(crate) fn work(job: impl FnOnce()) -> Duration {
 
 fn computed() -> Duration {
     static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    // Else the system tells what was true at its last tick.
+    std::thread::yield_now();
     let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
     let told = told.and_then(|line| line.split(' ').next()?.parse().ok()).map(Duration::from_nanos);
     told.unwrap_or_else(|| BEGUN.elapsed())
