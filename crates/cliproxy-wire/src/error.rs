@@ -53,7 +53,14 @@ impl Error {
 
     /// A required member is missing, or was passed over because its type is not the one it must have; the path names it.
     pub fn missing(member: &str) -> Self {
-        Self::malformed("missing, or not of the type it must have").under_key(member)
+        let form = match member {
+            "messages" | "contents" | "requests" => "an array",
+            "content" | "input" => "a string or an array",
+            "source" | "schema" | "request" | "image_url" | "file" => "an object",
+            "max_tokens" => "a whole number",
+            _ => "a string",
+        };
+        Self::malformed(format!("required, as {form}")).under_key(member)
     }
 
     /// The upstream has no equivalent. `message` names the upstream and the remedy. An empty path is the value itself.

@@ -256,11 +256,10 @@ fn said(job: &Job, relayed: lane::Body) -> Result<(Bytes, Usage), Fault> {
     if relayed.is_answer {
         return Ok((relayed.bytes, relayed.usage.unwrap_or_default()));
     }
-    let message = if relayed.is_json {
-        format!("the upstream's JSON is no answer of the {} format", job.call.format.name())
-    } else {
-        "the upstream answered with something that is not JSON".to_owned()
-    };
+    if !relayed.is_json {
+        return Err(Fault::unreadable(&relayed.bytes, "it is not JSON"));
+    }
+    let message = format!("the upstream's JSON is no answer of the {} format", job.call.format.name());
     Err(Fault::new(Kind::BadUpstream, message))
 }
 

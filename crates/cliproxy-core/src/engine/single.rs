@@ -416,8 +416,7 @@ impl Back {
                 let body = bodies.into_iter().next().unwrap_or_default();
                 let passed = lane::body(job.call.format, body, &changes);
                 if !passed.is_json {
-                    return Err(Fault::new(FaultKind::BadUpstream, "the upstream's answer is not JSON")
-                        .with_code("upstream_malformed"));
+                    return Err(Fault::unreadable(&passed.bytes, "it is not JSON"));
                 }
                 if let Some(fault) = passed.fault {
                     return Err(fault);

@@ -214,11 +214,18 @@ pub(crate) fn count_missed(app: &App, path: &str, kind: Kind) {
 
 async fn wrong_method(State(app): State<App>, request: Request) -> Response {
     count_missed(&app, request.uri().path(), Kind::InvalidRequest);
-    let message = format!("{} is not a method of {}", request.method(), shown_path(&request));
-    let fault = Fault::new(Kind::InvalidRequest, message)
+    let message = format!(
+        "{} is not a method of {}; the header `allow` names those that are",
+        request.method(),
+        shown_path(&request)
+    );
+    refuse(request, &not_allowed(message)).await
+}
+
+fn not_allowed(message: String) -> Fault {
+    Fault::new(Kind::InvalidRequest, message)
         .with_code("method_not_allowed")
-        .with_status(StatusCode::METHOD_NOT_ALLOWED.as_u16());
-    refuse(request, &fault).await
+        .with_status(StatusCode::METHOD_NOT_ALLOWED.as_u16())
 }
 
 /// The path as the client wrote it, also where the router is mounted below another path.

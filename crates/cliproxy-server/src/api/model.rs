@@ -12,8 +12,8 @@ use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::image::imagen::is_imagen;
 use cliproxy_wire::json::{self, Object};
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 
 use super::call::{agent, refused, request_id};
 use super::health::json_response;
@@ -142,6 +142,12 @@ pub(super) fn single(app: &App, shape: Shape, name: &str, request: &Request) -> 
         |model: &&Listed| caller.allowance.as_ref().is_none_or(|allowance| allowance.allows_model(&model.id));
     let Some(model) = model.filter(is_allowed) else {
         let shown: String = wanted.chars().take(120).collect();
+        if super::gemini_operation(wanted).is_some() {
+            let fault = super::not_allowed(format!("`{shown}` is a call; send it by POST"));
+            let mut response = reply::fault(shape.format(), &fault, &request_id(), false);
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return response;
+        }
         let fault = Fault::new(
             Kind::NotFound,
             format!("the model `{shown}` is not known; GET /v1/models lists what is offered"),
@@ -157,7 +163,7 @@ pub(super) fn single(app: &App, shape: Shape, name: &str, request: &Request) -> 
         Shape::Codex => codex(object, model, 0),
     });
     let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -23,9 +23,7 @@ use super::{annotation, detail, head, media, stop};
 pub(super) fn read(body: &[u8], context: &UpstreamContext) -> Result<Response, Fault> {
     let mut decoder = Decoder::new(context.clone(), true);
     let mut events = Vec::new();
-    read_events(body, &mut decoder, &mut events).map_err(|error| {
-        Fault::new(Kind::BadUpstream, format!("the upstream's answer cannot be read: {error}"))
-    })?;
+    read_events(body, &mut decoder, &mut events).map_err(|error| Fault::unreadable(body, error))?;
     if !decoder.is_over() && !events.iter().any(|event| matches!(event, Event::Start(_))) {
         return Err(Fault::new(Kind::BadUpstream, "the upstream's answer holds no choices"));
     }

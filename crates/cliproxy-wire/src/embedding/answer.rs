@@ -42,7 +42,7 @@ pub fn read_openai(body: &[u8]) -> Result<Embedded, Fault> {
     });
     indexed.sort_by_key(|(index, _)| *index);
     embedded.vectors = indexed.into_iter().map(|(_, vector)| vector).collect();
-    embedded.checked(read)
+    embedded.checked(body, read)
 }
 
 /// Reads Gemini's answer, to one request or to several.
@@ -59,7 +59,7 @@ pub fn read_gemini(body: &[u8]) -> Result<Embedded, Fault> {
         ("usageMetadata", Kind::Object) => count(value, "promptTokenCount", tokens),
         _ => Ok(()),
     });
-    embedded.checked(read)
+    embedded.checked(body, read)
 }
 
 /// Reads what Vertex AI predicts.
@@ -98,7 +98,7 @@ pub fn read_vertex(body: &[u8]) -> Result<Embedded, Fault> {
         })
     });
     embedded.input_tokens = total;
-    embedded.checked(read)
+    embedded.checked(body, read)
 }
 
 fn object(body: &[u8], each: impl FnMut(&str, &mut Reader<'_>) -> Result<(), Error>) -> Result<(), Error> {
@@ -134,12 +134,8 @@ impl Embedded {
         Self { vectors, input_tokens }
     }
 
-    fn checked(self, read: Result<(), Error>) -> Result<Self, Fault> {
-        let unreadable = |why: &str| {
-            Fault::new(FaultKind::BadUpstream, format!("the upstream's answer cannot be read: {why}"))
-                .with_code("upstream_malformed")
-        };
-        read.map_err(|error| unreadable(&error.to_string()))?;
+    fn checked(self, body: &[u8], read: Result<(), Error>) -> Result<Self, Fault> {
+        read.map_err(|error| Fault::unreadable(body, error))?;
         if self.vectors.is_empty() {
             return Err(Fault::empty());
         }

@@ -10,6 +10,7 @@ mod encode;
 mod judge;
 mod redact;
 mod table;
+mod unreadable;
 
 pub use decode::{HeaderHints, decode, in_success};
 pub use encode::{

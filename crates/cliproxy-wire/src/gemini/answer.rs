@@ -4,7 +4,7 @@ use super::grounding::Gathered;
 use super::request::write_media;
 use super::{logprob, stop, stream};
 use crate::codec::{ClientContext, UpstreamContext};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::json::{self, Array, Object, Raw, Reader};
 use crate::model::{
     Block, Candidate, Content, Event, Hosted, HostedKind, HostedPhase, Opaque, OpaqueKind, Owner, Reasoning,
@@ -19,10 +19,7 @@ use crate::{Format, id, opaque, usage};
 /// An error in the body, or a body that is no answer.
 pub fn decode_response(body: &[u8], context: &UpstreamContext) -> Result<Response, Fault> {
     let mut events = Vec::new();
-    stream::decode_body(body, context, &mut events).map_err(|error| {
-        Fault::new(Kind::BadUpstream, format!("the upstream's answer cannot be read: {error}"))
-            .with_code("upstream_malformed")
-    })?;
+    stream::decode_body(body, context, &mut events).map_err(|error| Fault::unreadable(body, error))?;
     let mut fold = fold::Fold::default();
     for event in events {
         match event {

@@ -259,6 +259,9 @@ pub(super) fn each<'a>(
     match reader.kind() {
         Kind::Array => reader.array(|_, element| read(element)),
         Kind::Null => reader.skip(),
+        kind @ (Kind::Bool | Kind::Number) => {
+            Err(Error::malformed(format!("expected an array, found {}", kind.noun())))
+        }
         _ => read(reader),
     }
 }

@@ -1,6 +1,6 @@
 //! Imagen's predictions. Source: `predict` of Vertex AI, which the Gemini API has too.
 
-use crate::fault::{Fault, Kind as FaultKind};
+use crate::fault::Fault;
 use crate::json::{self, Kind, Raw, Reader};
 use crate::model::{Content, Request, Role};
 use crate::{Error, id};
@@ -60,10 +60,7 @@ fn nearest(wanted: &str) -> &str {
 /// A body that is no prediction.
 pub fn answer(body: &[u8], model: &str, request_id: &str) -> Result<Vec<u8>, Fault> {
     let (mut images, mut reason) = (Vec::new(), None);
-    read(body, &mut images, &mut reason).map_err(|error| {
-        Fault::new(FaultKind::BadUpstream, format!("the upstream's answer cannot be read: {error}"))
-            .with_code("upstream_malformed")
-    })?;
+    read(body, &mut images, &mut reason).map_err(|error| Fault::unreadable(body, error))?;
     let mut out = Vec::new();
     json::object(&mut out, |root| {
         root.array("candidates", |list| {

@@ -157,9 +157,7 @@ fn seconds(number: f64) -> Option<u64> {
 
 /// Reads a whole body.
 pub(super) fn decode(body: &[u8], context: &UpstreamContext) -> Result<Response, Fault> {
-    let unreadable = |error: Error| {
-        Fault::new(Kind::BadUpstream, format!("the upstream's answer cannot be read: {error}"))
-    };
+    let unreadable = |error: Error| Fault::unreadable(body, error);
     let mut reader = Reader::from_bytes(body).map_err(unreadable)?;
     let mut answer = Answer::read(&mut reader).map_err(unreadable)?;
     if answer.status.as_deref() == Some("failed") {

@@ -22,8 +22,7 @@ pub fn decode_response(body: &[u8], context: &UpstreamContext) -> Result<Respons
         reader.finish()
     });
     if let Err(error) = outcome {
-        let mut fault =
-            Fault::new(Kind::BadUpstream, format!("the upstream's answer cannot be read: {error}"));
+        let mut fault = Fault::unreadable(body, error);
         fault.status = Some(context.status);
         return Err(fault);
     }

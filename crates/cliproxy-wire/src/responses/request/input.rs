@@ -36,6 +36,9 @@ impl Conversation {
             }
             // One item without its array.
             Kind::Object => self.item(value),
+            kind @ (Kind::Bool | Kind::Number) => {
+                Err(Error::malformed(format!("expected a string or an array, found {}", kind.noun())))
+            }
             _ => value.array(|_, item| match item.kind() {
                 Kind::String => {
                     let text = item.str()?;
