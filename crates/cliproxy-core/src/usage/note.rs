@@ -48,59 +48,42 @@ struct Place {
     earlier: Vec<usize>,
 }
 
-/// What changes while an answer comes, as the members of [`Row`] have it.
+/// What changes while an answer comes, as the members of [`Row`] have it. It is written as a list, because it is written
+/// with every piece of some answers.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Told {
-    number: u64,
-    lane: String,
-    input: u64,
-    output: u64,
-    reasoning: u64,
-    cache_read: u64,
-    cache_write: u64,
-    is_estimated: bool,
-    first_byte: Option<u64>,
-    total: u64,
-    cost: Option<f64>,
-    prices: Option<String>,
-}
+pub(super) struct Told(Number, Lane, Tokens, IsEstimated, FirstByte, Total, Cost);
+
+type Number = u64;
+type Lane = String;
+/// Read, written, of reasoning, read from a cache, and written to one.
+type Tokens = [u64; 5];
+type IsEstimated = bool;
+type FirstByte = Option<u64>;
+type Total = u64;
+/// With the fingerprint of the price table.
+type Cost = Option<(f64, Option<String>)>;
 
 impl Told {
     pub(super) fn new(record: &Record) -> Self {
         let usage = &record.usage;
-        Self {
-            number: record.ticket.number(),
-            lane: record.lane.to_owned(),
-            input: usage.input.unwrap_or_default(),
-            output: usage.output.unwrap_or_default(),
-            reasoning: usage.reasoning.unwrap_or_default(),
-            cache_read: usage.cache_read.unwrap_or_default(),
-            cache_write: usage.cache_write.unwrap_or_default(),
-            is_estimated: usage.is_estimated,
-            first_byte: record.first_byte.map(milliseconds),
-            total: milliseconds(record.total),
-            cost: record.cost,
-            prices: record.cost.and(record.prices.as_deref()).map(str::to_owned),
-        }
+        let tokens = [usage.input, usage.output, usage.reasoning, usage.cache_read, usage.cache_write];
+        Self(
+            record.ticket.number(),
+            record.lane.to_owned(),
+            tokens.map(Option::unwrap_or_default),
+            usage.is_estimated,
+            record.first_byte.map(milliseconds),
+            milliseconds(record.total),
+            record.cost.map(|cost| (cost, record.prices.as_deref().map(str::to_owned))),
+        )
     }
 
     fn add_to(self, row: &mut Row) {
-        let Self { lane, input, output, reasoning, cache_read, cache_write, is_estimated, .. } = self;
-        let Self { first_byte, total, cost, prices, .. } = self;
-        *row = Row {
-            lane,
-            input,
-            output,
-            reasoning,
-            cache_read,
-            cache_write,
-            is_estimated,
-            first_byte,
-            total,
-            cost,
-            prices,
-            ..row.clone()
-        };
+        let Self(_, lane, tokens, is_estimated, first_byte, total, cost) = self;
+        row.lane = lane;
+        [row.input, row.output, row.reasoning, row.cache_read, row.cache_write] = tokens;
+        (row.is_estimated, row.first_byte, row.total) = (is_estimated, first_byte, total);
+        (row.cost, row.prices) = cost.map_or((None, None), |(cost, prices)| (Some(cost), prices));
     }
 }
 
@@ -137,12 +120,12 @@ impl Notes {
     /// When the storage fails.
     pub(super) fn tell(&self, told: &Told, row: impl FnOnce() -> Row) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !state.underway.contains_key(&told.number) {
+        if !state.underway.contains_key(&told.0) {
             drop(state);
-            return self.write(told.number, &row());
+            return self.write(told.0, &row());
         }
         let line = self.append(&mut state, told)?;
-        if let Some(place) = state.underway.get_mut(&told.number) {
+        if let Some(place) = state.underway.get_mut(&told.0) {
             place.told = Some(line);
         }
         Ok(())
@@ -244,7 +227,7 @@ impl Notes {
             match line {
                 Line::Row(row) => drop(row.number().map(|number| rows.insert(number, *row))),
                 Line::Told(told) => {
-                    if let Some(row) = rows.get_mut(&told.number) {
+                    if let Some(row) = rows.get_mut(&told.0) {
                         told.add_to(row);
                     }
                 }
@@ -283,7 +266,8 @@ mod tests {
     }
 
     fn told(number: u64, input: u64) -> Told {
-        Told { number, input, ..Told::new(&record("m", 10)) }
+        let Told(_, lane, _, is_estimated, first_byte, total, cost) = Told::new(&record("m", 10));
+        Told(number, lane, [input, 0, 0, 0, 0], is_estimated, first_byte, total, cost)
     }
 
     fn tell(notes: &Notes, number: u64, input: u64) {

@@ -115,6 +115,7 @@ fn a_request_on_its_way_when_the_process_is_killed_is_a_row_and_no_other_is_two(
         let rows = open(directory.path()).rows(Span::ALL, 0, 10).unwrap();
         let seen: Vec<_> =
             rows.iter().map(|row| (row.requested_model.as_str(), row.outcome.as_str(), row.input)).collect();
+        assert!(rows.iter().all(|row| row.cost == Some(0.25) && row.prices.as_deref() == Some("table")));
         assert_eq!(
             seen,
             [("carried", "complete", 100), ("ended", "complete", 100), ("underway", "killed", 7)]
