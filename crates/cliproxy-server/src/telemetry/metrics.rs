@@ -20,11 +20,11 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::operation;
+use super::{operation, provider_name};
 use crate::App;
 use crate::clock::now;
 use crate::peer::Origin;
@@ -37,12 +37,31 @@ const OTHER: &str = "other";
 const SECONDS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 
+/// Bounds of counts of tokens; same source.
+const TOKENS: [f64; 14] = [
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
 /// Everything that is counted.
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     refusals: Family<RefusalLabels, Counter>,
-    tokens: Family<TokenLabels, Counter>,
+    tokens: Family<TokenLabels, Histogram>,
+    parts: Family<PartLabels, Counter>,
     cost: Family<ModelLabels, Counter<f64, std::sync::atomic::AtomicU64>>,
     attempts: Counter,
     duration: Family<ModelLabels, Histogram>,
@@ -60,6 +79,7 @@ impl fmt::Debug for Metrics {
 struct RequestLabels {
     format: &'static str,
     gen_ai_operation_name: &'static str,
+    provider: String,
     gen_ai_provider_name: String,
     gen_ai_request_model: String,
     outcome: &'static str,
@@ -71,16 +91,32 @@ struct RefusalLabels {
     error_type: &'static str,
 }
 
-#[expect(clippy::struct_field_names, reason = "the names of the labels")]
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct TokenLabels {
+    gen_ai_operation_name: &'static str,
+    provider: String,
     gen_ai_provider_name: String,
     gen_ai_request_model: String,
     gen_ai_token_type: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PartLabels {
+    provider: String,
+    gen_ai_provider_name: String,
+    gen_ai_request_model: String,
+    part: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CredentialLabels {
+    provider: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ModelLabels {
+    provider: String,
     gen_ai_provider_name: String,
     gen_ai_request_model: String,
 }
@@ -89,17 +125,27 @@ fn times() -> Histogram {
     Histogram::new(SECONDS)
 }
 
+fn amounts() -> Histogram {
+    Histogram::new(TOKENS)
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
         let timed = || Family::<ModelLabels, Histogram>::new_with_constructor(times as fn() -> Histogram);
-        let (requests, tokens, cost) = (Family::default(), Family::default(), Family::default());
+        let (requests, parts, cost) = (Family::default(), Family::default(), Family::default());
+        let tokens = Family::<TokenLabels, Histogram>::new_with_constructor(amounts as fn() -> Histogram);
         let (refusals, attempts) = (Family::default(), Counter::default());
         let (duration, first_token) = (timed(), timed());
         registry.register("cliproxy_requests", "Requests, by how they ended", requests.clone());
         registry.register("cliproxy_refusals", "Requests that nobody was asked for", refusals.clone());
         registry.register("cliproxy_attempts", "Requests to upstreams", attempts.clone());
-        registry.register("gen_ai_client_token_usage", "Tokens that upstreams counted", tokens.clone());
+        registry.register(
+            "gen_ai_client_token_usage",
+            "Tokens of requests, read and written",
+            tokens.clone(),
+        );
+        registry.register("cliproxy_token_parts", "Tokens among those that were special", parts.clone());
         registry.register("cliproxy_cost", "Costs by the configured prices", cost.clone());
         registry.register_with_unit(
             "gen_ai_server_request_duration",
@@ -114,41 +160,55 @@ impl Default for Metrics {
             first_token.clone(),
         );
         let models = Mutex::default();
-        Self { registry, requests, refusals, tokens, cost, attempts, duration, first_token, models }
+        Self { registry, requests, refusals, tokens, parts, cost, attempts, duration, first_token, models }
     }
 }
 
 impl Metrics {
     pub(super) fn record(&self, record: &Record) {
-        let provider = record.provider.as_deref().unwrap_or("none").to_owned();
+        let house = record.provider.as_deref().unwrap_or("none");
+        let (provider, name) = (house.to_owned(), provider_name(house).to_owned());
         let model = self.bounded(record.upstream_model.as_ref());
         let usage = &record.usage;
+        let operation = operation(record.operation);
         self.requests
             .get_or_create(&RequestLabels {
                 format: record.format.name(),
-                gen_ai_operation_name: operation(record.operation),
-                gen_ai_provider_name: provider.clone(),
+                gen_ai_operation_name: operation,
+                provider: provider.clone(),
+                gen_ai_provider_name: name.clone(),
                 gen_ai_request_model: model.clone(),
                 outcome: record.outcome.word(),
             })
             .inc();
         self.attempts.inc_by(u64::from(record.attempts));
-        for (kind, count) in [
-            ("input", usage.input),
-            ("output", usage.output),
+        for (kind, count) in [("input", usage.input), ("output", usage.output)] {
+            let Some(count) = count.filter(|count| *count > 0) else { continue };
+            let labels = TokenLabels {
+                gen_ai_operation_name: operation,
+                provider: provider.clone(),
+                gen_ai_provider_name: name.clone(),
+                gen_ai_request_model: model.clone(),
+                gen_ai_token_type: kind,
+            };
+            #[expect(clippy::cast_precision_loss, reason = "counts of tokens are far below")]
+            self.tokens.get_or_create(&labels).observe(count as f64);
+        }
+        for (part, count) in [
             ("reasoning", usage.reasoning),
             ("cache_read", usage.cache_read),
             ("cache_write", usage.cache_write),
         ] {
             let Some(count) = count.filter(|count| *count > 0) else { continue };
-            let labels = TokenLabels {
-                gen_ai_provider_name: provider.clone(),
+            let labels = PartLabels {
+                provider: provider.clone(),
+                gen_ai_provider_name: name.clone(),
                 gen_ai_request_model: model.clone(),
-                gen_ai_token_type: kind,
+                part,
             };
-            self.tokens.get_or_create(&labels).inc_by(count);
+            self.parts.get_or_create(&labels).inc_by(count);
         }
-        let labels = ModelLabels { gen_ai_provider_name: provider, gen_ai_request_model: model };
+        let labels = ModelLabels { provider, gen_ai_provider_name: name, gen_ai_request_model: model };
         if let Some(cost) = record.cost {
             self.cost.get_or_create(&labels).inc_by(cost);
         }
@@ -208,14 +268,11 @@ pub(crate) async fn scrape(State(app): State<App>, request: Request) -> Response
 /// How accounts and keys stand at this moment.
 fn census(text: &mut String, app: &App) -> fmt::Result {
     let mut registry = Registry::default();
+    let standing = Family::<CredentialLabels, Gauge>::default();
     for ((provider, state), count) in app.engine.census() {
-        let labels = [("provider".into(), provider.into()), ("state".into(), state.into())];
-        let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
-        registry.sub_registry_with_labels(labels.into_iter()).register(
-            "cliproxy_credentials",
-            "Accounts and keys, by how they stand",
-            gauge,
-        );
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        standing.get_or_create(&CredentialLabels { provider, state }).set(count);
     }
+    registry.register("cliproxy_credentials", "Accounts and keys, by how they stand", standing);
     encode(text, &registry)
 }

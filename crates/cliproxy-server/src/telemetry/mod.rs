@@ -101,6 +101,20 @@ impl Sink for Telemetry {
     }
 }
 
+/// Whose models a provider asks for. Source: the semantic conventions for generative AI, where they have a name for it.
+fn provider_name(provider: &str) -> &str {
+    match provider {
+        "claude" => "anthropic",
+        "codex" => "openai",
+        "gemini" => "gcp.gemini",
+        "vertex" => "gcp.vertex_ai",
+        "gemini-cli" | "antigravity" | "aistudio" => "gcp.gen_ai",
+        "xai" => "x_ai",
+        "mistral" => "mistral_ai",
+        other => other,
+    }
+}
+
 /// The name of what is asked. Source: the semantic conventions for generative AI, which have none for counts.
 fn operation(operation: Operation) -> &'static str {
     match operation {

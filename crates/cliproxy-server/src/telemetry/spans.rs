@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::operation;
+use super::{operation, provider_name};
 use crate::clock;
 
 /// How long spans are gathered.
@@ -196,7 +196,8 @@ fn span(record: &Record, now: Duration) -> Value {
     ];
     let error = (record.outcome == Outcome::Failed).then(|| record.error.map_or("failed", Kind::word));
     let texts = [
-        ("gen_ai.provider.name", record.provider.as_deref()),
+        ("gen_ai.provider.name", record.provider.as_deref().map(provider_name)),
+        ("cliproxy.provider", record.provider.as_deref()),
         ("gen_ai.response.model", record.upstream_model.as_deref()),
         ("cliproxy.credential", record.credential.as_ref().map(CredentialId::as_str)),
         ("cliproxy.client", record.client.as_deref()),
@@ -230,7 +231,8 @@ fn attempt(attempted: &Attempted<'_>, now: Duration) -> Value {
     ];
     let error = error.map(Kind::word);
     let texts = [
-        ("gen_ai.provider.name", record.provider.as_deref()),
+        ("gen_ai.provider.name", record.provider.as_deref().map(provider_name)),
+        ("cliproxy.provider", record.provider.as_deref()),
         ("cliproxy.credential", record.credential.as_ref().map(CredentialId::as_str)),
         ("error.type", error),
     ];

@@ -8,7 +8,8 @@ use crate::support::{self, get, send};
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_are_there_when_they_are_wanted_and_say_what_upstreams_billed() {
     let upstream = Upstream::start(support::answering("claude")).await;
-    let config = support::config("claude", &upstream);
+    let other = support::entry("chat", "upstream-key-0002", &upstream.url(), "models: [{name: other}]");
+    let config = format!("{}{}", support::config("claude", &upstream), support::list("chat", &[other]));
     let gateway = support::start(&config, &[]);
     assert_eq!(get(&gateway, "/metrics").await.status, 404);
     gateway.reload(&format!("telemetry: {{prometheus: true}}\n{config}"), "configuration updated").await;
@@ -26,24 +27,30 @@ async fn numbers_are_there_when_they_are_wanted_and_say_what_upstreams_billed() 
             "{line}"
         );
     }
+    // The format wants all lines of a family together, and what it is said once.
+    let families: Vec<&str> = answer.body.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let distinct: std::collections::BTreeSet<&str> = families.iter().copied().collect();
+    assert_eq!(families.len(), distinct.len(), "{families:?}");
+    assert!(distinct.contains("gen_ai_client_token_usage histogram"), "{families:?}");
     assert!(answer.body.ends_with("# EOF\n") && answer.body.matches("# EOF").count() == 1, "{}", answer.body);
     let sum = |name: &str, label: &str| -> f64 {
         let lines = answer.body.lines().filter(|line| line.starts_with(name) && line.contains(label));
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     };
     assert!((sum("cliproxy_requests_total", "outcome=\"complete\"") - 4.0).abs() < 1e-9, "{}", answer.body);
-    assert!(
-        (sum("gen_ai_client_token_usage_total", "type=\"input\"") - 40.0).abs() < 1e-9,
-        "{}",
-        answer.body
-    );
-    assert!((sum("gen_ai_client_token_usage_total", "type=\"output\"") - 20.0).abs() < 1e-9);
+    assert!((sum("gen_ai_client_token_usage_sum", "type=\"input\"") - 40.0).abs() < 1e-9, "{}", answer.body);
+    assert!((sum("gen_ai_client_token_usage_sum", "type=\"output\"") - 20.0).abs() < 1e-9);
     assert!(
         (sum("gen_ai_server_request_duration_seconds_count", "up") - 4.0).abs() < 1e-9,
         "{}",
         answer.body
     );
-    assert!((sum("cliproxy_credentials", "state=\"active\"") - 1.0).abs() < 1e-9, "{}", answer.body);
+    for provider in ["scripted", "claude"] {
+        let standing = format!("cliproxy_credentials{{provider=\"{provider}\",state=\"active\"}} 1");
+        assert!(answer.body.contains(&standing), "{standing} in {}", answer.body);
+    }
+    let named = "provider=\"claude\",gen_ai_provider_name=\"anthropic\"";
+    assert!(answer.body.contains(named), "{}", answer.body);
     assert!(!answer.body.contains("upstream-key"), "{}", answer.body);
     // Whoever comes from elsewhere has to show a client key.
     let request = support::client().get(format!("{}/metrics", gateway.url()));
