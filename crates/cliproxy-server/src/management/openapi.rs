@@ -45,7 +45,7 @@ fn written(endpoints: &[Endpoint], version: &str) -> Value {
         "Refused": refusal("The request is not served"),
         "Unauthorized": refusal("The management key is missing or wrong"),
         "Forbidden": refusal("This address may not come in"),
-        "Missing": {"description": "There is no such thing; with an empty body, no management interface"},
+        "Missing": refusal("There is no such thing; with an empty body, no management interface"),
         "Conflict": refusal("`If-Match` names another version of the configuration file, or the state does not allow it"),
         "TooLarge": refusal("The body is too large"),
         "Invalid": refusal("The configuration would not be valid; nothing was changed"),

@@ -105,12 +105,6 @@ impl Contract {
         }
         let media = answer.header("content-type").split(';').next().unwrap().trim();
         let content = &self.resolved(response)["content"];
-        // That a thing is missing is told as every refusal is.
-        let content = if content.is_null() {
-            &self.document["components"]["responses"]["Refused"]["content"]
-        } else {
-            content
-        };
         let schema = content.get(media).map(|content| &content["schema"]);
         let schema =
             schema.unwrap_or_else(|| panic!("{method} {path} {status} answers {media:?}: {content}"));
