@@ -15,6 +15,7 @@ use super::standing::{Activity, Standing};
 use crate::credential::{Credential, CredentialId, Window};
 use crate::oauth::rfc3339;
 use crate::provider::Kind;
+use crate::usage::ShortIds;
 
 /// One account or key.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -147,6 +148,14 @@ impl Engine {
         let snapshot = self.snapshot();
         let keys = snapshot.routes.credentials().iter().filter(|credential| credential.key.is_some());
         keys.map(|key| (Arc::clone(key), self.activity(std::slice::from_ref(&key.id), now))).collect()
+    }
+
+    /// The short ids of what records of requests name.
+    pub fn short_ids(&self) -> ShortIds {
+        let snapshot = self.snapshot();
+        let all = snapshot.routes.credentials().iter().chain(&snapshot.disabled);
+        let keys = all.filter(|credential| credential.account.is_none());
+        ShortIds::new(keys.map(|key| (key.id.as_str().to_owned(), index_of(key))).collect())
     }
 
     /// The key of the configuration that has this short id, switched off or not.

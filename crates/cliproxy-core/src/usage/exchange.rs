@@ -7,7 +7,7 @@ use std::io;
 use rusqlite::params;
 
 use super::ledger::stored;
-use super::panel::{client_name, detail};
+use super::panel::{ShortIds, client_name, detail};
 use super::sum::{COLUMNS, row};
 use super::{Cursor, Ledger, LedgerError, Row, Statistics};
 
@@ -19,6 +19,7 @@ const PAGE: u64 = 1000;
 pub struct Export {
     ledger: Ledger,
     exported_at: String,
+    ids: ShortIds,
     state: State,
 }
 
@@ -47,8 +48,8 @@ struct Group {
 
 impl Export {
     /// An export at a time, RFC 3339.
-    pub fn new(ledger: Ledger, exported_at: String) -> Self {
-        Self { ledger, exported_at, state: State::Begun }
+    pub fn new(ledger: Ledger, exported_at: String, ids: ShortIds) -> Self {
+        Self { ledger, exported_at, ids, state: State::Begun }
     }
 
     /// The next piece of the JSON; `None` at the end. Blocks.
@@ -78,7 +79,7 @@ impl Export {
                 let rows = self.ledger.of_group(&group.client, &group.model, after.as_ref())?;
                 for row in &rows {
                     text.push_str(if after.is_none() && text.ends_with('[') { "" } else { "," });
-                    text.push_str(&serde_json::to_string(&detail(row)).map_err(io::Error::from)?);
+                    text.push_str(&serde_json::to_string(&detail(row, &self.ids)).map_err(io::Error::from)?);
                 }
                 if let Some(last) = rows.last().filter(|_| rows.len() as u64 == PAGE) {
                     *after = Some(last.cursor());
@@ -168,7 +169,7 @@ mod tests {
     use crate::usage::{Imported, Outcome, Record, Sink as _, Span};
 
     fn exported(ledger: &Ledger) -> serde_json::Value {
-        let mut export = Export::new(ledger.clone(), "2026-11-29T00:00:00Z".to_owned());
+        let mut export = Export::new(ledger.clone(), "2026-11-29T00:00:00Z".to_owned(), ShortIds::default());
         let mut text = String::new();
         while let Some(piece) = export.next_piece().unwrap() {
             text.push_str(&piece);

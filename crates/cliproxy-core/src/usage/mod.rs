@@ -25,7 +25,7 @@ pub use exchange::Export;
 pub use import::{Exported, Imported, NotImported};
 pub use ledger::{Bounds, Ledger, LedgerError};
 pub use live::{Frame, Live, Watcher};
-pub use panel::Statistics;
+pub use panel::{ShortIds, Statistics};
 pub use price::{Price, Prices};
 pub use queue::{Queue, Queued};
 pub use row::Row;

@@ -3,7 +3,7 @@
 //! Totals are of all that is on record. Single requests are listed for the last day only, the newest of them: panels add
 //! them up for their short windows, and a year of them would fit no page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -117,7 +117,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn statistics(&self, now: u64) -> Result<Statistics, LedgerError> {
+    pub fn statistics(&self, now: u64, ids: &ShortIds) -> Result<Statistics, LedgerError> {
         let mut statistics = self.sums()?;
         for (client, model, requests, tokens) in self.by_client_and_model()? {
             let client = statistics.apis.entry(client).or_default();
@@ -132,7 +132,7 @@ impl Ledger {
             let client = client_of(&row);
             let model = row.upstream_model.clone().unwrap_or_else(|| row.requested_model.clone());
             let client = statistics.apis.entry(client).or_default();
-            client.models.entry(model).or_default().details.push(detail(&row));
+            client.models.entry(model).or_default().details.push(detail(&row, ids));
         }
         Ok(statistics)
     }
@@ -177,12 +177,28 @@ impl Ledger {
     }
 }
 
-pub(super) fn detail(row: &Row) -> Detail {
-    let source = row.credential.clone().unwrap_or_default();
+/// The short ids by which panels know credentials.
+#[derive(Clone, Debug, Default)]
+pub struct ShortIds(HashMap<String, String>);
+
+impl ShortIds {
+    /// Those of keys, by their credentials. That of an auth file is made of its name.
+    pub fn new(of_keys: HashMap<String, String>) -> Self {
+        Self(of_keys)
+    }
+
+    /// That of a credential; empty for none.
+    pub(super) fn of(&self, credential: Option<&str>) -> String {
+        let Some(id) = credential else { return String::new() };
+        self.0.get(id).cloned().unwrap_or_else(|| crate::engine::auth_index(id))
+    }
+}
+
+pub(super) fn detail(row: &Row, ids: &ShortIds) -> Detail {
     Detail {
         timestamp: rfc3339(row.at).unwrap_or_default(),
-        auth_index: if source.is_empty() { String::new() } else { crate::engine::auth_index(&source) },
-        source,
+        auth_index: ids.of(row.credential.as_deref()),
+        source: row.credential.clone().unwrap_or_default(),
         tokens: tokens(row),
         failed: row.is_failed(),
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::panel::{Tokens, tokens};
+use super::panel::{ShortIds, Tokens, tokens};
 use super::{Record, Row, Sink};
 use crate::oauth::rfc3339;
 
@@ -72,11 +72,11 @@ impl Queue {
     }
 
     /// Takes the oldest `count` records away. `now` is in Unix seconds.
-    pub fn take(&self, count: usize, now: u64) -> Vec<Queued> {
+    pub fn take(&self, count: usize, now: u64, ids: &ShortIds) -> Vec<Queued> {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.forget(&mut waiting, now);
         let count = count.min(waiting.len());
-        let taken = waiting.drain(..count).map(|(_, row)| queued(row)).collect();
+        let taken = waiting.drain(..count).map(|(_, row)| queued(row, ids)).collect();
         if waiting.is_empty() {
             waiting.shrink_to_fit();
         }
@@ -108,12 +108,12 @@ impl Sink for Queue {
     }
 }
 
-fn queued(row: Row) -> Queued {
+fn queued(row: Row, ids: &ShortIds) -> Queued {
     let source = row.credential.clone().unwrap_or_default();
     Queued {
         timestamp: rfc3339(row.at).unwrap_or_default(),
         latency_ms: row.total,
-        auth_index: if source.is_empty() { String::new() } else { crate::engine::auth_index(&source) },
+        auth_index: ids.of(row.credential.as_deref()),
         auth_type: if source.contains(":apikey:") { "api_key" } else { "oauth" },
         tokens: tokens(&row),
         failed: row.is_failed(),
@@ -139,14 +139,14 @@ mod tests {
             queue.record(&record("m", at));
         }
         queue.record(&Record { is_kept: false, ..record("unwanted", 150) });
-        let first = queue.take(1, 155);
+        let first = queue.take(1, 155, &ShortIds::default());
         assert_eq!(
             first.iter().map(|queued| &*queued.timestamp).collect::<Vec<_>>(),
             ["1970-01-01T00:01:40Z"]
         );
         assert_eq!((first[0].tokens.total_tokens, &*first[0].api_key), (120, "laptop"));
-        assert_eq!(queue.take(9, 200).len(), 1, "the one of 110 was forgotten");
-        assert_eq!(queue.take(9, 200), []);
+        assert_eq!(queue.take(9, 200, &ShortIds::default()).len(), 1, "the one of 110 was forgotten");
+        assert_eq!(queue.take(9, 200, &ShortIds::default()), []);
     }
 
     #[test]
@@ -155,6 +155,6 @@ mod tests {
         for _ in 0..MOST + 3 {
             queue.record(&record("m", 100));
         }
-        assert_eq!(queue.take(usize::MAX, 100).len(), MOST);
+        assert_eq!(queue.take(usize::MAX, 100, &ShortIds::default()).len(), MOST);
     }
 }

@@ -83,7 +83,8 @@ struct Everything {
 
 /// What is on record; nothing where nothing is collected.
 async fn statistics(ask: &Ask) -> Result<Statistics, Refusal> {
-    history::read(ask, |ledger| ledger.statistics(now())).await
+    let ids = ask.app.engine.short_ids();
+    history::read(ask, move |ledger| ledger.statistics(now(), &ids)).await
 }
 
 /// Everything on record, read as far as the client takes it.
@@ -93,17 +94,20 @@ async fn export(ask: &Ask) -> Outcome<Raw> {
         let usage = statistics(ask).await?;
         return Ok(Raw(Json(Everything { version: 1, exported_at, usage }).render()));
     };
-    let pieces = stream::unfold(Some(Export::new(ledger, exported_at)), |export| async move {
-        let mut export = export?;
-        let reading = tokio::task::spawn_blocking(move || (export.next_piece(), export));
-        match reading.await {
-            Ok((Ok(Some(piece)), export)) => Some((Ok(Bytes::from(piece)), Some(export))),
-            Ok((Ok(None), _)) => None,
-            // The client sees a body that breaks off.
-            Ok((Err(error), _)) => Some((Err(io::Error::other(error)), None)),
-            Err(error) => Some((Err(io::Error::other(error)), None)),
-        }
-    });
+    let pieces = stream::unfold(
+        Some(Export::new(ledger, exported_at, ask.app.engine.short_ids())),
+        |export| async move {
+            let mut export = export?;
+            let reading = tokio::task::spawn_blocking(move || (export.next_piece(), export));
+            match reading.await {
+                Ok((Ok(Some(piece)), export)) => Some((Ok(Bytes::from(piece)), Some(export))),
+                Ok((Ok(None), _)) => None,
+                // The client sees a body that breaks off.
+                Ok((Err(error), _)) => Some((Err(io::Error::other(error)), None)),
+                Err(error) => Some((Err(io::Error::other(error)), None)),
+            }
+        },
+    );
     let mut response = Response::new(Body::from_stream(pieces));
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, json);
@@ -185,7 +189,7 @@ async fn queue(ask: Ask) -> Outcome<Json<Vec<Queued>>> {
             .filter(|count| *count > 0)
             .ok_or_else(|| Refusal::bad("count must be a positive integer"))?,
     };
-    Ok(Json(ask.console.records.queue.take(count, now())))
+    Ok(Json(ask.console.records.queue.take(count, now(), &ask.app.engine.short_ids())))
 }
 
 /// Every request, oldest first, read as far as the client takes it.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::*;
 use crate::provider::Operation;
-use crate::usage::{By, Outcome, Span, Ticket, Totals};
+use crate::usage::{By, Outcome, ShortIds, Span, Ticket, Totals};
 
 pub(crate) fn record(model: &str, at: u64) -> Record {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -123,7 +123,11 @@ fn a_request_on_its_way_when_the_process_is_killed_is_a_row_and_no_other_is_two(
     }
     let totals = open(directory.path()).totals(Span::ALL).unwrap();
     assert_eq!((totals.requests, totals.killed, totals.failed), (3, 1, 0));
-    assert_eq!(open(directory.path()).statistics(40).unwrap().failure_count, 1, "panels know two ends only");
+    assert_eq!(
+        open(directory.path()).statistics(40, &ShortIds::default()).unwrap().failure_count,
+        1,
+        "panels know two ends only"
+    );
 }
 
 #[test]
