@@ -8,7 +8,7 @@ import { isBare, limitsOf, rowsOf } from "./limits";
 import { after, isRunning, type LiveRequest } from "./live";
 import { isAtLeast, logLine } from "./logline";
 import { headersOf, modelLines, modelsOf } from "./pairs";
-import { fromText, line, span, told } from "./problems";
+import { fromText, line, span, told, unready } from "./problems";
 import { rangeOf } from "./range";
 import { hashOf, placeOf } from "./route";
 import { language } from "./settings";
@@ -94,6 +94,17 @@ test("problems are told in the language of the reader, with their values", () =>
   expect(told(problem)).toBe("unknown key, ignored; did you mean `port`?");
   expect(line({ path: "", message: "no code" })).toBe("no code");
   expect(line({ path: "tls.enable", message: "no code" })).toBe("tls.enable: no code");
+});
+
+test("why the gateway is not ready is told in the language of the reader", () => {
+  language.value = "zh";
+  expect(unready("restart to apply: port, host")).toBe("需要重启：port, host");
+  expect(unready("the changed configuration is not valid and was not applied: x\ny")).toMatch(
+    /^配置文件已修改/,
+  );
+  expect(unready("no model is configured: add a key to config.yaml, or start with --demo")).toMatch(/^没有/);
+  language.value = "en";
+  expect(unready("something newer")).toBe("something newer");
 });
 
 test("a login that failed is told in the language of the reader, with the gateway's own sentence", () => {

@@ -1,6 +1,6 @@
 // What the gateway says about a configuration, in the reader's language and as places in the text.
 
-import { fill } from "../words";
+import { fill, known, t } from "../words";
 import chinese from "../words/problems.zh.json";
 import { language } from "./settings";
 
@@ -54,6 +54,14 @@ export function told(problem: Problem): string {
 /** A problem as one line. */
 export function line(problem: Problem): string {
   return [problem.path, told(problem)].filter(Boolean).join(": ");
+}
+
+/** Why the gateway is not ready, from its own line. */
+export function unready(line: string): string {
+  const keys = /^restart to apply: (.*)$/.exec(line)?.[1];
+  if (keys !== undefined) return t("config.restart", { list: keys });
+  if (line.startsWith("the changed configuration is not valid")) return t("ready.invalid");
+  return known(`ready.${line}`, line);
 }
 
 /** Where in the text a problem is: from its place to the end of its word. */

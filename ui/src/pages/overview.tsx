@@ -4,6 +4,7 @@ import { useMemo } from "preact/hooks";
 import { get, query } from "../api/client";
 import type { Credential, UsageOverTime } from "../api/types";
 import { compact, money, percent, whole } from "../lib/format";
+import { unready } from "../lib/problems";
 import { rangeOf } from "../lib/range";
 import { hashOf } from "../lib/route";
 import { language } from "../lib/settings";
@@ -14,7 +15,7 @@ import { Icon } from "../parts/icons";
 import { left, QuotaBar } from "../parts/quota";
 import { useClock, useResource } from "../parts/resource";
 import { explain } from "../parts/toast";
-import { known, t } from "../words";
+import { t } from "../words";
 import { stateOf, why } from "./accounts/state";
 import { Tile } from "./usage";
 
@@ -140,7 +141,7 @@ function LastDay({ usage }: { usage: UsageOverTime }) {
 function Attention({ overview }: { overview: Overview }) {
   const broken = overview.credentials.filter((credential) => stateOf(credential) === "error");
   const texts = [
-    ...(overview.ready.problems ?? []).map((problem) => known(`ready.${problem}`, problem)),
+    ...(overview.ready.problems ?? []).map(unready),
     ...broken.map((credential) => `${credential.label}: ${why(credential)}`),
   ];
   return (

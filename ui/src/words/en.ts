@@ -95,6 +95,8 @@ export const en = {
   "scope.account": "rests for every model",
   "scope.host": "rests with everybody at the same address",
   "scope.proxy": "rests with everybody behind the same proxy",
+  "ready.invalid":
+    "The configuration file was changed and is not valid; the settings before stay in use. Configuration shows what is wrong.",
   "ready.no model is configured: add a key to config.yaml, or start with --demo":
     "No model is there: add an account or a key.",
   "quota.5h": "5 hours",

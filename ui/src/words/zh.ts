@@ -95,6 +95,7 @@ export const zh: Dictionary = {
   "scope.account": "对所有模型冷却",
   "scope.host": "与同一地址的所有凭据一起冷却",
   "scope.proxy": "与同一代理后的所有凭据一起冷却",
+  "ready.invalid": "配置文件已修改但无效，仍在使用之前的设置。“配置”页会显示问题所在。",
   "ready.no model is configured: add a key to config.yaml, or start with --demo":
     "没有可用的模型：请添加账户或密钥。",
   "quota.5h": "5 小时",

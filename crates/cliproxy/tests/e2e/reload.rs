@@ -191,6 +191,8 @@ async fn an_invalid_edit_is_told_with_its_warnings_and_forgotten_with_its_file()
     gateway.reload(&format!("{config}prot: 1\nrequest-retry: many\n"), REFUSED).await;
     assert!(gateway.log().contains("prot: unknown key, ignored; did you mean `port`?"), "{}", gateway.log());
     assert_eq!(ready().await, 503);
+    let told = support::get(&gateway, "/readyz").await.json()["problems"][0].as_str().unwrap().to_owned();
+    assert!(told.starts_with("the changed configuration is not valid"), "the dashboard knows it: {told}");
     let lines = gateway.lines().len();
     std::fs::remove_file(gateway.config()).unwrap();
     gateway.line_after(lines, "is missing or empty").await;
