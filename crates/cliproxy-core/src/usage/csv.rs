@@ -3,7 +3,7 @@
 use super::Row;
 
 /// The names of the columns.
-pub const HEAD: &str = "time,request_id,client,format,requested_model,upstream_model,provider,credential,lane,attempts,outcome,input,cache_read,cache_write,output,reasoning,estimated,first_byte_ms,total_ms,cost\n";
+pub const HEAD: &str = "time,request_id,client,format,requested_model,upstream_model,provider,credential,lane,attempts,outcome,input,cache_read,cache_write,output,reasoning,estimated,first_byte_ms,total_ms,cost,prices\n";
 
 /// One request.
 pub fn line(row: &Row) -> String {
@@ -29,7 +29,8 @@ pub fn line(row: &Row) -> String {
         row.is_estimated.to_string(),
         number(row.first_byte),
         row.total.to_string(),
-        row.cost.map(|cost| format!("{cost:.6}")).unwrap_or_default(),
+        row.cost.map(|cost| cost.to_string()).unwrap_or_default(),
+        text(&row.prices),
     ];
     cells.map(|cell| quoted(&cell)).join(",") + "\n"
 }
