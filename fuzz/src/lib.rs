@@ -14,7 +14,7 @@ use cliproxy_wire::format::{self, PathWish};
 use cliproxy_wire::json::patch::{self, Edit, Path};
 use cliproxy_wire::json::{Raw, Reader};
 use cliproxy_wire::lane::{self, AnswerEnvelope, Changes, Relay, Rewrite};
-use cliproxy_wire::model::{Event, Request};
+use cliproxy_wire::model::{Delta, Event, Request};
 use cliproxy_wire::profile::Profile;
 use cliproxy_wire::reasoning::Table;
 use cliproxy_wire::schema::Cleaned;
@@ -222,6 +222,11 @@ fn check(events: &[Event]) {
                 assert!(!stopped_candidates.contains(candidate), "a block of a stopped candidate");
                 started.push((*candidate, *block));
                 open.insert((*candidate, *block));
+            }
+            // Citations may come for a block that has stopped.
+            Event::Delta { candidate, block, delta: Delta::Annotation(_) } => {
+                assert!(started.contains(&(*candidate, *block)), "{event:?} of a block that never was");
+                assert!(!stopped_candidates.contains(candidate), "{event:?} of a stopped candidate");
             }
             Event::Delta { candidate, block, .. } => {
                 assert!(open.contains(&(*candidate, *block)), "{event:?} of a block that is not open");
