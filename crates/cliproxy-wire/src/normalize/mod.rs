@@ -121,7 +121,7 @@ pub fn prepare(request: &Request, target: &Target<'_>) -> Result<Prepared, Error
     crate::opaque::filter_history(&mut work.request, target);
     turn::drop_empty(&mut work.request.turns, format);
     turn::merge(&mut work.request.turns, format);
-    turn::ensure_user(&mut work);
+    turn::ensure_user(&mut work)?;
     turn::drop_empty_in_results(&mut work.request.turns, format);
     call::apply(&mut work, &mut names);
     media::relocate(&mut work);

@@ -3,6 +3,15 @@
 use crate::format::Format;
 use crate::model::{Block, Content, Request, Role, Turn};
 
+/// The path of the list of turns.
+pub(super) fn turns(request: &Request) -> &'static str {
+    match request.origin {
+        Format::Claude | Format::Chat => "messages",
+        Format::Gemini => "contents",
+        Format::Responses => "input",
+    }
+}
+
 /// The path of a turn. Messages that the decoder moved into the instructions or joined into one turn are counted, so
 /// that the index is that of the client's own list.
 pub(super) fn turn(request: &Request, index: usize) -> String {

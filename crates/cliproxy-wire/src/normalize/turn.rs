@@ -70,9 +70,12 @@ pub(super) fn merge(turns: &mut Vec<Turn>, format: Format) {
 }
 
 /// Claude and Gemini need a user turn, and need it first.
-pub(super) fn ensure_user(work: &mut Work<'_>) {
+///
+/// # Errors
+/// When the client has said nothing at all, for which no words are made up.
+pub(super) fn ensure_user(work: &mut Work<'_>) -> Result<(), Error> {
     if !matches!(work.target.profile.format, Format::Claude | Format::Gemini) {
-        return;
+        return Ok(());
     }
     let request = &mut work.request;
     match request.turns.first() {
@@ -82,6 +85,10 @@ pub(super) fn ensure_user(work: &mut Work<'_>) {
                 .map(|instruction| Block { cache: instruction.cache, ..Block::text(instruction.text) })
                 .filter(|block| is_said(block, Format::Claude))
                 .collect();
+            if blocks.is_empty() && work.source.turns.is_empty() {
+                let list = super::place::turns(work.source);
+                return Err(Error::unsupported(list, "the conversation is empty; send at least one message"));
+            }
             if blocks.is_empty() {
                 blocks.push(Block::text(CONTINUED));
             }
@@ -92,6 +99,7 @@ pub(super) fn ensure_user(work: &mut Work<'_>) {
         }
         Some(_) => {}
     }
+    Ok(())
 }
 
 /// A last assistant turn asks the model to go on with it; not every target does.

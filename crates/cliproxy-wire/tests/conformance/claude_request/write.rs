@@ -264,6 +264,20 @@ fn j074_a_conversation_of_instructions_only_is_one_user_message() {
 }
 
 #[test]
+fn nothing_is_made_up_for_a_conversation_without_a_word() {
+    let gemini = json!({"contents": [], "generationConfig": {"maxOutputTokens": 5}});
+    for (from, body, path) in [
+        (Format::Chat, json!({"model": "m", "messages": []}), "messages"),
+        (Format::Responses, responses(json!([])), "input"),
+        (Format::Gemini, gemini, "contents"),
+    ] {
+        let error = upstream(BUDGET_MODEL).try_encode(from, &body).unwrap_err();
+        assert_eq!(error.path().as_deref(), Some(path), "{error}");
+        assert!(error.message().contains("send at least one message"), "{error}");
+    }
+}
+
+#[test]
 fn j075_the_user_becomes_metadata() {
     let written = upstream(BUDGET_MODEL).encode(Format::Responses, &with(responses("hi"), "user", "u-1"));
     assert_eq!(written["metadata"], json!({"user_id": "u-1"}));
