@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, call, request } from "../../api/client";
 import { type Problem, told } from "../../lib/problems";
 import { guard } from "../../lib/route";
+import { language } from "../../lib/settings";
 import { Badge, Button, Loading, Notice, Panel } from "../../parts/basics";
 import { confirmed } from "../../parts/dialog";
 import { Icon } from "../../parts/icons";
@@ -168,6 +169,9 @@ export function ConfigText() {
   }, []);
 
   useEffect(() => keep(isChanged), [isChanged]);
+  // The marks in the text say what they mean in the language of their making.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: for another language alone
+  useEffect(() => editor.current?.setProblems(checked.problems, checked.warnings), [language.value]);
 
   async function discard() {
     if (await confirmed(t("config.discard.title"), t("config.discard.text"), t("config.discard")))

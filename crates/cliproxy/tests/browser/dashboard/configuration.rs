@@ -36,6 +36,14 @@ async fn a_broken_text_is_marked_at_its_line_and_never_saved() {
     browser.shows(".problems .place", "line 3").await;
     browser.shows(".problems .place", "max-request-body-mb").await;
     browser.screenshot("dashboard-broken-configuration").await;
+    let language = async |nth: u8| {
+        browser.click(&format!(".side .row .segments:nth-child(2) label:nth-of-type({nth})")).await;
+    };
+    language(2).await;
+    browser.shows(".problems", "应为整数，实际为其他文本").await;
+    browser.screenshot("dashboard-broken-chinese").await;
+    language(1).await;
+    browser.shows(".problems", "expected a whole number, found other text").await;
     let marks =
         "return document.querySelector('.host').shadowRoot.querySelectorAll('.cm-lintRange-error').length";
     assert_eq!(browser.run(marks).await, 1);
