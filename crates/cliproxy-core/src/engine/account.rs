@@ -156,8 +156,9 @@ impl Engine {
                 elsewhere = watch_files(&files, &woken).map(|watcher| (files, watcher));
                 is_new |= elsewhere.is_some();
             }
-            if let Some((path, watcher)) = &mut watched {
+            if let Some((path, watcher)) = watched.as_mut().filter(|_| cfg!(target_os = "linux")) {
                 // Every note of the ledger would wake the thread that watches. One that came since was added to what is watched.
+                // Elsewhere the system has no watch of its own for each folder.
                 drop(watcher.unwatch(&path.join(OWN)));
             }
             if is_new {
