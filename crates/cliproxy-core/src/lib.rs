@@ -15,6 +15,7 @@ pub mod snapshot;
 pub mod store;
 pub mod upstream;
 pub mod usage;
+pub mod wake;
 
 pub use engine::{Answer, AnswerBody, Call, Engine};
 pub use failure::Failure;

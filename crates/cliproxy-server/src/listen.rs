@@ -4,11 +4,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use cliproxy_core::wake;
 use futures_util::future::BoxFuture;
-use http::Request;
+use http::{Request, Version};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -123,7 +128,7 @@ async fn accept(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, shutd
                 },
             };
             if let Some(stream) = stream {
-                connection(&builder, stream, peer, gateway, watcher).await;
+                wake::able_to_be_quiet(connection(&builder, stream, peer, gateway, watcher)).await;
             }
         });
     }
@@ -154,7 +159,7 @@ async fn connection(
     let note = asked.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         note.cancel();
-        gateway.answer(request, peer)
+        gateway.answer(Arriving::of(request), peer)
     });
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let late = async {
@@ -167,6 +172,47 @@ async fn connection(
             tracing::debug!("connection ended: {error}");
         },
         () = late => tracing::debug!("a connection brought no request in time"),
+    }
+}
+
+/// The body of a request. Its last piece is taken without waking the connection, which has no more to read of it.
+struct Arriving {
+    body: Incoming,
+    /// Whoever takes the body and whoever reads the connection are one task.
+    is_of_one_task: bool,
+}
+
+impl Arriving {
+    fn of(request: Request<Incoming>) -> Request<Self> {
+        let is_of_one_task = request.version() < Version::HTTP_2;
+        request.map(|body| Self { body, is_of_one_task })
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if !self.is_of_one_task {
+            return Pin::new(&mut self.body).poll_frame(context);
+        }
+        let (frame, held) = wake::quietly(|| Pin::new(&mut self.body).poll_frame(context));
+        if let Some(held) = held.filter(|_| !self.body.is_end_stream()) {
+            held.wake();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

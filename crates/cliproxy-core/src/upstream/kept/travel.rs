@@ -13,6 +13,7 @@ use hyper::client::conn::{TrySendError, http1};
 
 use super::{Line, Payload, Place};
 use crate::upstream::connect::Wire;
+use crate::wake::quietly;
 
 /// An HTTP/1 connection. It moves when it is driven, and only then.
 pub(super) struct Own {
@@ -126,17 +127,18 @@ impl Travelling {
         }
     }
 
-    /// First says that more is wanted, then lets the connection bring it.
+    /// First says that more is wanted, then lets the connection bring it. Who takes a piece comes back for the next one, so
+    /// that the connection need not be woken to bring it.
     fn poll_driven(&mut self, context: &mut Context<'_>) -> Polled {
         let mut asleep = Context::from_waker(Waker::noop());
-        let frame = self.poll_body(&mut asleep);
+        let (frame, _held) = quietly(|| self.poll_body(&mut asleep));
         if frame.is_ready() {
             return frame;
         }
         if let Some((own, _, _)) = &mut self.own {
             own.drive(context);
         }
-        self.poll_body(&mut asleep)
+        quietly(|| self.poll_body(&mut asleep)).0
     }
 
     /// Gives the connection back, if it can be used again.
