@@ -159,6 +159,10 @@ pub(crate) fn is_foreign_site(origin: &HeaderValue) -> bool {
 
 /// A name that somebody else may have made resolve to this machine. An address is no name.
 fn is_foreign_name(host: &str) -> bool {
+    // As nearly all programs write it.
+    if matches!(host, "127.0.0.1" | "localhost") {
+        return false;
+    }
     let host = host.trim_end_matches('.');
     let last = host.rsplit('.').next().unwrap_or_default();
     host.parse::<IpAddr>().is_err() && !last.eq_ignore_ascii_case("localhost")

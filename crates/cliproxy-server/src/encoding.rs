@@ -50,6 +50,9 @@ where
 /// # Errors
 /// Too large, damaged, or in an encoding that cannot be unpacked.
 pub(crate) async fn unpacked(headers: &HeaderMap, packed: Bytes, limit: usize) -> Result<Bytes, Fault> {
+    if !headers.contains_key(CONTENT_ENCODING) {
+        return Ok(packed);
+    }
     let encodings = encodings(headers)?;
     if encodings.is_empty() {
         return Ok(packed);

@@ -10,14 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// The header that carries our request id in a format.
-pub(crate) fn request_id_header(format: Format) -> HeaderName {
-    HeaderName::from_static(format.request_id_header())
-}
-
 pub(crate) fn set_request_id(headers: &mut HeaderMap, format: Format, request_id: &str) {
     if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert(request_id_header(format), value);
+        headers.insert(format.request_id_header(), value);
     }
 }
 

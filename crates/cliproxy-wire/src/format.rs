@@ -1,5 +1,7 @@
 //! The closed set of wire formats, and the only place that chooses a codec by format.
 
+use http::HeaderName;
+
 use crate::codec::{ClientContext, Encoded, StreamDecoder, StreamEncoder, Target, UpstreamContext};
 use crate::fault::Fault;
 use crate::model::{Request, Response};
@@ -62,11 +64,11 @@ impl Format {
         }
     }
 
-    /// The response header that carries the id of the request.
-    pub fn request_id_header(self) -> &'static str {
+    /// The response header that carries the id of the request. Checked where the program is compiled, not with every answer.
+    pub fn request_id_header(self) -> HeaderName {
         match self {
-            Self::Claude => "request-id",
-            Self::Chat | Self::Responses | Self::Gemini => "x-request-id",
+            Self::Claude => const { HeaderName::from_static("request-id") },
+            Self::Chat | Self::Responses | Self::Gemini => const { HeaderName::from_static("x-request-id") },
         }
     }
 }

@@ -7,8 +7,6 @@
 //! The client knows no keys of ours and signs in with Google. So whoever runs on this machine is let in, by the socket,
 //! and behind a proxy by the word of one that is trusted; others need a client key.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -59,7 +57,7 @@ async fn method(State(app): State<App>, Path(method): Path<String>, request: Req
     if request.method() != Method::POST {
         return super::wrong_method(State(app), request).await;
     }
-    let id: Arc<str> = call::request_id().into();
+    let id = call::request_id();
     let route = Route { is_enveloped: true, ..Route::new(Format::Gemini, operation) };
     let served = async {
         let (head, body, caller) = received(&app, request).await?;
@@ -85,7 +83,7 @@ async fn operation(State(app): State<App>, Path(name): Path<String>, request: Re
 
 /// Has an account's upstream answer.
 async fn assist(app: App, call: String, request: Request) -> Response {
-    let id: Arc<str> = call::request_id().into();
+    let id = call::request_id();
     let answered = async {
         let (head, body, _caller) = received(&app, request).await?;
         if head.method == Method::POST {

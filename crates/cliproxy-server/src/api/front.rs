@@ -6,16 +6,18 @@
 //! to be refused to a browser ([`browser`]) is left to the router, too.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use cliproxy_core::provider::Operation;
 use cliproxy_wire::Format;
-use futures_util::FutureExt as _;
 use http::{Method, Request, Response};
 use http_body::Body;
 use tower::Service as _;
@@ -29,7 +31,7 @@ use crate::{App, browser};
 /// The gateway as [`serve`](crate::serve) serves it.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    app: App,
+    app: Arc<App>,
     router: Router,
 }
 
@@ -39,7 +41,7 @@ pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response<Egress>,
 impl Gateway {
     /// The gateway's routes.
     pub fn new(app: App) -> Self {
-        Self { router: router(app.clone()), app }
+        Self { router: router(app.clone()), app: Arc::new(app) }
     }
 
     /// The websockets that are open.
@@ -58,8 +60,16 @@ impl Gateway {
         if let Some(route) = direct
             && let Some(passage) = browser::Passage::of(&self.app.engine.snapshot(), &request)
         {
-            let answering = AssertUnwindSafe(call::serve(self.app.clone(), route, request)).catch_unwind();
+            let app = Arc::clone(&self.app);
             return Box::pin(async move {
+                // Polled where it stands: what wraps a future moves all of it.
+                let mut serving = pin!(call::serve(&app, route, request));
+                let answering = poll_fn(|context| {
+                    match catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(context))) {
+                        Ok(polled) => polled.map(Ok),
+                        Err(panic) => Poll::Ready(Err(panic)),
+                    }
+                });
                 let mut response = match answering.await {
                     Ok(response) => response,
                     Err(panic) => panicked(panic).map(Egress::from),

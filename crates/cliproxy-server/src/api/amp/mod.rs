@@ -140,7 +140,7 @@ async fn method(app: App, rest: &str, request: Request) -> Response {
 
 /// Serves one call, here or there.
 async fn serve(app: App, route: Route, request: Request) -> Response {
-    let id: Arc<str> = call::request_id().into();
+    let id = call::request_id();
     let format = route.format;
     match run(&app, route, request, &id).await {
         Ok(response) => response,

@@ -75,24 +75,40 @@ impl Route {
 
 /// A fresh request id. Such ids are unique and no secrets, so they are keyed hashes of a counter; a random number would
 /// cost every request a system call.
-pub(crate) fn request_id() -> String {
+pub(crate) fn request_id() -> Arc<str> {
     static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let [high, low] = KEYS.each_ref().map(|key| key.hash_one(number));
-    format!("req_{high:016x}{low:016x}")
+    let mut id = *b"req_00000000000000000000000000000000";
+    let (_, digits) = id.split_at_mut(4);
+    for (digits, key) in digits.chunks_exact_mut(16).zip(&*KEYS) {
+        let mut left = key.hash_one(number);
+        for digit in digits.iter_mut().rev() {
+            *digit = hex_digit(left);
+            left >>= 4;
+        }
+    }
+    std::str::from_utf8(&id).unwrap_or_default().into()
+}
+
+/// The last digit of a number.
+fn hex_digit(number: u64) -> u8 {
+    match (number & 0xF) as u8 {
+        digit @ ..10 => b'0' + digit,
+        digit => b'a' + digit - 10,
+    }
 }
 
 /// Serves one call.
-pub(crate) async fn serve<B>(app: App, route: Route, request: http::Request<B>) -> Response<Egress>
+pub(crate) async fn serve<B>(app: &App, route: Route, request: http::Request<B>) -> Response<Egress>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let id: Arc<str> = request_id().into();
+    let id = request_id();
     let format = route.format;
-    match run(&app, route, request, &id).await {
+    match run(app, route, request, &id).await {
         Ok(response) => response,
-        Err(refusal) => Box::pin(refusal.answer(&app, format, &id)).await.map(Egress::from),
+        Err(refusal) => Box::pin(refusal.answer(app, format, &id)).await.map(Egress::from),
     }
 }
 
@@ -433,10 +449,11 @@ fn is_sse(query: &str) -> bool {
 /// A body that says it is something other than JSON is refused by name; one that says nothing, or a form type that
 /// command line tools send by default, is read as JSON.
 pub(crate) fn check_media(headers: &http::HeaderMap) -> Result<(), Fault> {
-    let Some(kind) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(()) };
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     if kind == "application/json" {
         return Ok(());
     }
+    let Ok(kind) = kind.to_str() else { return Ok(()) };
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_fine = kind.is_empty()
         || kind.ends_with("json")

@@ -6,7 +6,6 @@
 
 mod conversation;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -162,7 +161,7 @@ impl Session {
             Ok(caller) => caller,
             Err(fault) => return self.turn_away(&fault).await,
         };
-        let id: Arc<str> = call::request_id().into();
+        let id = call::request_id();
         let route = Route::new(Format::Responses, Operation::Generate);
         let answering = call::answer(&self.app, route, Box::new(self.head.clone()), body.into(), caller, &id);
         let mut answering = Box::pin(answering);
