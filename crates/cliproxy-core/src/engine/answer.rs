@@ -112,8 +112,8 @@ impl Closing {
         self.status = Some(status.as_u16());
     }
 
-    fn tell_end(&self, record: &Record, status: Option<u16>, error: Option<Kind>) {
-        self.engine.attempted(&Attempted { record, lasted: self.asked.elapsed(), status, error });
+    fn tell_end(&self, record: &Record, now: Instant, status: Option<u16>, error: Option<Kind>) {
+        self.engine.attempted(&Attempted { record, lasted: now - self.asked, status, error });
     }
 
     pub(super) fn set_lane(&mut self, lane: &'static str) {
@@ -124,7 +124,7 @@ impl Closing {
 
     /// Notes what is known so far, in case the process ends before the request does.
     pub(super) fn note(&mut self) {
-        if let Some(record) = &mut self.record {
+        if let Some(record) = self.record.as_mut().filter(|record| record.ticket.is_kept()) {
             record.total = self.started.elapsed();
             self.engine.note(record);
         }
@@ -172,8 +172,9 @@ impl Closing {
         }
         record.outcome = outcome;
         record.usage = usage;
-        record.total = self.started.elapsed();
-        self.tell_end(&record, self.status, record.error);
+        let now = Instant::now();
+        record.total = now - self.started;
+        self.tell_end(&record, now, self.status, record.error);
         self.engine.record(&mut record);
     }
 
@@ -217,7 +218,7 @@ impl Closing {
             record.outcome = Outcome::Failed;
             // A fault of the gateway's own may have a status, too.
             let told = fault.status.filter(|_| failure.origin() == Origin::Upstream);
-            self.tell_end(&record, told.or(self.status), Some(fault.kind));
+            self.tell_end(&record, Instant::now(), told.or(self.status), Some(fault.kind));
         }
         let is_held_back = self.may_renew && failure.is_unauthorized();
         if let Some(lease) = self.lease.take().filter(|_| !is_held_back) {

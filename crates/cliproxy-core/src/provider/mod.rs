@@ -27,7 +27,7 @@ pub use quota::Told;
 pub use vertex::login::import as import_service_account;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +38,7 @@ use cliproxy_wire::json::patch::{Edit, Path};
 use cliproxy_wire::profile::Profile;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use quick_cache::sync::Cache;
 
 use crate::credential::{Credential, Header, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
@@ -393,6 +394,9 @@ const SESSION_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("conversation_id"),
 ];
 
+/// Addresses that are kept as they were read.
+const MOST_ADDRESSES: usize = 512;
+
 /// Our own name towards upstreams.
 pub(crate) const PRODUCT: &str = concat!("cli-proxy-api/", env!("CARGO_PKG_VERSION"));
 
@@ -472,10 +476,21 @@ fn configured_headers(headers: &mut HeaderMap, credential: &Credential, client: 
     }
 }
 
+/// The address that a text says. Requests go to a few addresses again and again.
+fn address_of(text: String) -> Option<Uri> {
+    static KNOWN: LazyLock<Cache<String, Uri>> = LazyLock::new(|| Cache::new(MOST_ADDRESSES));
+    if let Some(known) = KNOWN.get(&text) {
+        return Some(known);
+    }
+    let uri = Uri::try_from(&*text).ok().filter(|uri| uri.host().is_some())?;
+    KNOWN.insert(text, uri.clone());
+    Some(uri)
+}
+
 fn post(address: String, headers: HeaderMap, body: Bytes) -> Result<Outgoing, Failure> {
-    match Uri::try_from(address) {
-        Ok(uri) if uri.host().is_some() => Ok(Outgoing::Http { method: Method::POST, uri, headers, body }),
-        _ => Err(Failure::gateway(Fault::new(
+    match address_of(address) {
+        Some(uri) => Ok(Outgoing::Http { method: Method::POST, uri, headers, body }),
+        None => Err(Failure::gateway(Fault::new(
             FaultKind::Api,
             "the configured base-url of this credential is not a usable address; check it in config.yaml",
         ))

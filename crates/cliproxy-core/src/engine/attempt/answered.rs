@@ -282,8 +282,9 @@ pub(in crate::engine) fn answer_headers(upstream: &HeaderMap, job: &Job, asked: 
         }
     }
     // A client that knows the model by another name would take this for a model that it did not ask for.
-    if headers.get("openai-model").is_some_and(|model| model == asked) {
-        headers.remove("openai-model");
+    let model = const { HeaderName::from_static("openai-model") };
+    if headers.get(&model).is_some_and(|model| model == asked) {
+        headers.remove(model);
     }
     let [id, other] =
         [const { HeaderName::from_static("request-id") }, const { HeaderName::from_static("x-request-id") }];

@@ -280,7 +280,11 @@ impl Line {
             return Err(no_host(target));
         };
         let mut places = self.places();
-        let known = |place: &&Arc<Place>| place.scheme == *scheme && place.authority == *authority;
+        // Nearly always it is written as before, and telling that letters are the same but for their case takes longer.
+        let known = |place: &&Arc<Place>| {
+            place.scheme == *scheme
+                && (place.authority.as_str() == authority.as_str() || place.authority == *authority)
+        };
         if let Some(place) = places.iter().find(known) {
             return Ok(Arc::clone(place));
         }
