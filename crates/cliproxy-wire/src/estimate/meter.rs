@@ -1,18 +1,19 @@
 //! Usage that an upstream leaves out, estimated from what went through.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::model::{Delta, Event, Request, Usage};
 
 use super::Family;
 
-/// The estimate of what a request makes its model read. Counted when somebody asks, and once.
+/// The estimate of what a request makes its model read. Counted when somebody asks, and once; the request, which may be
+/// large, is held until then.
 #[derive(Clone, Debug)]
 pub struct Input(Arc<Counted>);
 
 #[derive(Debug)]
 struct Counted {
-    request: Arc<Request>,
+    request: Mutex<Option<Arc<Request>>>,
     family: Family,
     tokens: OnceLock<u64>,
 }
@@ -20,18 +21,23 @@ struct Counted {
 impl Input {
     /// The input of a request for a model of the family.
     pub fn new(request: Arc<Request>, family: Family) -> Self {
-        Self(Arc::new(Counted { request, family, tokens: OnceLock::new() }))
+        Self(Arc::new(Counted { request: Mutex::new(Some(request)), family, tokens: OnceLock::new() }))
     }
 
     /// The tokens.
     pub fn tokens(&self) -> u64 {
-        *self.0.tokens.get_or_init(|| super::request(&self.0.request, self.0.family))
+        let Counted { request, family, tokens } = &*self.0;
+        *tokens.get_or_init(|| {
+            let request = request.lock().unwrap_or_else(PoisonError::into_inner).take();
+            request.map_or(0, |request| super::request(&request, *family))
+        })
     }
 }
 
 /// Watches the events of an answer and fills in the counts that its upstream does not say.
 #[derive(Debug, Default)]
 pub struct Meter {
+    /// For as long as the upstream has not told it.
     input: Option<Input>,
     usage: Usage,
     bytes: u64,
@@ -48,15 +54,22 @@ impl Meter {
         match event {
             Event::Start(start) => {
                 if let Some(usage) = &start.usage {
-                    self.usage.merge(usage);
+                    self.merge(usage);
                 }
             }
-            Event::Usage(usage) => self.usage.merge(usage),
+            Event::Usage(usage) => self.merge(usage),
             Event::Delta { delta, .. } => self.bytes += length(delta),
             Event::End { .. } => return self.missing(),
             _ => {}
         }
         None
+    }
+
+    fn merge(&mut self, usage: &Usage) {
+        self.usage.merge(usage);
+        if self.usage.input.is_some() {
+            self.input = None;
+        }
     }
 
     /// What is known of the usage.
@@ -126,6 +139,19 @@ mod tests {
         assert!(usage.is_estimated);
         let (input, output) = (usage.input.unwrap(), usage.output.unwrap());
         assert!((80..=130).contains(&output) && (8..=20).contains(&input), "{usage:?}");
+    }
+
+    #[test]
+    fn the_request_is_let_go_once_its_tokens_are_known() {
+        let request = Arc::new(Request::new(Format::Chat, "m"));
+        let input = Input::new(Arc::clone(&request), Family::Gpt);
+        let mut meter = Meter::new(Some(Input::new(Arc::clone(&request), Family::Gpt)));
+        assert_eq!(Arc::strong_count(&request), 3);
+        let told = Usage { input: Some(7), ..Usage::default() };
+        assert_eq!(meter.note(&Event::Usage(Box::new(told))), None);
+        assert_eq!(Arc::strong_count(&request), 2);
+        assert_eq!(input.tokens(), input.tokens());
+        assert_eq!(Arc::strong_count(&request), 1);
     }
 
     #[test]

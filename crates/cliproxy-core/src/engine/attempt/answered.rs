@@ -77,8 +77,11 @@ impl Engine {
         let decode = decode(job, offer, reply.status, bridge);
         let request = job.request()?;
         let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
-        let context =
-            ClientContext { input: Some(input.clone()), ..job.client_context(&request, echoes(job, offer)) };
+        let context = ClientContext {
+            // Others are told at the end, and what they are told is estimated there.
+            input: (job.call.format == Format::Claude).then(|| input.clone()),
+            ..job.client_context(&request, echoes(job, offer))
+        };
         let recorder = self.recorder(job, offer);
         Ok(Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context), input, recorder))))
     }
