@@ -11,6 +11,9 @@ use super::edit::Changes;
 use super::items::Items;
 use crate::format::Format;
 
+/// Length of the longest line end.
+const LINE_END: usize = 2;
+
 /// The state between chunks.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -65,19 +68,20 @@ impl Lines {
         }
         // What is untouched since then goes out in one piece.
         let mut from = at;
+        let mut replaced = None;
         while let Some(length) = chunk.get(at..).and_then(|rest| memchr2(b'\n', b'\r', rest)) {
             let end = at + length + 1;
             let fate = self.fate(chunk.get(at..end).unwrap_or_default());
             if !matches!(fate, Fate::Keep) {
-                emit(out, chunk.slice(from..at));
+                follow(replaced.take(), chunk.slice(from..at), out);
                 from = end;
             }
             if let Fate::Replace(line) = fate {
-                emit(out, line.into());
+                replaced = Some(line);
             }
             at = end;
         }
-        emit(out, chunk.slice(from..at));
+        follow(replaced, chunk.slice(from..at), out);
         self.held.extend_from_slice(chunk.get(at..).unwrap_or_default());
     }
 
@@ -150,7 +154,7 @@ impl Lines {
                 let start = line.len() - content.len();
                 let head = content.len() - value.trim_ascii_start().len();
                 let tail = content.len() - (value.len() - value.trim_ascii_end().len());
-                let mut new = Vec::with_capacity(line.len() + changed.len());
+                let mut new = Vec::with_capacity(line.len() + changed.len() - text.len() + LINE_END);
                 new.extend_from_slice(content.get(..head).unwrap_or_default());
                 new.extend_from_slice(changed.as_bytes());
                 new.extend_from_slice(content.get(tail..).unwrap_or_default());
@@ -179,6 +183,18 @@ impl Lines {
         }
         line
     }
+}
+
+/// Gives out a line that was replaced and what follows it untouched; the end of its frame goes with it, since whatever
+/// goes out by itself costs a chunk of its own.
+fn follow(replaced: Option<Vec<u8>>, untouched: Bytes, out: &mut Vec<Bytes>) {
+    let Some(mut line) = replaced else { return emit(out, untouched) };
+    if untouched.len() <= LINE_END {
+        line.extend_from_slice(&untouched);
+        return emit(out, line.into());
+    }
+    emit(out, line.into());
+    emit(out, untouched);
 }
 
 pub(super) fn emit(out: &mut Vec<Bytes>, bytes: Bytes) {
