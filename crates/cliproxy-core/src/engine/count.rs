@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
+use bytes::Bytes;
 use cliproxy_wire::ErrorKind;
 use cliproxy_wire::codec::Target;
 use cliproxy_wire::estimate;
@@ -136,7 +137,7 @@ impl Engine {
         })?;
         let Some(encoded) = encoded else { return Err(unable()) };
         let outbound = Outbound {
-            body: encoded.body.into(),
+            body: Bytes::from(encoded.body).into(),
             betas: encoded.betas,
             way: Way::Translate(encoded.bridge),
             dropped: None,

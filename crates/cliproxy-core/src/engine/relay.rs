@@ -26,7 +26,7 @@ use super::pipe::{Decode, LONGEST_FRAME};
 use crate::failure::Failure;
 use crate::provider::{self, Operation};
 use crate::route::Offer;
-use crate::upstream::{ReadError, UpstreamBody};
+use crate::upstream::{Pieces, ReadError, UpstreamBody};
 use cliproxy_wire::Format;
 
 /// How bytes pass.
@@ -98,12 +98,12 @@ pub(super) fn request(
             )?
         }
         (None, _) => None,
-        (Some(model), Some(at)) => rename(&job.call.body, at.clone(), model).map(Bytes::from),
+        (Some(model), Some(at)) => rename(&job.call.body, at.clone(), model).map(Pieces::from),
         (Some(_), None) => rewritten(job, &Rewrite { model, ..Rewrite::default() })?,
     };
-    let body = match restricted(job, target, body.as_deref(), &mut notes)? {
+    let body = match restricted(job, target, body.as_ref(), &mut notes)? {
         Fit::AsItIs => body,
-        Fit::Changed(text) => Some(Bytes::from(text)),
+        Fit::Changed(text) => Some(Bytes::from(text).into()),
         Fit::NotAtAll => return Ok(None),
     };
     let changes = Changes {
@@ -120,7 +120,7 @@ pub(super) fn request(
     };
     let lane = if body.is_some() || changes.model.is_some() { "patch" } else { "passthrough" };
     Ok(Some(Outbound {
-        body: body.unwrap_or_else(|| job.call.body.clone()),
+        body: body.unwrap_or_else(|| job.call.body.clone().into()),
         betas: Vec::new(),
         way: Way::Relay(Plan { lane, changes, is_array: format == Format::Gemini && !job.call.is_sse }),
         dropped: notes.header(),
@@ -160,13 +160,14 @@ enum Fit {
 fn restricted(
     job: &Job,
     target: &Target<'_>,
-    body: Option<&[u8]>,
+    body: Option<&Pieces>,
     notes: &mut Notes,
 ) -> Result<Fit, Failure> {
     if !lane::restricts(target.profile) {
         return Ok(Fit::AsItIs);
     }
-    let text = match body {
+    let whole = body.map(Pieces::whole);
+    let text = match &whole {
         Some(body) => json::text(body).map_err(Failure::client)?,
         None => job.text()?,
     };
@@ -191,10 +192,10 @@ fn restricted(
 }
 
 /// The changed body; `None` when nothing changed.
-fn rewritten(job: &Job, changes: &Rewrite<'_>) -> Result<Option<Bytes>, Failure> {
+fn rewritten(job: &Job, changes: &Rewrite<'_>) -> Result<Option<Pieces>, Failure> {
     Ok(match rewrite(job.call.format, job.text()?, changes).map_err(Failure::client)? {
         Cow::Borrowed(_) => None,
-        Cow::Owned(text) => Some(Bytes::from(text)),
+        Cow::Owned(text) => Some(Bytes::from(text).into()),
     })
 }
 

@@ -200,7 +200,7 @@ fn passed(job: &Job, offer: &Offer) -> Result<Single, Failure> {
             let parts = [before.unwrap_or_default(), offer.upstream.as_bytes(), after.unwrap_or_default()];
             parts.concat().into()
         }
-        Some(at) => rename(&call.body, at.clone(), &offer.upstream).unwrap_or_default().into(),
+        Some(at) => rename(&call.body, at.clone(), &offer.upstream).unwrap_or_default().concat().into(),
         None => {
             let changes = Rewrite { model: Some(&offer.upstream), ..Rewrite::default() };
             match rewrite(call.format, job.text()?, &changes).map_err(Failure::client)? {
@@ -278,7 +278,7 @@ pub(super) async fn conversed(mut reply: Reply, job: &Job, offer: &Offer) -> Res
 }
 
 fn outbound(body: Bytes) -> Outbound {
-    Outbound { body, betas: Vec::new(), way: Way::Translate(Bridge::default()), dropped: None }
+    Outbound { body: body.into(), betas: Vec::new(), way: Way::Translate(Bridge::default()), dropped: None }
 }
 
 impl Engine {

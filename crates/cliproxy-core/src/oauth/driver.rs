@@ -74,7 +74,7 @@ impl<'a> Line<'a> {
     pub(crate) async fn ask(&self, request: Request) -> Result<Answer, Unanswered> {
         let Request { method, uri, headers, body } = request;
         let host = uri.host().unwrap_or_default().to_owned();
-        let outgoing = Outgoing::Http { method, uri, headers, body };
+        let outgoing = Outgoing::Http { method, uri, headers, body: body.into() };
         let reply = match self.clients.send(&self.egress, outgoing, &self.limits, None).await {
             Ok(reply) => reply,
             Err(failure) => {

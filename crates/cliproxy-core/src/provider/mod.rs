@@ -30,7 +30,6 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind as FaultKind};
 use cliproxy_wire::json;
@@ -43,7 +42,7 @@ use quick_cache::sync::Cache;
 use crate::credential::{Credential, Header, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
 use crate::oauth::{Changes, Flow, Identity, Login};
-use crate::upstream::{Outgoing, Talk};
+use crate::upstream::{Outgoing, Pieces, Talk};
 
 /// The kinds of provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,7 +165,7 @@ pub struct Job<'a> {
     /// The model's name at the upstream.
     pub model: &'a str,
     /// The body in the upstream's format.
-    pub body: Bytes,
+    pub body: Pieces,
     /// The format of the body, for providers that speak several.
     pub format: Format,
     /// Tokens for the `anthropic-beta` header that the body needs.
@@ -487,9 +486,9 @@ fn address_of(text: String) -> Option<Uri> {
     Some(uri)
 }
 
-fn post(address: String, headers: HeaderMap, body: Bytes) -> Result<Outgoing, Failure> {
+fn post(address: String, headers: HeaderMap, body: impl Into<Pieces>) -> Result<Outgoing, Failure> {
     match address_of(address) {
-        Some(uri) => Ok(Outgoing::Http { method: Method::POST, uri, headers, body }),
+        Some(uri) => Ok(Outgoing::Http { method: Method::POST, uri, headers, body: body.into() }),
         None => Err(Failure::gateway(Fault::new(
             FaultKind::Api,
             "the configured base-url of this credential is not a usable address; check it in config.yaml",
@@ -507,7 +506,8 @@ fn over_socket(outgoing: Outgoing, goes_on: bool) -> Outgoing {
         // Frames come one by one anyway.
         Edit::remove(Path::root().key("stream")),
     ];
-    let text = std::str::from_utf8(body).unwrap_or_default();
+    let whole = body.whole();
+    let text = std::str::from_utf8(&whole).unwrap_or_default();
     let Ok(opening) = json::patch::apply(text, &edits) else { return outgoing };
     let mut headers = headers.clone();
     for name in [CONTENT_TYPE, ACCEPT, ACCEPT_ENCODING] {

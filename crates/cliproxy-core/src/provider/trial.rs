@@ -78,7 +78,7 @@ impl Trial {
         Job {
             operation: self.operation,
             model: self.model,
-            body: Bytes::from_static(self.body.as_bytes()),
+            body: Bytes::from_static(self.body.as_bytes()).into(),
             format: self.client_format,
             betas: &self.betas,
             client_format: self.client_format,
@@ -107,7 +107,7 @@ impl Trial {
         let Outgoing::Http { body, .. } = provider.prepare(self.job(), credential).unwrap() else {
             panic!("answered in the process")
         };
-        String::from_utf8(body.to_vec()).unwrap()
+        String::from_utf8(body.whole().to_vec()).unwrap()
     }
 
     /// The request as text: its line, and its headers in the order of their names.
@@ -116,7 +116,7 @@ impl Trial {
         else {
             panic!("answered in the process")
         };
-        assert_eq!(body, self.body, "a provider leaves bodies alone");
+        assert_eq!(body.whole(), self.body, "a provider leaves bodies alone");
         let mut names: Vec<&HeaderName> = headers.keys().collect();
         names.sort_by_key(|name| name.as_str());
         let mut text = format!("{method} {uri}");

@@ -5,21 +5,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::Full;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Limits;
 use super::body::{Local, UpstreamBody};
 use super::connect::{ConnectError, Connector, Tls};
-use super::kept::{Background, Line, Lines, Lost, Payload, Travelling};
+use super::kept::{Background, Line, Lines, Lost, Travelling};
 use super::page::{self, Pages};
+use super::pieces::Pieces;
 use super::socket::{self, First, Keeper, Key, Socket, Sockets, Talk, Turn};
-use super::tape::{Asked, Script, Tape};
+use super::tape::{Asked, Script, Tape, take_down};
 use super::way::{Environment, Hop, Way};
 use crate::config::env;
 use crate::config::settings::Proxy;
@@ -48,7 +47,7 @@ pub enum Outgoing {
         /// Headers; credentials marked sensitive.
         headers: HeaderMap,
         /// Body.
-        body: Bytes,
+        body: Pieces,
     },
     /// To be said over a websocket.
     Socket(Box<Talk>),
@@ -126,8 +125,8 @@ impl Clients {
             }
             outgoing = instead;
         }
-        if let (Some(tape), Some(asked)) = (tape, Asked::of(&egress.credential, &outgoing)) {
-            tape.asked(&asked);
+        if let Some(tape) = tape {
+            take_down(tape, &egress.credential, &outgoing);
         }
         let mut request = Request::default();
         match outgoing {
@@ -143,7 +142,7 @@ impl Clients {
                 *request.method_mut() = method;
                 *request.uri_mut() = uri;
                 *request.headers_mut() = headers;
-                *request.body_mut() = Full::new(body);
+                *request.body_mut() = body;
             }
         }
         let line = self.line(egress, limits);
@@ -268,7 +267,7 @@ fn spoken(first: First, mut headers: HeaderMap) -> Reply {
 }
 
 /// The proxy that a request is sent to itself, which wants its password with every request.
-fn authenticated(line: &Line, request: &mut Request<Payload>) -> Option<Arc<Hop>> {
+fn authenticated(line: &Line, request: &mut Request<Pieces>) -> Option<Arc<Hop>> {
     let forwarder = line.way.forwarder(request.uri());
     if let Some(auth) = forwarder.as_ref().and_then(|hop| hop.basic_auth()) {
         request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, auth);

@@ -36,20 +36,18 @@ pub struct Asked<'a> {
     pub body: &'a [u8],
 }
 
-impl<'a> Asked<'a> {
-    /// What a provider has prepared; `None` for what is answered inside the process, and for websockets, over which is
-    /// said what has not been said before.
-    pub(crate) fn of(credential: &'a CredentialId, outgoing: &'a Outgoing) -> Option<Self> {
-        match outgoing {
-            Outgoing::Http { method, uri, headers, body } => {
-                Some(Self { credential, method, uri, headers, body })
-            }
-            Outgoing::Page(errand) => {
-                let page::Ask { method, uri, headers, body, .. } = &**errand;
-                Some(Self { credential, method, uri, headers, body })
-            }
-            Outgoing::Socket(_) | Outgoing::Local { .. } => None,
+/// Takes down what a provider has prepared; but not what is answered inside the process, nor what is asked over a
+/// websocket, over which is said what has not been said before.
+pub(super) fn take_down(tape: &dyn Tape, credential: &CredentialId, outgoing: &Outgoing) {
+    match outgoing {
+        Outgoing::Http { method, uri, headers, body } => {
+            tape.asked(&Asked { credential, method, uri, headers, body: &body.whole() });
         }
+        Outgoing::Page(errand) => {
+            let page::Ask { method, uri, headers, body, .. } = &**errand;
+            tape.asked(&Asked { credential, method, uri, headers, body });
+        }
+        Outgoing::Socket(_) | Outgoing::Local { .. } => {}
     }
 }
 

@@ -163,7 +163,7 @@ impl Spans {
             method: Method::POST,
             uri: self.collector.traces.clone(),
             headers,
-            body: Bytes::from(body.to_string()),
+            body: Bytes::from(body.to_string()).into(),
         };
         let reply = engine.forward("telemetry", outgoing).await.map_err(|failure| failure.to_string())?;
         let status = reply.status;

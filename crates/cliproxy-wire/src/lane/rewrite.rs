@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::history::{self, Acceptance};
 use crate::Error;
 use crate::format::Format;
@@ -134,10 +136,11 @@ fn body<'t>(format: Format, text: &'t str, changes: &Rewrite<'_>) -> Result<Cow<
 }
 
 /// The body with another model at the place that names it, as [`super::peek`] saw it: what [`rewrite`] does when
-/// nothing but the name changes, without reading the body again.
-pub fn rename(body: &[u8], model_at: Range<usize>, model: &str) -> Option<Vec<u8>> {
-    let (before, after) = (body.get(..model_at.start)?, body.get(model_at.end..)?);
-    Some([before, Raw::string(model).as_str().as_bytes(), after].concat())
+/// nothing but the name changes, without reading or copying the body. What stands before the name, the name, and the rest.
+pub fn rename(body: &Bytes, model_at: Range<usize>, model: &str) -> Option<[Bytes; 3]> {
+    let (before, rest) = (..model_at.start, model_at.end..);
+    body.get(before).zip(body.get(rest.clone()))?;
+    Some([body.slice(before), Raw::string(model).as_str().to_owned().into(), body.slice(rest)])
 }
 
 fn number(value: impl Into<i128>) -> Raw {

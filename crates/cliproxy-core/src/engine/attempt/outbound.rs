@@ -16,10 +16,11 @@ use crate::engine::{Engine, Job, relay};
 use crate::failure::{Failure, Rest, Retry};
 use crate::provider::Operation;
 use crate::route::Offer;
+use crate::upstream::Pieces;
 
 /// A request ready for one upstream.
 pub(in crate::engine) struct Outbound {
-    pub(in crate::engine) body: Bytes,
+    pub(in crate::engine) body: Pieces,
     pub(in crate::engine) betas: Vec<String>,
     pub(in crate::engine) way: Way,
     pub(in crate::engine) dropped: Option<String>,
@@ -87,7 +88,7 @@ impl Engine {
         };
         withhold_image_tool(job, offer, &mut outbound);
         offer_x_search(job, offer, &mut outbound);
-        outbound.body = apply_payload(job, offer, outbound.body);
+        apply_payload(job, offer, &mut outbound.body);
         Ok(outbound)
     }
 }
@@ -105,7 +106,7 @@ fn translated(job: &mut Job, target: &Target<'_>) -> Result<Outbound, Failure> {
     })?;
     let dropped = encoded.notes.header();
     Ok(Outbound {
-        body: encoded.body.into(),
+        body: Bytes::from(encoded.body).into(),
         betas: encoded.betas,
         way: Way::Translate(encoded.bridge),
         dropped,
@@ -120,9 +121,10 @@ fn withhold_image_tool(job: &Job, offer: &Offer, outbound: &mut Outbound) {
     if !is_off || !matches!(format, Format::Chat | Format::Responses) {
         return;
     }
-    let without = std::str::from_utf8(&outbound.body).ok().and_then(lane::without_image_tool);
+    let body = outbound.body.whole();
+    let without = std::str::from_utf8(&body).ok().and_then(lane::without_image_tool);
     if let Some((body, places)) = without {
-        outbound.body = body.into();
+        outbound.body = Bytes::from(body).into();
         outbound.dropped =
             Some(outbound.dropped.take().into_iter().chain(places).collect::<Vec<_>>().join(", "));
     }
@@ -138,15 +140,16 @@ fn offer_x_search(job: &Job, offer: &Offer, outbound: &mut Outbound) {
     if !is_wanted {
         return;
     }
-    if let Some(body) = std::str::from_utf8(&outbound.body).ok().and_then(lane::with_x_search) {
-        outbound.body = body.into();
+    let body = outbound.body.whole();
+    if let Some(body) = std::str::from_utf8(&body).ok().and_then(lane::with_x_search) {
+        outbound.body = Bytes::from(body).into();
     }
 }
 
-fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {
+fn apply_payload(job: &Job, offer: &Offer, body: &mut Pieces) {
     let rules = &job.snapshot.settings.payload;
     if rules.is_empty() {
-        return body;
+        return;
     }
     let models = [&*offer.upstream, &*job.model, &*job.requested];
     let profile = offer.profile(job.call.format);
@@ -157,5 +160,7 @@ fn apply_payload(job: &Job, offer: &Offer, body: Bytes) -> Bytes {
         headers: &job.call.headers,
         root: profile.is_enveloped.then_some("request"),
     };
-    if rules.concern(&subject) { rules.apply(&subject, body.to_vec()).into() } else { body }
+    if rules.concern(&subject) {
+        *body = Bytes::from(rules.apply(&subject, body.whole().to_vec())).into();
+    }
 }

@@ -31,7 +31,7 @@ impl Provider for AiStudio {
             method: Method::POST,
             uri,
             headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]),
-            body: job.body,
+            body: job.body.whole(),
             sent_at: rfc3339(job.now).unwrap_or_default(),
         })))
     }

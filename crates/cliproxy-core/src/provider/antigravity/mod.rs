@@ -44,7 +44,7 @@ impl Provider for Antigravity {
         let body = if job.operation == Operation::CountTokens {
             job.body
         } else {
-            request::wrapped(&job, credential)
+            request::wrapped(&job, credential).into()
         };
         post(address, headers, body)
     }

@@ -17,7 +17,8 @@ const CREDITS: &str = r#"["GOOGLE_ONE_AI"]"#;
 /// A request that the codec has wrapped, with the members that it cannot know.
 pub(super) fn wrapped(job: &Job<'_>, credential: &Credential) -> Bytes {
     let project = credential.project.as_deref().unwrap_or_default();
-    let text = String::from_utf8_lossy(&job.body);
+    let whole = job.body.whole();
+    let text = String::from_utf8_lossy(&whole);
     let inner = json::member(&text, "request").unwrap_or_default();
     let unique = id::uuid(&[project, &job.now.to_string(), &text]);
     let (kind, request_id) = if job.model.contains("image") {
@@ -38,7 +39,7 @@ pub(super) fn wrapped(job: &Job<'_>, credential: &Credential) -> Bytes {
         edits.push(Edit::set(Path::root().key("enabledCreditTypes"), Raw::new(CREDITS)));
     }
     let edited = patch::apply(&text, &edits).map(|text| Bytes::from(text.into_owned()));
-    envelope::with_members(&edited.unwrap_or_else(|_no_json| job.body.clone()), &members)
+    envelope::with_members(&edited.unwrap_or_else(|_no_json| whole.clone()), &members)
 }
 
 /// The same for every turn of a conversation: by the client's own name of it, else by how it began.

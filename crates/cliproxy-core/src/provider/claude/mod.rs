@@ -72,7 +72,7 @@ impl Provider for Claude {
             bearer(&mut headers, credential)?;
         }
         configured_headers(&mut headers, credential, job.client_headers);
-        let body = if is_account { preamble::with_preamble(&job.body) } else { job.body };
+        let body = if is_account { preamble::with_preamble(&job.body.whole()).into() } else { job.body };
         post(address, headers, body)
     }
 

@@ -69,7 +69,7 @@ impl Provider for Codex {
             copy_headers(&mut headers, job.client_headers, is_format_header);
         }
         if let Some(account) = &credential.account {
-            account_headers(&mut headers, account, &job.body);
+            account_headers(&mut headers, account, &job.body.whole());
         }
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);

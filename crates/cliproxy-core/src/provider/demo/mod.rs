@@ -130,7 +130,7 @@ impl Provider for Demo {
         } else {
             claude::decode_request
         };
-        let request = read(&job.body).map_err(Failure::client)?;
+        let request = read(&job.body.whole()).map_err(Failure::client)?;
         match job.operation {
             Operation::Compact => Err(not_offered("compaction")),
             other if !other.is_conversation() => Err(not_offered(other.noun())),

@@ -37,7 +37,7 @@ pub(crate) fn outgoing(
         Some(project) => with_project(body, project),
         None => body.clone(),
     };
-    Ok(Outgoing::Http { method: method.clone(), uri, headers, body })
+    Ok(Outgoing::Http { method: method.clone(), uri, headers, body: body.into() })
 }
 
 /// The body with this project wherever it names one; every other byte stays.

@@ -35,7 +35,7 @@ impl Provider for GeminiCli {
         let body = match &credential.project {
             // Counting is for nobody's bill.
             Some(project) if job.operation != Operation::CountTokens => {
-                envelope::with_members(&job.body, &[("project", project)])
+                envelope::with_members(&job.body.whole(), &[("project", project)]).into()
             }
             _ => job.body,
         };

@@ -41,7 +41,7 @@ impl Provider for IFlow {
         configured_headers(&mut headers, credential, job.client_headers);
         // Last, because what is configured may name another user agent.
         sign(&mut headers, credential, job.now);
-        let body = fitted(&job.body, job.operation == Operation::Stream);
+        let body = fitted(&job.body.whole(), job.operation == Operation::Stream);
         post(format!("{}/chat/completions", credential.base_url), headers, body)
     }
 

@@ -101,7 +101,7 @@ fn upstream_model(model: &str) -> String {
 }
 
 fn fitted(job: &Job<'_>) -> Bytes {
-    chat_body::edited(&job.body, |body| {
+    chat_body::edited(&job.body.whole(), |body| {
         let mut edits = Vec::new();
         if let Some(model) = chat_body::text(body, "model") {
             let inside = upstream_model(&model);

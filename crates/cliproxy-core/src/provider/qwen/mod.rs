@@ -50,7 +50,7 @@ impl Provider for Qwen {
         headers.extend(HEADERS);
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
-        let body = fitted(&job.body, job.operation == Operation::Stream);
+        let body = fitted(&job.body.whole(), job.operation == Operation::Stream);
         post(format!("{}/chat/completions", credential.base_url), headers, body)
     }
 

@@ -69,7 +69,7 @@ impl Provider for Xai {
             copy_headers(&mut headers, job.client_headers, |name| name == CONVERSATION.as_str());
         }
         let named = session(job.client_headers).and_then(|name| HeaderValue::from_str(name).ok());
-        if let Some(name) = named.or_else(|| cache_key(&job.body)) {
+        if let Some(name) = named.or_else(|| cache_key(&job.body.whole())) {
             headers.entry(CONVERSATION).or_insert(name);
         }
         if at_door {
@@ -77,7 +77,7 @@ impl Provider for Xai {
         }
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
-        let body = if at_door { schema::borne(&job.body) } else { job.body };
+        let body = if at_door { schema::borne(&job.body.whole()).into() } else { job.body };
         let outgoing = post(path, headers, body)?;
         // The door has no websockets.
         let is_spoken = credential.websockets && job.operation == Operation::Stream && !at_door;

@@ -12,11 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::HOST;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::rt::Executor as _;
@@ -30,13 +28,11 @@ pub use self::travel::Travelling;
 use super::Limits;
 use super::client::first_byte;
 use super::connect::{ConnectError, Connector, Speaks};
+use super::pieces::Pieces;
 use super::way::Way;
 use crate::config::settings::Proxy;
 use crate::credential::CredentialId;
 use crate::failure::Failure;
-
-/// What requests carry.
-pub(super) type Payload = Full<Bytes>;
 
 /// How long a connection waits for its next request: less than the 60 to 90 s after which load balancers drop it.
 const IDLE: Duration = Duration::from_secs(50);
@@ -195,13 +191,13 @@ struct Place {
 #[derive(Default)]
 struct Kept {
     idle: Vec<(Box<Own>, Instant)>,
-    shared: Option<http2::SendRequest<Payload>>,
+    shared: Option<http2::SendRequest<Pieces>>,
 }
 
 /// A connection that a request can be sent over.
 enum Open {
     Own(Box<Own>),
-    Shared(http2::SendRequest<Payload>),
+    Shared(http2::SendRequest<Pieces>),
 }
 
 impl Line {
@@ -209,7 +205,7 @@ impl Line {
     /// its peer has closed it meanwhile, is sent over another one.
     pub(super) async fn send(
         self: &Arc<Self>,
-        mut request: Request<Payload>,
+        mut request: Request<Pieces>,
     ) -> Result<Response<Travelling>, Lost> {
         let target = request.uri().clone();
         let place = self.place(&target)?;
@@ -253,7 +249,7 @@ impl Line {
     }
 
     /// Sends a request that asks for another protocol, over a connection of its own.
-    pub(super) async fn upgrade(&self, mut request: Request<Payload>) -> Result<Response<Incoming>, Lost> {
+    pub(super) async fn upgrade(&self, mut request: Request<Pieces>) -> Result<Response<Incoming>, Lost> {
         let target = request.uri().clone();
         let name = host(&target).ok_or_else(|| no_host(&target))?;
         let wire = self.connector.clone().speaking(Speaks::Http1).tunneling().open(target.clone()).await;

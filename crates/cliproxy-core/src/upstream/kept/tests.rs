@@ -12,7 +12,7 @@ use crate::config::settings::Proxy;
 use crate::credential::CredentialId;
 use crate::failure::Failure;
 use crate::upstream::socket::Talk;
-use crate::upstream::{Clients, Egress, Limits, Local, LocalEnding, Outgoing, Reply, read_all};
+use crate::upstream::{Clients, Egress, Limits, Local, LocalEnding, Outgoing, Pieces, Reply, read_all};
 
 /// An upstream whose every byte is said by the test.
 struct Peer(TcpListener);
@@ -48,7 +48,7 @@ async fn answer(stream: &mut TcpStream, text: &str) {
 async fn ask(clients: &Clients, uri: Uri) -> Result<Reply, Failure> {
     let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
     let outgoing =
-        Outgoing::Http { method: Method::GET, uri, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        Outgoing::Http { method: Method::GET, uri, headers: HeaderMap::new(), body: Pieces::default() };
     clients.send(&egress, outgoing, &Limits::default(), None).await
 }
 

@@ -11,15 +11,16 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 
-use super::{Line, Payload, Place};
+use super::{Line, Place};
 use crate::upstream::connect::Wire;
+use crate::upstream::pieces::Pieces;
 use crate::wake::quietly;
 
 /// An HTTP/1 connection. It moves when it is driven, and only then.
 pub(super) struct Own {
-    sender: http1::SendRequest<Payload>,
+    sender: http1::SendRequest<Pieces>,
     /// Let go as soon as it has ended: what it holds then is given back to whoever waits for an answer.
-    connection: Option<http1::Connection<Wire, Payload>>,
+    connection: Option<http1::Connection<Wire, Pieces>>,
     /// The peer is a proxy that wants whole addresses.
     pub(super) is_forwarded: bool,
 }
@@ -51,8 +52,8 @@ impl Own {
     /// With the request, when nothing of it was sent.
     pub(super) async fn send(
         &mut self,
-        request: Request<Payload>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Payload>>> {
+        request: Request<Pieces>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Pieces>>> {
         // The answer comes through the connection, which is woken by its socket: waking for the answer as well would
         // only run everything twice.
         let answer = tokio::task::unconstrained(self.sender.try_send_request(request));
@@ -66,7 +67,7 @@ impl Own {
     }
 }
 
-fn drive(connection: &mut Option<http1::Connection<Wire, Payload>>, context: &mut Context<'_>) {
+fn drive(connection: &mut Option<http1::Connection<Wire, Pieces>>, context: &mut Context<'_>) {
     let ended = connection.as_mut().is_some_and(|open| Pin::new(open).poll(context).is_ready());
     if ended {
         *connection = None;

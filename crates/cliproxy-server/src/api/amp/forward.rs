@@ -53,7 +53,7 @@ pub(super) async fn forward(
     let uri = upstream.and_then(|upstream| target(upstream.as_str(), &head.uri, &snapshot.access));
     let Some(uri) = uri else { return unreachable() };
     let headers = outbound(head, key.as_ref());
-    let outgoing = Outgoing::Http { method: head.method.clone(), uri, headers, body };
+    let outgoing = Outgoing::Http { method: head.method.clone(), uri, headers, body: body.into() };
     match app.engine.forward("amp", outgoing).await {
         Ok(reply) => answer(reply, snapshot).await,
         Err(failure) => {

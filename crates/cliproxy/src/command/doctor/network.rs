@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use cliproxy_core::Engine;
 use cliproxy_core::config::env::{self, Env as _};
 use cliproxy_core::config::settings::{Proxy, ProxyUrl};
 use cliproxy_core::credential::CredentialId;
 use cliproxy_core::provider::{self, Kind};
-use cliproxy_core::upstream::{Clients, Egress, Limits, Outgoing};
+use cliproxy_core::upstream::{Clients, Egress, Limits, Outgoing, Pieces};
 use cliproxy_server::clock;
 use futures_util::future::join_all;
 use http::header::{DATE, USER_AGENT};
@@ -175,7 +174,7 @@ async fn head(clients: &Clients, origin: &str, proxy: Proxy) -> Result<Option<u6
     let uri: Uri = format!("{origin}/").parse().map_err(|_no_address| "it is no address".to_owned())?;
     let agent = HeaderValue::from_static(concat!("cli-proxy-api/", env!("CARGO_PKG_VERSION")));
     let headers = HeaderMap::from_iter([(USER_AGENT, agent)]);
-    let outgoing = Outgoing::Http { method: Method::HEAD, uri, headers, body: Bytes::new() };
+    let outgoing = Outgoing::Http { method: Method::HEAD, uri, headers, body: Pieces::default() };
     let egress = Egress { credential: CredentialId::new("doctor"), proxy };
     let limits = Limits { first_byte: Some(PATIENCE), ..Limits::default() };
     match clients.send(&egress, outgoing, &limits, None).await {

@@ -1,0 +1,83 @@
+//! Bodies of requests in pieces: what passes as the client sent it is not copied for the name that is changed in it.
+//!
+//! Whoever reads a body asks for the [whole](Pieces::whole); the connection takes the pieces one after the other.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+/// A body in up to three pieces.
+#[derive(Clone, Debug, Default)]
+pub struct Pieces([Bytes; 3]);
+
+impl From<Bytes> for Pieces {
+    fn from(whole: Bytes) -> Self {
+        Self([whole, Bytes::new(), Bytes::new()])
+    }
+}
+
+impl From<[Bytes; 3]> for Pieces {
+    fn from(pieces: [Bytes; 3]) -> Self {
+        Self(pieces)
+    }
+}
+
+impl Pieces {
+    /// The body in one piece, for which several are copied.
+    pub fn whole(&self) -> Bytes {
+        match &self.0 {
+            [whole, second, third] if second.is_empty() && third.is_empty() => whole.clone(),
+            pieces => pieces.concat().into(),
+        }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.0.iter_mut().find(|piece| !piece.is_empty());
+        Poll::Ready(next.map(|piece| Ok(Frame::data(std::mem::take(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.iter().all(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pieces_are_sent_as_the_whole_that_they_are() {
+        let [none, one, two] = [&b""[..], b"one", b"two"].map(Bytes::from_static);
+        for pieces in [
+            Pieces::default(),
+            one.clone().into(),
+            [none.clone(), one.clone(), two.clone()].into(),
+            [one.clone(), none.clone(), two.clone()].into(),
+            [one.clone(), two.clone(), one.clone()].into(),
+        ] {
+            let whole = pieces.whole();
+            assert_eq!(pieces.size_hint().exact(), Some(whole.len() as u64));
+            assert_eq!(pieces.is_end_stream(), whole.is_empty());
+            assert_eq!(pieces.collect().await.unwrap().to_bytes(), whole);
+        }
+        assert_eq!(Pieces::from([one.clone(), two.clone(), one]).whole(), "onetwoone");
+        assert_eq!(Pieces::from(two.clone()).whole().as_ptr(), two.as_ptr());
+    }
+}
