@@ -101,8 +101,10 @@ pub(super) fn request(
         (Some(model), Some(at)) => rename(&job.call.body, at.clone(), model).map(Pieces::from),
         (Some(_), None) => rewritten(job, &Rewrite { model, ..Rewrite::default() })?,
     };
-    let body = match restricted(job, target, body.as_ref(), &mut notes)? {
-        Fit::AsItIs => body,
+    // What is read here is read again by such a relative's provider: it is put together once.
+    let whole = body.as_ref().filter(|_| lane::restricts(target.profile)).map(Pieces::whole);
+    let body = match restricted(job, target, whole.as_deref(), &mut notes)? {
+        Fit::AsItIs => whole.map(Pieces::from).or(body),
         Fit::Changed(text) => Some(Bytes::from(text).into()),
         Fit::NotAtAll => return Ok(None),
     };
@@ -160,14 +162,13 @@ enum Fit {
 fn restricted(
     job: &Job,
     target: &Target<'_>,
-    body: Option<&Pieces>,
+    body: Option<&[u8]>,
     notes: &mut Notes,
 ) -> Result<Fit, Failure> {
     if !lane::restricts(target.profile) {
         return Ok(Fit::AsItIs);
     }
-    let whole = body.map(Pieces::whole);
-    let text = match &whole {
+    let text = match body {
         Some(body) => json::text(body).map_err(Failure::client)?,
         None => job.text()?,
     };
