@@ -183,6 +183,8 @@ impl<'a> Message<'a> {
                     self.part(&text);
                 }
             }
+            Content::Document(document) => self.part(&document.source.told("document")),
+            Content::Video(video) => self.part(&video.source.told("video")),
             _ => {}
         }
     }

@@ -138,6 +138,24 @@ pub enum Media {
     },
 }
 
+impl Media {
+    /// A line in place of something that an answer's format cannot hold. `kind` says what it is where the bytes do not.
+    pub(crate) fn told(&self, kind: &str) -> String {
+        match self {
+            Self::Inline { mime, base64 } => {
+                let padding = base64.bytes().rev().take(2).filter(|byte| *byte == b'=').count();
+                let bytes = (base64.len() / 4 * 3).saturating_sub(padding);
+                format!("[{mime}, {bytes} bytes, not representable]")
+            }
+            Self::Url(url) | Self::GoogleUri { uri: url, .. } => {
+                format!("[{kind}, {url}, not representable]")
+            }
+            Self::File { .. } => format!("[{kind}, not representable]"),
+            Self::Text { text, .. } => text.to_string(),
+        }
+    }
+}
+
 /// An image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {

@@ -104,18 +104,21 @@ impl<'a> Answer<'a> {
         fault::in_success(Format::Responses, &mut self.error.clone()?)
     }
 
-    /// The error of a response that failed, whether or not it says one.
-    pub(super) fn failure(&self) -> Fault {
-        self.fault().unwrap_or_else(|| {
-            Fault::new(Kind::BadUpstream, "the upstream reported a failed response without saying why")
-        })
+    /// Why there is no answer, where the status says so.
+    pub(super) fn failure(&self) -> Option<Fault> {
+        let words = match self.status.as_deref() {
+            Some("failed") => "the upstream reported a failed response without saying why",
+            Some("cancelled") => "the upstream cancelled the answer",
+            Some("queued" | "in_progress") => "the upstream has not finished the answer",
+            _ => return None,
+        };
+        Some(self.fault().unwrap_or_else(|| Fault::new(Kind::BadUpstream, words)))
     }
 
     /// How it ended; `has_calls` tells whether the client has to execute something.
     pub(super) fn ending(&self, has_calls: bool) -> (Status, Stop) {
         let native = |word: &Str| Some((Format::Responses, Str::clone(word)));
         match self.status.as_deref() {
-            Some("cancelled") => (Status::Cancelled, Stop::new(StopReason::Cancelled)),
             Some("incomplete") => {
                 let reason = match self.reason.as_deref() {
                     Some("max_output_tokens") => StopReason::MaxTokens,
@@ -160,8 +163,8 @@ pub(super) fn decode(body: &[u8], context: &UpstreamContext) -> Result<Response,
     let unreadable = |error: Error| Fault::unreadable(body, error);
     let mut reader = Reader::from_bytes(body).map_err(unreadable)?;
     let mut answer = Answer::read(&mut reader).map_err(unreadable)?;
-    if answer.status.as_deref() == Some("failed") {
-        return Err(answer.failure());
+    if let Some(fault) = answer.failure() {
+        return Err(fault);
     }
     if let Some(fault) = answer.fault() {
         return Err(fault);
@@ -240,7 +243,6 @@ mod tests {
             ("incomplete", r#"{"reason":"max_output_tokens"}"#, "", StopReason::MaxTokens),
             ("incomplete", r#"{"reason":"content_filter"}"#, "", StopReason::ContentFilter),
             ("incomplete", r#"{"reason":"steered"}"#, "", StopReason::Other),
-            ("cancelled", "null", "", StopReason::Cancelled),
         ] {
             let body = format!(
                 r#"{{"id":"resp_1","status":"{status}","incomplete_details":{details},"output":[{output}]}}"#
@@ -256,6 +258,15 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!((fault.kind, &*fault.message), (Kind::RateLimit, "slow down"));
+        for (status, words) in
+            [("cancelled", "cancelled"), ("in_progress", "not finished"), ("queued", "not finished")]
+        {
+            let output =
+                r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"half"}]}"#;
+            let fault =
+                read(&format!(r#"{{"id":"resp_1","status":"{status}","output":[{output}]}}"#)).unwrap_err();
+            assert!(fault.message.contains(words), "{fault:?}");
+        }
         assert_eq!(read("<html>").unwrap_err().kind, Kind::BadUpstream);
         assert_eq!(read("").unwrap_err().kind, Kind::BadUpstream);
         assert_eq!(read("{}").unwrap_err().kind, Kind::BadUpstream);

@@ -22,6 +22,7 @@ mod history;
 mod identity;
 mod lane;
 mod law;
+mod loss;
 mod meaning;
 mod members;
 mod normalize;

@@ -164,11 +164,15 @@ pub(crate) fn counts(usage: Option<&Usage>) -> Option<[u64; 4]> {
 
 /// Whether an answer holds what a format tells in words of its own: code that ran, pictures.
 fn is_told_in_text(to: Format, response: &Response) -> bool {
-    let blocks = response.candidates.iter().flat_map(|candidate| &candidate.blocks);
-    matches!(to, Format::Chat | Format::Claude)
-        && blocks.map(|block| &block.content).any(|content| {
+    let mut contents =
+        response.candidates.iter().flat_map(|candidate| &candidate.blocks).map(|block| &block.content);
+    match to {
+        Format::Chat | Format::Claude => contents.any(|content| {
             matches!(content, Content::Hosted(_) | Content::Image(_) | Content::Audio(_) | Content::Native(_))
-        })
+        }),
+        Format::Responses => contents.any(|content| matches!(content, Content::Audio(_))),
+        Format::Gemini => false,
+    }
 }
 
 pub(crate) fn compare(what: &str, to: Format, source: &Response, again: &Response) {

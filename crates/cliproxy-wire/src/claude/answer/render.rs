@@ -5,7 +5,7 @@
 use crate::codec::ClientContext;
 use crate::format::Format;
 use crate::json::{self, Kind, Object, Raw, Reader};
-use crate::model::{Content, Hosted, HostedKind, HostedPhase, Media};
+use crate::model::{Content, Hosted, HostedKind, HostedPhase};
 
 /// The halves of a provider-executed call in this format, as whole blocks.
 #[derive(Debug, Default)]
@@ -217,18 +217,4 @@ fn fence(text: &mut String, language: &str, body: &str) {
     text.push('\n');
     text.push_str(body.trim_end_matches('\n'));
     text.push_str("\n```");
-}
-
-/// A line in place of something that this format's answers cannot hold.
-pub(in crate::claude) fn media_text(media: &Media, kind: &str) -> String {
-    match media {
-        Media::Inline { mime, base64 } => {
-            let padding = base64.bytes().rev().take(2).filter(|byte| *byte == b'=').count();
-            let bytes = (base64.len() / 4 * 3).saturating_sub(padding);
-            format!("[{mime}, {bytes} bytes, not representable]")
-        }
-        Media::Url(url) | Media::GoogleUri { uri: url, .. } => format!("[{kind}, {url}, not representable]"),
-        Media::File { .. } => format!("[{kind}, not representable]"),
-        Media::Text { text, .. } => text.to_string(),
-    }
 }

@@ -14,7 +14,7 @@ use crate::normalize::{arguments, id};
 
 use super::super::signature::{self, Visibility};
 use super::super::{citation, stop};
-use super::render::{Pair, grounding_pair, hosted_pair, hosted_text, media_text, own_block};
+use super::render::{Pair, grounding_pair, hosted_pair, hosted_text, own_block};
 
 /// Writes an answer for a client of this format.
 pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> {
@@ -189,13 +189,13 @@ impl<'a> Writer<'a> {
             Content::Text(text) => write_text(array, text),
             Content::Refusal(text) => write_plain(array, text),
             Content::ToolCall(call) => self.tool_call(array, call),
-            Content::Image(image) => write_plain(array, &media_text(&image.source, "image")),
+            Content::Image(image) => write_plain(array, &image.source.told("image")),
             Content::Audio(audio) => match audio.transcript.as_deref().filter(|text| !text.is_empty()) {
                 Some(transcript) => write_plain(array, transcript),
-                None => write_plain(array, &media_text(&audio.source, "audio")),
+                None => write_plain(array, &audio.source.told("audio")),
             },
-            Content::Video(video) => write_plain(array, &media_text(&video.source, "video")),
-            Content::Document(document) => write_plain(array, &media_text(&document.source, "document")),
+            Content::Video(video) => write_plain(array, &video.source.told("video")),
+            Content::Document(document) => write_plain(array, &document.source.told("document")),
             Content::Hosted(hosted) => {
                 self.searches += u32::from(hosted.kind == crate::model::HostedKind::WebSearch);
                 if hosted.phase != crate::model::HostedPhase::Result {

@@ -17,8 +17,8 @@ use crate::normalize::{arguments, id};
 use crate::sse;
 
 use super::super::answer::{
-    grounding_pair, hosted_pair, hosted_text, media_text, message_id, own_block, own_caller,
-    write_last_usage, write_usage,
+    grounding_pair, hosted_pair, hosted_text, message_id, own_block, own_caller, write_last_usage,
+    write_usage,
 };
 use super::super::request::copy_members;
 use super::super::signature::{self, Visibility};
@@ -326,7 +326,7 @@ impl Encoder {
                     }
                     media => media,
                 };
-                let text = if transcript.is_empty() { media_text(&media, kind) } else { transcript };
+                let text = if transcript.is_empty() { media.told(kind) } else { transcript };
                 self.frames.plain_text(&text, out);
             }
         }

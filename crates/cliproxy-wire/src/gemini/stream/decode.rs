@@ -217,6 +217,11 @@ impl Decoder {
             self.candidates.push(Candidate::new(0));
         }
         self.candidates.sort_by_key(|candidate| candidate.index);
+        if self.candidates.iter().all(|candidate| candidate.failure().is_some())
+            && let Some(fault) = self.candidates.first().and_then(Candidate::failure)
+        {
+            return self.fail(fault, out);
+        }
         let mut status = Status::Completed;
         for candidate in &mut self.candidates {
             let reason = candidate.stop(self.blocked.take(), &self.context, out);
@@ -230,7 +235,8 @@ impl Decoder {
     fn is_complete(&self) -> bool {
         self.is_body
             || self.blocked.is_some()
-            || self.candidates.iter().any(|candidate| candidate.index == 0 && candidate.is_finished())
+            || (self.candidates.iter().any(|candidate| candidate.index == 0)
+                && self.candidates.iter().all(Candidate::is_finished))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::json::{self, Raw};
 use crate::model::fold::unfold;
 use crate::model::{
     Block, BlockKind, CandidateMeta, Content, Delta, Event, Ext, Hosted, HostedKind, HostedPhase, Image,
-    Native, Response, Status, Stop, StopReason, Str, Text,
+    Media, Native, Response, Status, Stop, StopReason, Str, Text,
 };
 use crate::sse;
 
@@ -163,9 +163,18 @@ impl Encoder {
                 self.open = Open::Call(Call::open(&mut self.outlet, out, start));
             }
             BlockKind::Hosted(hosted) => self.hosted(*hosted, out),
+            // Only bytes can be the result of image generation.
+            BlockKind::Image(image) if !matches!(image.source, Media::Inline { .. }) => {
+                self.tell(image.source.told("image"), out);
+            }
             BlockKind::Image(image) => {
                 self.close(out, "completed");
                 self.open = Open::Image(image);
+            }
+            BlockKind::Document(document) => self.tell(document.source.told("document"), out),
+            // A sound that comes without a word says nothing later either.
+            BlockKind::Audio(audio) if audio.transcript.is_none() && has_sound(&audio.source) => {
+                self.tell("[audio, not representable]".to_owned(), out);
             }
             BlockKind::Audio(audio) => {
                 // Spoken words can be read; the sound itself has no place here.
@@ -178,8 +187,17 @@ impl Encoder {
                 self.close(out, "completed");
                 self.open = Open::Native(native);
             }
-            BlockKind::Document(_) | BlockKind::Native(_) => self.close(out, "completed"),
+            BlockKind::Native(_) => self.close(out, "completed"),
         }
+    }
+
+    /// Writes a message of its own in place of what this format cannot hold.
+    fn tell(&mut self, words: String, out: &mut Vec<u8>) {
+        self.close(out, "completed");
+        self.message(out, false);
+        self.delta(Delta::Text(words), out);
+        self.block_stop(None, out);
+        self.close(out, "completed");
     }
 
     fn message(&mut self, out: &mut Vec<u8>, is_refusal: bool) {
@@ -436,6 +454,10 @@ impl StreamEncoder for Encoder {
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(Format::Responses.sign_of_life());
     }
+}
+
+fn has_sound(source: &Media) -> bool {
+    !matches!(source, Media::Inline { base64, .. } if base64.is_empty())
 }
 
 /// Why the response is incomplete, if it is.

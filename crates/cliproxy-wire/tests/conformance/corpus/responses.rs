@@ -2,7 +2,7 @@
 
 use cliproxy_wire::Format;
 use cliproxy_wire::model::fold::unfold;
-use cliproxy_wire::model::{Content, Event, Response, Show, Status, Usage};
+use cliproxy_wire::model::{Content, Event, Response, Show, Usage};
 use cliproxy_wire::profile::Profile;
 use cliproxy_wire::responses;
 use serde_json::{Value, json};
@@ -231,7 +231,9 @@ fn every_recorded_body_says_the_same_when_written_again() {
     for (id, exchange) in all() {
         let body = &exchange["response"]["body"];
         let is_answer = exchange["response"]["status"].as_u64().is_none_or(|status| status < 300);
-        if body["object"] != "response" || !is_answer || body["status"] == "queued" {
+        // Those that are still worked on are no answers yet.
+        let is_waiting = matches!(body["status"].as_str(), Some("queued" | "in_progress"));
+        if body["object"] != "response" || !is_answer || is_waiting {
             continue;
         }
         let bytes = serde_json::to_vec(body).unwrap();
@@ -240,9 +242,6 @@ fn every_recorded_body_says_the_same_when_written_again() {
             Err(_) if body["status"] == "failed" => continue,
             Err(fault) => panic!("{id}: {fault:?}"),
         };
-        if response.status == Status::Cancelled {
-            continue;
-        }
         let written = responses::encode_response(&response, &client);
         let again = responses::decode_response(&written, &context())
             .unwrap_or_else(|fault| panic!("{id}: {fault:?}"));

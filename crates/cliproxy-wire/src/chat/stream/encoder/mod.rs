@@ -117,6 +117,7 @@ impl Encoder {
         let is_legacy = self.context.is_legacy_functions;
         let Some(choice) = self.choices.get_mut(at) else { return };
         let start = choice.text.len();
+        let mut told = None;
         let kind = match kind {
             BlockKind::Text => Kind::Text,
             BlockKind::Refusal => Kind::Refusal,
@@ -168,12 +169,22 @@ impl Encoder {
                 Kind::Audio
             }
             BlockKind::Hosted(hosted) => Kind::Hosted(hosted),
-            BlockKind::Document(_) | BlockKind::Native(_) => Kind::Other,
+            BlockKind::Document(document) => {
+                told = Some(document.source.told("document"));
+                Kind::Other
+            }
+            BlockKind::Native(_) => Kind::Other,
         };
         let Some(choice) = self.choices.get_mut(at) else { return };
         let is_text = matches!(kind, Kind::Text);
         choice.is_after_text &= is_text;
         choice.blocks.push(Open { block, kind, is_said: false, start, end: start });
+        if let Some(text) = told {
+            self.text(at, block, &text, out);
+            if let Some(choice) = self.choices.get_mut(at) {
+                choice.is_after_text = false;
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The end of a candidate: its last blocks, what it was grounded in, why it stopped.
 
 use crate::codec::UpstreamContext;
+use crate::fault::{Fault, Kind};
 use crate::gemini::grounding::{Grounding, cited};
 use crate::gemini::stop;
 use crate::json::Raw;
@@ -48,6 +49,17 @@ impl Candidate {
         for annotation in annotations {
             self.delta(block, Delta::Annotation(annotation), out);
         }
+    }
+
+    /// Why there is no answer: the model tried a call, failed at it and said nothing else.
+    pub(crate) fn failure(&self) -> Option<Fault> {
+        let word = self.finish.as_deref().filter(|_| !self.is_heard && self.partial.is_none())?;
+        let stop = stop::decode(word, false, self.finish_message.as_deref());
+        (stop.reason == StopReason::MalformedToolCall).then(|| {
+            let words = stop.explanation.as_deref().unwrap_or(word);
+            let message = format!("the model made a tool call that cannot be read: {words}");
+            Fault { is_upstream: true, ..Fault::new(Kind::BadUpstream, message) }
+        })
     }
 
     /// Stops the candidate: closes what is open, tells of the search, gives the reason.

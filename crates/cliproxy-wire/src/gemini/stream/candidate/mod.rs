@@ -40,6 +40,8 @@ pub(super) struct Candidate {
     grounding: Option<Raw>,
     citations: Option<Raw>,
     has_search: bool,
+    /// Something besides thinking was said.
+    is_heard: bool,
 }
 
 /// The block that is open.
@@ -79,6 +81,7 @@ impl Candidate {
             grounding: None,
             citations: None,
             has_search: false,
+            is_heard: false,
         }
     }
 
@@ -175,6 +178,7 @@ impl Candidate {
     fn begin(&mut self, kind: BlockKind, out: &mut Vec<Event>) -> u32 {
         let block = self.blocks;
         self.blocks += 1;
+        self.is_heard |= !matches!(kind, BlockKind::Reasoning { .. });
         out.push(Event::BlockStart { candidate: self.index, block, kind });
         block
     }

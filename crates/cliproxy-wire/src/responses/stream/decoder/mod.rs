@@ -148,8 +148,8 @@ impl Decoder {
         if name != "completed" || answer.status.as_deref() != Some("cancelled") {
             answer.status = Some(name.to_owned().into());
         }
-        if name == "failed" {
-            self.fail(answer.failure(), out);
+        if let Some(fault) = answer.failure() {
+            self.fail(fault, out);
             return;
         }
         if !self.is_started {

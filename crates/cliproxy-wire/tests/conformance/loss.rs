@@ -1,0 +1,111 @@
+//! What one side says and the other has no place for: it is told in words, refused or an error, never left out.
+
+use cliproxy_wire::codec::UpstreamContext;
+use cliproxy_wire::format::{self, Format};
+use cliproxy_wire::model::Event;
+use cliproxy_wire::profile::Profile;
+use serde_json::{Value, json};
+
+use crate::reader;
+use crate::support::{client, events, folded, write};
+
+fn stream(chunks: &[Value]) -> String {
+    chunks.iter().flat_map(|chunk| ["data: ".to_owned(), chunk.to_string(), "\n\n".to_owned()]).collect()
+}
+
+fn candidate(index: u32, parts: &Value, finish: Option<&str>) -> Value {
+    json!({"candidates": [{"index": index, "content": {"parts": parts}, "finishReason": finish}], "responseId": "r"})
+}
+
+/// What every client reads of an answer, as a body and as a stream.
+fn read(profile: &Profile, stream: &str) -> Vec<(Format, Value, Value)> {
+    let events = events(profile, stream);
+    let response = folded(&events);
+    let both = |to| {
+        let body = format::encode_response(to, &response, &client(to));
+        let body = serde_json::from_slice(&body).unwrap();
+        (to, body, reader::read(to, &write(to, &client(to), events.clone())))
+    };
+    Format::ALL.into_iter().map(both).collect()
+}
+
+/// An error, for every client of the stream.
+fn fails(profile: &Profile, stream: &str, words: &str) {
+    let all = events(profile, stream);
+    assert!(matches!(all.last(), Some(Event::Error(_))), "{all:?}");
+    for to in Format::ALL {
+        let error = reader::failed(to, &write(to, &client(to), all.clone()));
+        assert!(error["message"].as_str().unwrap().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn media_that_a_client_cannot_be_given_are_told_in_words() {
+    let blob = |mime: &str| json!([{"text": "before"}, {"inlineData": {"mimeType": mime, "data": "AAAA"}}, {"text": "after"}]);
+    let address = json!([{"text": "before"}, {"fileData": {"mimeType": "image/png", "fileUri": "https://a.example/x.png"}}, {"text": "after"}]);
+    for (parts, words) in [
+        (blob("application/pdf"), "[application/pdf, 3 bytes, not representable]"),
+        (blob("video/mp4"), "[video/mp4, 3 bytes, not representable]"),
+        (blob("audio/wav"), "not representable]"),
+        (address, "https://a.example/x.png"),
+    ] {
+        for (to, body, streamed) in read(&Profile::gemini(), &stream(&[candidate(0, &parts, Some("STOP"))])) {
+            // These have a place for it.
+            let is_held = to == Format::Gemini || (to == Format::Chat && words.starts_with("not"));
+            for said in [body.to_string(), streamed.to_string()] {
+                let place = said.find(if is_held { "AAAA" } else { words });
+                let place = place.or_else(|| said.find("https://a.example/x.png"));
+                let place = place.unwrap_or_else(|| panic!("{} lost {words}: {said}", to.name()));
+                let (before, after) = (said.find("before").unwrap(), said.find("after").unwrap());
+                assert!(is_held || (to == Format::Chat) || (before < place && place < after), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_its_upstream_did_not_finish_is_an_error() {
+    let item = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": [{"type": "output_text", "text": "half"}]});
+    for (status, words) in
+        [("cancelled", "cancelled"), ("in_progress", "not finished"), ("queued", "not finished")]
+    {
+        let body = json!({"id": "resp_1", "object": "response", "status": status, "output": [item]});
+        let context = UpstreamContext::new(&Profile::openai_responses(), "req_fx");
+        let fault =
+            format::decode_response(Format::Responses, body.to_string().as_bytes(), &context).unwrap_err();
+        assert!(fault.message.contains(words), "{fault:?}");
+    }
+    let created = json!({"type": "response.created", "response": {"id": "resp_1"}});
+    let delta =
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "half"});
+    for end in [
+        json!({"type": "response.completed", "response": {"id": "resp_1", "status": "cancelled"}}),
+        json!({"type": "response.cancelled", "response": {"id": "resp_1", "status": "cancelled"}}),
+    ] {
+        fails(&Profile::openai_responses(), &stream(&[created.clone(), delta.clone(), end]), "cancelled");
+    }
+}
+
+#[test]
+fn a_call_that_the_model_failed_to_make_is_an_error_where_nothing_else_was_said() {
+    let mut failed = candidate(0, &json!([{"text": "hm", "thought": true}]), Some("MALFORMED_FUNCTION_CALL"));
+    failed["candidates"][0]["finishMessage"] = json!("Malformed function call: print(");
+    fails(&Profile::gemini(), &stream(&[failed.clone()]), "print(");
+    let context = UpstreamContext::new(&Profile::gemini(), "req_fx");
+    let fault = format::decode_response(Format::Gemini, failed.to_string().as_bytes(), &context).unwrap_err();
+    assert!(fault.message.contains("print("), "{fault:?}");
+    // What was said stands.
+    let said = candidate(0, &json!([{"text": "said"}]), Some("MALFORMED_FUNCTION_CALL"));
+    for (_, body, streamed) in read(&Profile::gemini(), &stream(&[said])) {
+        assert!(body.to_string().contains("said") && streamed.to_string().contains("said"));
+    }
+}
+
+#[test]
+fn a_stream_is_not_over_while_one_of_its_answers_goes_on() {
+    let text = |text: &str| json!([{"text": text}]);
+    let cut = [candidate(0, &text("whole"), Some("STOP")), candidate(1, &text("half"), None)];
+    fails(&Profile::gemini(), &stream(&cut), "");
+    let whole = [candidate(0, &text("whole"), Some("STOP")), candidate(1, &text("whole"), Some("STOP"))];
+    assert_eq!(folded(&events(&Profile::gemini(), &stream(&whole))).candidates.len(), 2);
+}
