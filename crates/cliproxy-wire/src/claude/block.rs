@@ -259,10 +259,20 @@ fn document(members: &mut Members<'_>, blocks: &mut Vec<Block>) -> Result<Option
     let source = members.source.take().ok_or_else(|| Error::missing("source"))?;
     if source.kind == "content" {
         let nested = source.content.unwrap_or("[]");
-        blocks.extend(
-            result_content(&mut Reader::new(nested))
-                .map_err(|error| error.under_key("content").under_key("source"))?,
-        );
+        let mut nested = result_content(&mut Reader::new(nested))
+            .map_err(|error| error.under_key("content").under_key("source"))?;
+        if let Some(last) = nested.last_mut() {
+            last.cache = last.cache.or(members.cache);
+        }
+        let head = [
+            members.title.take().map(|title| format!("[{title}]")),
+            members.context.take().map(String::from),
+        ];
+        let head: Vec<String> = head.into_iter().flatten().collect();
+        if !head.is_empty() {
+            blocks.push(Block::text(head.join("\n")));
+        }
+        blocks.append(&mut nested);
         return Ok(None);
     }
     let citations = members.citations.and_then(|raw| match crate::json::member(raw, "enabled") {

@@ -86,7 +86,16 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
                     }
                 }
                 Content::Native(native) if native.format != format => {
-                    work.notes.add(place::block(work.source, at, index));
+                    let path = place::block(work.source, at, index);
+                    if is_assistant || is_aside(&native.value) {
+                        work.notes.add(path);
+                    } else {
+                        let message = format!(
+                            "{} cannot be shown this content; send text, images or documents",
+                            work.target.profile.name
+                        );
+                        work.refuse(path, message)?;
+                    }
                 }
                 Content::Refusal(text) if matches!(format, Format::Claude | Format::Gemini) => {
                     turn.blocks.push(Block { content: Content::Text(Text::new(text)), ..block });
@@ -113,6 +122,15 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
         work.request.turns.push(Turn::new(Role::User, images));
     }
     Ok(())
+}
+
+/// Whether a block of a user's turn says nothing that the user wants answered: state of the provider, and handles of
+/// what it stores.
+fn is_aside(value: &Raw) -> bool {
+    let kind = value.get("type").and_then(|kind| kind.to_text()).unwrap_or_default();
+    let is_state =
+        matches!(&*kind, "browser_state" | "compaction" | "container_upload" | "fallback" | "tool_reference");
+    is_state || kind.starts_with("advisor")
 }
 
 enum Replaced {

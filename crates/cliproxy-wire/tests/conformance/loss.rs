@@ -2,12 +2,13 @@
 
 use cliproxy_wire::codec::UpstreamContext;
 use cliproxy_wire::format::{self, Format};
-use cliproxy_wire::model::Event;
+use cliproxy_wire::model::{Content, Event, Role};
 use cliproxy_wire::profile::Profile;
 use serde_json::{Value, json};
 
+use crate::corpus::passage::upstreams;
 use crate::reader;
-use crate::support::{client, events, folded, write};
+use crate::support::{Upstream, client, decode, events, folded, write};
 
 fn stream(chunks: &[Value]) -> String {
     chunks.iter().flat_map(|chunk| ["data: ".to_owned(), chunk.to_string(), "\n\n".to_owned()]).collect()
@@ -108,4 +109,84 @@ fn a_stream_is_not_over_while_one_of_its_answers_goes_on() {
     fails(&Profile::gemini(), &stream(&cut), "");
     let whole = [candidate(0, &text("whole"), Some("STOP")), candidate(1, &text("whole"), Some("STOP"))];
     assert_eq!(folded(&events(&Profile::gemini(), &stream(&whole))).candidates.len(), 2);
+}
+
+#[test]
+fn pictures_that_the_model_drew_stay_in_the_conversation() {
+    let parts = json!([{"text": "a cat"}, {"inlineData": {"mimeType": "image/png", "data": "QUFB"}}]);
+    let drawn = read(&Profile::gemini(), &stream(&[candidate(0, &parts, Some("STOP"))]));
+    let (_, body, _) = drawn.into_iter().find(|(to, ..)| *to == Format::Chat).unwrap();
+    let next = json!({"model": "m", "messages": [{"role": "user", "content": "draw"},
+        body["choices"][0]["message"], {"role": "user", "content": "in red"}]});
+    for (profile, model) in upstreams() {
+        let encoded = Upstream::new(profile.clone(), model).try_encode(Format::Chat, &next).unwrap();
+        let sent = String::from_utf8(encoded.body).unwrap();
+        assert!(sent.contains("QUFB"), "{}: {sent}", profile.name);
+    }
+}
+
+#[test]
+fn content_that_an_upstream_does_not_know_is_refused_where_the_user_shows_it() {
+    let shown = json!({"type": "hologram", "data": "x"});
+    let claude = |role: &str| {
+        json!({"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": "hi"},
+            {"role": role, "content": [shown, {"type": "text", "text": "look"}]}, {"role": "user", "content": "well?"}]})
+    };
+    let responses = json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_hologram", "data": "x"}]}]});
+    let gemini = json!({"contents": [{"role": "user", "parts": [{"hologram": {"data": "x"}}]}]});
+    for (profile, model) in upstreams() {
+        let upstream = Upstream::new(profile, model);
+        for (from, body, path) in [
+            (Format::Claude, claude("user"), "messages[1].content[0]"),
+            (Format::Responses, responses.clone(), "input[0]"),
+            (Format::Gemini, gemini.clone(), "contents[0].parts[0]"),
+        ] {
+            if from != upstream.profile.format {
+                let refusal = upstream.try_encode(from, &body).unwrap_err();
+                assert_eq!(refusal.path().as_deref(), Some(path), "{refusal}");
+            }
+        }
+        // What a model said before is not asked about.
+        if upstream.profile.format != Format::Claude {
+            let encoded = upstream.try_encode(Format::Claude, &claude("assistant")).unwrap();
+            assert!(
+                encoded.notes.paths().iter().any(|path| path == "messages[1].content[0]"),
+                "{:?}",
+                encoded.notes
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_said_of_a_document_reaches_every_upstream() {
+    let document = |source: Value| json!({"type": "document", "source": source, "title": "The title", "context": "Said of it."});
+    let content = json!([
+        document(json!({"type": "base64", "media_type": "application/pdf", "data": "QUFB"})),
+        document(json!({"type": "text", "media_type": "text/plain", "data": "words"})),
+        document(json!({"type": "content", "content": [{"type": "text", "text": "piece"}]})),
+    ]);
+    let body = json!({"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": content}]});
+    for (profile, model) in upstreams() {
+        let sent = Upstream::new(profile, model).encode(Format::Claude, &body).to_string();
+        for words in ["The title", "Said of it."] {
+            assert_eq!(sent.matches(words).count(), 3, "{sent}");
+        }
+        assert!(["QUFB", "words", "piece"].iter().all(|words| sent.contains(words)), "{sent}");
+    }
+}
+
+#[test]
+fn pictures_among_instructions_reach_every_upstream() {
+    let picture = json!({"type": "input_image", "image_url": "data:image/png;base64,QUFB"});
+    let body = json!({"model": "m", "input": [
+        {"role": "developer", "content": [{"type": "input_text", "text": "Like this:"}, picture]},
+        {"role": "user", "content": "hi"}]});
+    let request = decode(Format::Responses, &body).unwrap();
+    assert_eq!((&*request.instructions[0].text, request.turns[0].role), ("Like this:", Role::User));
+    assert!(matches!(request.turns[0].blocks[0].content, Content::Image(_)));
+    for (profile, model) in upstreams() {
+        let sent = Upstream::new(profile, model).encode(Format::Responses, &body).to_string();
+        assert!(sent.contains("Like this:") && sent.contains("QUFB"), "{sent}");
+    }
 }

@@ -131,6 +131,7 @@ impl Conversation {
             blocks.append(&mut message.thinking);
         }
         blocks.extend(with_cache(message.content, message.cache));
+        blocks.append(&mut message.images);
         let mut signature = message.signature.as_deref().map(google).or(text_state);
         if signature.is_some() {
             match blocks.iter_mut().rev().find_map(|block| match &mut block.content {
@@ -227,6 +228,8 @@ struct Message<'a> {
     details: Option<detail::History>,
     /// `thinking_blocks`
     thinking: Vec<Block>,
+    /// `images`: what the model drew, as answers give it.
+    images: Vec<Block>,
     audio: Option<Raw>,
     cache: Option<CacheMark>,
     signature: Option<Cow<'a, str>>,
@@ -262,6 +265,11 @@ impl<'a> Message<'a> {
             "thinking" if value.kind() == Kind::String => *thinking = Some(value.str()?),
             "reasoning_details" => self.details = Some(detail::History::read(value)?),
             "thinking_blocks" => part::content(value, &mut self.thinking)?,
+            "images" if self.role.as_deref().is_none_or(|role| role == "assistant") => {
+                part::content(value, &mut self.images)?;
+                // Their numbers only say how streams join.
+                self.images.iter_mut().for_each(|image| image.ext = Ext::new());
+            }
             "audio" => self.audio = Some(value.to_raw()?),
             "cache_control" => self.cache = part::cache_mark(value)?,
             "extra_content" | "provider_specific_fields" => {

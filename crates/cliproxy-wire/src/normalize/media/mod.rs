@@ -46,8 +46,42 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
                 }
             }
         }
+        if role != Role::Assistant {
+            describe(&mut turn.blocks, work.target.profile.format);
+        }
     }
     Ok(())
+}
+
+/// Puts what the model shall know of a document before it, where the target has no member for that.
+fn describe(blocks: &mut Vec<Block>, format: Format) {
+    for block in blocks.iter_mut() {
+        if let Content::ToolResult(result) = &mut block.content {
+            describe(&mut result.content, format);
+        }
+    }
+    if blocks.iter().all(|block| words(block, format).is_none()) {
+        return;
+    }
+    for block in std::mem::take(blocks) {
+        blocks.extend(words(&block, format).map(Block::text));
+        blocks.push(block);
+    }
+}
+
+/// What a document is called and what is said of it. Its title is the name of the file in the formats of OpenAI.
+fn words(block: &Block, format: Format) -> Option<String> {
+    let Content::Document(document) = &block.content else { return None };
+    if format == Format::Claude {
+        return None;
+    }
+    let title = document.title.as_deref().filter(|_| format == Format::Gemini);
+    match (title, document.context.as_deref()) {
+        (None, None) => None,
+        (None, Some(context)) => Some(context.to_owned()),
+        (Some(title), None) => Some(format!("[{title}]")),
+        (Some(title), Some(context)) => Some(format!("[{title}]\n{context}")),
+    }
 }
 
 /// Why a medium cannot go to the target.
@@ -161,10 +195,10 @@ impl Rules<'_> {
         match (format, &document.source) {
             (Format::Claude, Media::Text { .. }) => Ok(None),
             (_, Media::Text { text, .. }) => {
-                let label = document.title.as_ref().or(document.filename.as_ref());
-                Ok(Some(match label {
-                    Some(label) => format!("[{label}]\n{text}"),
-                    None => format!("[document]\n{text}"),
+                let label = document.title.as_deref().or(document.filename.as_deref()).unwrap_or("document");
+                Ok(Some(match &document.context {
+                    Some(context) => format!("[{label}]\n{context}\n\n{text}"),
+                    None => format!("[{label}]\n{text}"),
                 }))
             }
             (Format::Claude, Media::Inline { mime, .. }) if &**mime != "application/pdf" => {

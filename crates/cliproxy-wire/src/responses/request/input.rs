@@ -129,21 +129,27 @@ impl Conversation {
         Ok(())
     }
 
+    /// Instructions are text; a picture or file among them goes to the model in a user's turn.
     fn instruction(&mut self, role: InstructionRole, blocks: Vec<Block>) {
-        if !self.turns.is_empty() {
-            self.turns.push(Turn::new(Role::Instruction(role), blocks));
-            return;
-        }
-        for block in blocks {
-            if let Content::Text(text) = block.content {
-                self.instructions.push(Instruction {
-                    role,
-                    text: text.text,
-                    cache: block.cache,
-                    is_top_level: false,
-                    ext: block.ext,
-                });
+        let (texts, shown): (Vec<_>, Vec<_>) =
+            blocks.into_iter().partition(|block| matches!(block.content, Content::Text(_)));
+        if self.turns.is_empty() {
+            for block in texts {
+                if let Content::Text(text) = block.content {
+                    self.instructions.push(Instruction {
+                        role,
+                        text: text.text,
+                        cache: block.cache,
+                        is_top_level: false,
+                        ext: block.ext,
+                    });
+                }
             }
+        } else {
+            self.turns.push(Turn::new(Role::Instruction(role), texts));
+        }
+        if !shown.is_empty() {
+            self.turns.push(Turn::new(Role::User, shown));
         }
     }
 
@@ -225,6 +231,23 @@ mod tests {
         );
         let shape: Vec<_> = turns.iter().map(|turn| (turn.role, turn.blocks.len())).collect();
         assert_eq!(shape, [(Role::Assistant, 2), (Role::User, 2), (Role::User, 1)]);
+    }
+
+    #[test]
+    fn a_picture_among_instructions_is_shown_by_the_user() {
+        let mut conversation = Conversation::default();
+        let developer = |text: &str| {
+            format!(
+                r#"{{"role":"developer","content":[{{"type":"input_image","image_url":"data:image/png;base64,AA"}},{{"type":"input_text","text":"{text}"}}]}}"#
+            )
+        };
+        let items = format!("[{},{}]", developer("leads"), developer("later"));
+        conversation.read(&mut Reader::new(&items)).unwrap();
+        assert_eq!(conversation.instructions.iter().map(|block| &*block.text).collect::<Vec<_>>(), ["leads"]);
+        let roles: Vec<Role> = conversation.turns.iter().map(|turn| turn.role).collect();
+        assert_eq!(roles, [Role::User, Role::Instruction(InstructionRole::Developer), Role::User]);
+        let shown = conversation.turns.iter().flat_map(|turn| &turn.blocks);
+        assert_eq!(shown.filter(|block| matches!(block.content, Content::Image(_))).count(), 2);
     }
 
     #[test]

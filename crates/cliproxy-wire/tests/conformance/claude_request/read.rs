@@ -198,7 +198,8 @@ fn documents_of_every_source_are_read() {
         document(json!({"type": "content", "content": [{"type": "text", "text": "inner"}]})),
     ]}]);
     let request = decode(Format::Claude, &body(messages.clone())).unwrap();
-    assert_eq!(&*request.turns[0].blocks[4].as_text().unwrap().text, "inner");
+    let told = |at: usize| &*request.turns[0].blocks[at].as_text().unwrap().text;
+    assert_eq!([told(4), told(5)], ["[T]", "inner"]);
     let written = upstream(BUDGET_MODEL).try_encode(Format::Claude, &body(messages.clone())).unwrap();
     assert!(written.betas.iter().any(|beta| beta.starts_with("files-api")));
     let written: Value = serde_json::from_slice(&written.body).unwrap();
