@@ -12,18 +12,20 @@ const MAX_MARKS: usize = 4;
 pub(super) fn apply(work: &mut Work<'_>) {
     lift(work);
     let count = marks(work).count();
+    let keeps_long = work.request.cache.retention.as_deref() == Some("24h");
     if count == 0 {
+        // There the wish lengthens the marks.
+        if keeps_long && work.target.profile.format == Format::Claude {
+            work.notes.add("prompt_cache_retention");
+        }
         return;
     }
     if !work.target.profile.has_cache_marks {
         marks(work).for_each(|mark| *mark = None);
-        if work.target.profile.format != work.request.origin {
-            work.notes.add("cache_control");
-        }
+        work.notes.add("cache_control");
         return;
     }
-    if work.request.cache.retention.as_deref() == Some("24h") && work.target.profile.format == Format::Claude
-    {
+    if keeps_long && work.target.profile.format == Format::Claude {
         for mark in marks(work).flatten() {
             mark.ttl = Some(CacheTtl::OneHour);
         }

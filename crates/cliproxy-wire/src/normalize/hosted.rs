@@ -6,11 +6,11 @@
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{Object, Raw, member};
+use crate::json::{Kind, Object, Raw, member};
 use crate::model::{HostedKind, Native, Tool, ToolChoice};
 use crate::profile::Dialect;
 
-use super::Work;
+use super::{Work, place};
 
 /// Maps, drops or refuses the hosted tools.
 ///
@@ -89,6 +89,7 @@ fn mapped(
     let value = match (format, kind) {
         (Format::Gemini, HostedKind::WebSearch) => {
             let blocked = given(parameters, "blocked_domains");
+            tell(work, &path, parameters, &["max_uses", "search_context_size", "user_location"])?;
             if profile.dialect == Dialect::Vertex {
                 tell(work, &path, parameters, &["allowed_domains"])?;
                 Some(Raw::object(|tool| {
@@ -100,12 +101,17 @@ fn mapped(
             }
         }
         (Format::Gemini, HostedKind::WebFetch) => {
-            tell(work, &path, parameters, &["allowed_domains", "blocked_domains"])?;
+            tell(work, &path, parameters, &["allowed_domains", "blocked_domains", "max_uses"])?;
             Some(Raw::new(r#"{"urlContext":{}}"#))
         }
         (Format::Gemini, HostedKind::CodeExecution) => Some(Raw::new(r#"{"codeExecution":{}}"#)),
         (Format::Gemini, HostedKind::Maps) => Some(Raw::new(r#"{"googleMaps":{}}"#)),
         (Format::Claude, HostedKind::WebSearch) => {
+            tell(work, &path, parameters, &["search_context_size"])?;
+            if given(parameters, "allowed_domains").is_some() {
+                // The service takes one of the two.
+                tell(work, &path, parameters, &["blocked_domains"])?;
+            }
             Some(claude_web(work, work.target.caps.web_search_type, "web_search", parameters))
         }
         (Format::Claude, HostedKind::WebFetch) => {
@@ -115,7 +121,7 @@ fn mapped(
             Some(Raw::new(r#"{"type":"code_execution_20250825","name":"code_execution"}"#))
         }
         (Format::Responses, HostedKind::WebSearch) => {
-            tell(work, &path, parameters, &["blocked_domains"])?;
+            tell(work, &path, parameters, &["blocked_domains", "max_uses"])?;
             Some(responses_search(parameters))
         }
         (Format::Responses, HostedKind::CodeExecution) => {
@@ -124,12 +130,13 @@ fn mapped(
         (Format::Responses, HostedKind::ImageGeneration) => Some(Raw::new(r#"{"type":"image_generation"}"#)),
         // Only the search models take the options.
         (Format::Chat, HostedKind::WebSearch) if work.target.model.contains("search") => {
-            tell(work, &path, parameters, &["allowed_domains", "blocked_domains"])?;
+            tell(work, &path, parameters, &["allowed_domains", "blocked_domains", "max_uses"])?;
             Some(chat_search(parameters))
         }
         _ => None,
     };
     if let Some(value) = value {
+        tell_rest(work, &path, native)?;
         return Ok(Some(Native { format, value }));
     }
     // Every tool is sent undeferred, so there is nothing to search for.
@@ -185,6 +192,43 @@ fn tell(work: &mut Work<'_>, path: &str, parameters: &Raw, names: &[&str]) -> Re
         if given(parameters, name).is_some() {
             work.hint(&format!("{path}.{name}"))?;
         }
+    }
+    Ok(())
+}
+
+/// Members of a tool that were looked at when it was read.
+const READ: [&str; 9] = [
+    "type",
+    "name",
+    "filters",
+    "allowed_domains",
+    "blocked_domains",
+    "user_location",
+    "max_uses",
+    "search_context_size",
+    "cache_control",
+];
+
+/// Notes settings that only the tool's own provider knows.
+fn tell_rest(work: &mut Work<'_>, path: &str, native: &Native) -> Result<(), Error> {
+    let mut names: Vec<String> = Vec::new();
+    let _read = native.value.reader().object(|name, value| match native.format {
+        // There a tool is an object whose one member names it.
+        Format::Gemini if value.kind() == Kind::Object => value.object(|setting, value| {
+            let is_read = matches!(setting, "excludeDomains" | "exclude_domains");
+            names.extend((!is_read && value.kind() != Kind::Null).then(|| format!("{name}.{setting}")));
+            Ok(())
+        }),
+        Format::Gemini | Format::Chat => Ok(()),
+        Format::Claude | Format::Responses => {
+            let value = value.to_raw()?;
+            let is_plain = value.is_empty() || value.as_str() == r#"{"type":"auto"}"#;
+            names.extend((!READ.contains(&name) && !is_plain).then(|| name.to_owned()));
+            Ok(())
+        }
+    });
+    for name in names {
+        work.hint(&place::told(path, &name))?;
     }
     Ok(())
 }

@@ -16,8 +16,9 @@ mod limit;
 mod media;
 mod name;
 mod output;
+mod own;
 mod pair;
-mod place;
+pub(crate) mod place;
 mod restore;
 mod tool;
 mod turn;
@@ -106,6 +107,7 @@ pub fn prepare(request: &Request, target: &Target<'_>) -> Result<Prepared, Error
     };
     limit::refuse(&mut work)?;
     limit::references(&mut work)?;
+    own::tell(&mut work)?;
     media::apply(&mut work)?;
     executed::apply(&mut work)?;
     turn::drop_empty(&mut work.request.turns, format);

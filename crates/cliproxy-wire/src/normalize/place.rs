@@ -98,8 +98,18 @@ fn is_message_part(block: &Block) -> bool {
     )
 }
 
+/// Longest name of a client's own member that is told whole.
+const MAX_NAME: usize = 64;
+
+/// The path of a member whose name is the client's: it goes into a header, so nothing but visible ASCII is kept of it.
+pub(crate) fn told(place: &str, name: &str) -> String {
+    let legal = |letter: char| if letter.is_ascii_graphic() && letter != ',' { letter } else { '?' };
+    let dot = if place.is_empty() { "" } else { "." };
+    place.chars().chain(dot.chars()).chain(name.chars().take(MAX_NAME).map(legal)).collect()
+}
+
 /// The path of a sampling parameter or another setting, by its Chat name.
-pub(super) fn member(origin: Format, name: &'static str) -> &'static str {
+pub(crate) fn member(origin: Format, name: &'static str) -> &'static str {
     match origin {
         Format::Gemini => match name {
             "temperature" => "generationConfig.temperature",
@@ -116,6 +126,9 @@ pub(super) fn member(origin: Format, name: &'static str) -> &'static str {
             "image_config" => "generationConfig.imageConfig",
             "response_format" => "generationConfig.responseSchema",
             "tool_choice" => "toolConfig.functionCallingConfig",
+            "max_tokens" => "generationConfig.maxOutputTokens",
+            "safety_settings" => "safetySettings",
+            "service_tier" => "serviceTier",
             _ => name,
         },
         Format::Claude => match name {
@@ -126,6 +139,8 @@ pub(super) fn member(origin: Format, name: &'static str) -> &'static str {
         Format::Responses => match name {
             "logprobs" => "top_logprobs",
             "response_format" => "text.format",
+            "max_tokens" => "max_output_tokens",
+            "verbosity" => "text.verbosity",
             _ => name,
         },
         Format::Chat => name,

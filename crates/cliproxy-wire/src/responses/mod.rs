@@ -18,6 +18,7 @@ mod stream;
 mod typed;
 mod write;
 
+pub(crate) use request::NAMESPACE_DESCRIPTION;
 pub use stream::{Decoder, Encoder};
 
 use std::borrow::Cow;

@@ -122,6 +122,7 @@ fn pictures_that_the_model_drew_stay_in_the_conversation() {
         let encoded = Upstream::new(profile.clone(), model).try_encode(Format::Chat, &next).unwrap();
         let sent = String::from_utf8(encoded.body).unwrap();
         assert!(sent.contains("QUFB"), "{}: {sent}", profile.name);
+        assert!(!encoded.notes.paths().iter().any(|path| path.contains("index")), "{:?}", encoded.notes);
     }
 }
 
@@ -189,4 +190,12 @@ fn pictures_among_instructions_reach_every_upstream() {
         let sent = Upstream::new(profile, model).encode(Format::Responses, &body).to_string();
         assert!(sent.contains("Like this:") && sent.contains("QUFB"), "{sent}");
     }
+}
+
+#[test]
+fn a_word_of_a_note_is_fit_for_a_header() {
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "n\u{f6}v, el\n": 1});
+    let encoded =
+        Upstream::new(Profile::claude(), "claude-opus-4-7").try_encode(Format::Chat, &body).unwrap();
+    assert_eq!(encoded.notes.header().as_deref(), Some("n?v??el?"));
 }

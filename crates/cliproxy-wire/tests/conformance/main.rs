@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod census;
 mod chat;
 mod claude_answer;
 mod claude_request;

@@ -142,13 +142,20 @@ impl Writer<'_> {
         }
         self.identity(&mut written)?;
         if request.safety.is_some() {
-            self.hint("safety_settings")?;
+            self.hint(self.path("safety_settings"))?;
         }
         if request.cache.auto.is_some() {
             self.hint("cache_control")?;
         }
-        if request.max_tool_calls.is_some() {
-            self.hint("max_tool_calls")?;
+        for (is_said, path) in [
+            (request.max_tool_calls.is_some(), "max_tool_calls"),
+            (request.identity.labels.is_some(), "labels"),
+            (request.state.truncation.as_deref().is_some_and(|word| word != "disabled"), "truncation"),
+            (request.state.context_management.is_some(), "context_management"),
+        ] {
+            if is_said {
+                self.hint(path)?;
+            }
         }
         Ok(written)
     }
@@ -347,6 +354,9 @@ fn tier_word(tier: &Tier) -> &str {
 /// What a member is called in the client's body, by its name here.
 fn path(origin: Format, name: &'static str) -> &'static str {
     match (origin, name) {
+        (Format::Gemini, "safety_settings") => "safetySettings",
+        (Format::Gemini, "service_tier") => "serviceTier",
+        (Format::Responses, "verbosity") => "text.verbosity",
         (Format::Gemini, "n") => "generationConfig.candidateCount",
         (Format::Gemini, "logprobs") => "generationConfig.responseLogprobs",
         (Format::Gemini, "stop") => "generationConfig.stopSequences",

@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::codec::{Notes, Strictness, Target};
 use crate::format::Format;
-use crate::model::Request;
+use crate::model::{HostedKind, Request, Tool};
 
 /// Notes everything that the encoder will not write.
 ///
@@ -31,6 +31,8 @@ pub(super) fn judge(request: &Request, target: &Target<'_>, notes: &mut Notes) -
         (cache.retention.as_deref().is_some_and(|word| word != "24h"), "prompt_cache_retention"),
         (identity.metadata.is_some(), "metadata"),
         (identity.labels.is_some(), "labels"),
+        (identity.user.is_some() && identity.safety_identifier.is_some(), "safety_identifier"),
+        (request.max_tool_calls.is_some() && !request.tools.iter().any(is_web), "max_tool_calls"),
     ];
     for (_, path) in hints.into_iter().filter(|(is_present, _)| *is_present) {
         if target.strictness == Strictness::Strict {
@@ -42,4 +44,9 @@ pub(super) fn judge(request: &Request, target: &Target<'_>, notes: &mut Notes) -
         notes.add(path);
     }
     Ok(())
+}
+
+/// A tool that takes the limit of calls as its own.
+fn is_web(tool: &Tool) -> bool {
+    matches!(tool, Tool::Hosted { kind: HostedKind::WebSearch | HostedKind::WebFetch, .. })
 }

@@ -6,7 +6,7 @@ use crate::codec::{Encoded, Notes, Target};
 use crate::format::Format;
 use crate::json::{self, Array, Object, Raw, Reader};
 use crate::model::{HostedKind, OutputFormat, Request, Role, Tier, Tool, ToolChoice, Turn};
-use crate::normalize::Prepared;
+use crate::normalize::{Prepared, place};
 use crate::reasoning::{Members, Plan, Thinking};
 
 use super::beta::{self, Betas};
@@ -375,7 +375,7 @@ impl Encoding<'_> {
                 object.str("speed", "fast");
             }
             Some(Tier::Other(word)) if self.is_own() => object.str("service_tier", word),
-            Some(_) => self.notes.add("service_tier"),
+            Some(_) => self.notes.add(place::member(self.request.origin, "service_tier")),
         }
     }
 }

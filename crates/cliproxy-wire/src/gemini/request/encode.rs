@@ -4,7 +4,7 @@ use super::{setting, tool_config, turn};
 use crate::codec::{Encoded, Notes, Strictness, Target};
 use crate::json::{self, Kind, Object, Raw};
 use crate::model::{HostedKind, Owner, Request, Tier, Tool};
-use crate::normalize::Prepared;
+use crate::normalize::{Prepared, place};
 use crate::profile::{Dialect, SchemaDialect};
 use crate::{Error, Format};
 
@@ -134,7 +134,7 @@ pub(in crate::gemini) fn write_members(object: &mut Object<'_>, writer: &mut Wri
     if writer.is_antigravity() {
         // Source: this door of Code Assist takes neither these nor a limit of the answer.
         if request.safety.is_some() {
-            writer.notes.add("safetySettings");
+            writer.notes.add(place::member(request.origin, "safety_settings"));
         }
     } else {
         object.opt_raw("safetySettings", request.safety.as_ref());
@@ -290,12 +290,14 @@ fn write_tier(object: &mut Object<'_>, writer: &mut Writer<'_>) {
         Tier::Default => "standard",
         Tier::Flex => "flex",
         Tier::Priority => "priority",
-        Tier::Scale | Tier::Fast | Tier::Other(_) => return writer.hint("service_tier"),
+        Tier::Scale | Tier::Fast | Tier::Other(_) => {
+            return writer.hint(place::member(writer.request().origin, "service_tier"));
+        }
     };
     if writer.target.profile.dialect == Dialect::Native {
         object.str("serviceTier", word);
     } else if !matches!(tier, Tier::Default) {
-        writer.hint("service_tier");
+        writer.hint(place::member(writer.request().origin, "service_tier"));
     }
 }
 
@@ -318,6 +320,7 @@ fn hints(writer: &mut Writer<'_>) {
         (request.cache.retention.is_some(), "prompt_cache_retention"),
         (request.cache.options.is_some(), "prompt_cache_options"),
         (auto_cache, "cache_control"),
+        (request.state.store == Some(true) && request.origin != Format::Gemini, "store"),
         (request.state.truncation.is_some(), "truncation"),
         (request.state.context_management.is_some(), "context_management"),
     ] {

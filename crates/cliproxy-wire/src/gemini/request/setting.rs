@@ -4,6 +4,7 @@ use super::encode::Writer;
 use crate::Format;
 use crate::json::{self, Object, Raw};
 use crate::model::{Level, OutputFormat, Request};
+use crate::normalize::place;
 use crate::profile::{Dialect, SchemaDialect};
 use crate::reasoning::Members;
 
@@ -29,7 +30,7 @@ fn write_sampling(out: &mut Object<'_>, writer: &mut Writer<'_>) {
     if writer.target.profile.has_token_limit {
         out.opt_u64("maxOutputTokens", plan.max_output_tokens);
     } else if plan.max_output_tokens.is_some() {
-        writer.notes.add("max_output_tokens");
+        writer.notes.add(place::member(request.origin, "max_tokens"));
     }
     if plan.drops_sampling {
         for (is_said, path) in [

@@ -107,7 +107,19 @@ impl<'t> Body<'t> {
             "instructions" => self.instructions = Some(value.raw()?).filter(|raw| *raw != "null"),
             "input" => return self.input(value),
             "tools" => return self.tools(value),
-            "include" => self.is_encrypted_included = is_only(value.raw()?, ENCRYPTED),
+            "store" => {
+                let is_stored = value.raw()? == "true";
+                if is_stored {
+                    self.notes.add(key);
+                }
+            }
+            "include" => {
+                let include = value.raw()?;
+                self.is_encrypted_included = is_only(include, ENCRYPTED);
+                if !self.is_encrypted_included && !is_nothing(include) {
+                    self.notes.add(key);
+                }
+            }
             "prompt_cache_key" => self.has_cache_key = !matches!(value.raw()?, "null" | "\"\""),
             "service_tier" => match value.raw()? {
                 "\"priority\"" => {}
@@ -340,7 +352,10 @@ mod tests {
             body,
             r#"{"model":"m", "input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"h\u00e9"}]}],"store":false,"stream":true,"instructions":"","include":["reasoning.encrypted_content"],"prompt_cache_key":"conversation-1"}"#
         );
-        assert!(notes.is_empty());
+        assert_eq!(notes, ["store"]);
+        let (body, notes) = answered(r#"{"model":"m","input":"hi","include":["reasoning.encrypted_content","file_search_call.results"],"instructions":"i","prompt_cache_key":"k"}"#).unwrap();
+        assert!(body.contains(r#""include":["reasoning.encrypted_content"]"#), "{body}");
+        assert_eq!(notes, ["include"]);
     }
 
     #[test]

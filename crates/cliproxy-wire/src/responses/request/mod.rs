@@ -13,7 +13,8 @@ use crate::model::{
 
 use self::input::Conversation;
 
-pub(super) use self::tool::{NAMESPACE_DESCRIPTION, read as read_tools};
+pub(crate) use self::tool::NAMESPACE_DESCRIPTION;
+pub(super) use self::tool::read as read_tools;
 
 /// Request members that an answer repeats.
 const ECHOED: [&str; 20] = [

@@ -158,7 +158,7 @@ fn one(value: &mut Reader<'_>, namespace: Option<&Namespace>, tools: &mut Vec<To
 }
 
 /// Where the description of a namespace is kept, on each of its functions.
-pub(in crate::responses) const NAMESPACE_DESCRIPTION: &str = "namespace_description";
+pub(crate) const NAMESPACE_DESCRIPTION: &str = "namespace_description";
 
 struct Namespace {
     name: Str,

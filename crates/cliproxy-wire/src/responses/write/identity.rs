@@ -3,6 +3,7 @@
 use crate::format::Format;
 use crate::json::Object;
 use crate::model::Str;
+use crate::normalize::place;
 use sha2::{Digest as _, Sha256};
 
 use super::{CODEX_REFUSES, Purpose, Writer, XAI_REFUSES};
@@ -70,6 +71,12 @@ impl Writer<'_> {
             if state.prompt.is_some() {
                 self.semantic("prompt", "send the prompt's text");
             }
+            if purpose == Purpose::Answer && state.truncation.is_some() {
+                self.hint("truncation");
+            }
+            if purpose == Purpose::Answer && state.context_management.is_some() {
+                self.hint("context_management");
+            }
         } else {
             if self.is_xai && state.previous_response_id.is_some() {
                 self.semantic("previous_response_id", "send the whole conversation");
@@ -94,6 +101,9 @@ impl Writer<'_> {
                 || name == "extra_body";
             if !is_refused {
                 object.raw(name, value.as_str());
+            } else if !matches!(name, "stream_options" | "generate") {
+                // The others are about what the answer says, not about how it is sent.
+                self.hint(&place::told("", name));
             }
         }
     }

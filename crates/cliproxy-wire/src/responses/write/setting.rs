@@ -160,6 +160,12 @@ impl Writer<'_> {
         if can_reason && (self.is_codex || !is_stored) && !include.contains(&ENCRYPTED) {
             include.push(ENCRYPTED);
         }
+        if self.is_own()
+            && self.is_codex
+            && request.include.iter().any(|name| !matches!(&**name, ENCRYPTED | LOGPROBS))
+        {
+            self.hint("include");
+        }
         if let Some(logprobs) = request.logprobs {
             let path = self.path("logprobs", "generationConfig.responseLogprobs");
             if !self.target.profile.has_logprobs {
@@ -188,6 +194,9 @@ impl Writer<'_> {
     pub(super) fn delivery(&mut self, object: &mut Object<'_>) {
         let request = self.request;
         if self.is_codex || !self.is_own() {
+            if request.state.store == Some(true) {
+                self.hint("store");
+            }
             object.bool("store", false);
         } else {
             object.opt_bool("store", request.state.store);
@@ -202,7 +211,16 @@ impl Writer<'_> {
         }
         if self.is_xai && request.cache.retention.is_some() {
             self.hint("prompt_cache_retention");
-        } else if !self.is_codex {
+        } else if self.is_codex {
+            for (is_said, path) in [
+                (request.cache.retention.is_some(), "prompt_cache_retention"),
+                (request.cache.options.is_some(), "prompt_cache_options"),
+            ] {
+                if is_said {
+                    self.hint(path);
+                }
+            }
+        } else {
             object.opt_str("prompt_cache_retention", request.cache.retention.as_deref());
             object.opt_raw("prompt_cache_options", request.cache.options.as_ref());
         }

@@ -10,8 +10,8 @@ use crate::Error;
 use crate::chat::media;
 use crate::json::{Kind, Raw, Reader};
 use crate::model::{
-    Anchor, Arguments, Audio, Block, CacheMark, CacheTtl, CallKind, Content, Document, Image, Media, Opaque,
-    OpaqueKind, Owner, Reasoning, Str, ToolCall, ToolResult, Video,
+    Anchor, Arguments, Audio, Block, CacheMark, CacheTtl, CallKind, Content, Document, Ext, Image, Media,
+    Opaque, OpaqueKind, Owner, Reasoning, Str, ToolCall, ToolResult, Video,
 };
 use crate::opaque;
 
@@ -74,6 +74,7 @@ struct Part<'a> {
     title: Option<Cow<'a, str>>,
     context: Option<Cow<'a, str>>,
     cache: Option<CacheMark>,
+    ext: Ext,
 }
 
 impl<'a> Part<'a> {
@@ -123,13 +124,15 @@ impl<'a> Part<'a> {
             "prompt_cache_breakpoint" if value.kind() == Kind::Object => {
                 self.cache = self.cache.or(Some(CacheMark { ttl: None }));
             }
-            _ => {}
+            _ if value.kind() == Kind::Null => value.skip()?,
+            _ => self.ext.set(key, value.to_raw()?),
         }
         Ok(())
     }
 
     fn block(mut self) -> Result<Option<Block>, Error> {
         let cache = self.cache;
+        let ext = std::mem::take(&mut self.ext);
         let kind = self.kind.take().unwrap_or_else(|| self.guess().into());
         let content = match &*kind {
             "text" | "input_text" | "output_text" | "summary_text" => {
@@ -137,7 +140,7 @@ impl<'a> Part<'a> {
                 if text.is_empty() && cache.is_none() {
                     return Ok(None);
                 }
-                return Ok(Some(Block { cache, ..Block::text(&*text) }));
+                return Ok(Some(Block { cache, ext, ..Block::text(&*text) }));
             }
             "refusal" => {
                 Content::Refusal(self.text.ok_or_else(|| Error::missing("refusal"))?.as_ref().into())
@@ -152,7 +155,7 @@ impl<'a> Part<'a> {
             "tool_result" => self.tool_result()?,
             // Text under a name that is not known is still text.
             other => match &self.text {
-                Some(text) => return Ok(Some(Block { cache, ..Block::text(&**text) })),
+                Some(text) => return Ok(Some(Block { cache, ext, ..Block::text(&**text) })),
                 None => {
                     return Err(Error::malformed(format!(
                         "unknown content part type {other:?}; use text, image_url, input_audio or file"
@@ -161,7 +164,7 @@ impl<'a> Part<'a> {
                 }
             },
         };
-        Ok(Some(Block { cache, ..Block::new(content) }))
+        Ok(Some(Block { cache, ext, ..Block::new(content) }))
     }
 
     /// The type of a part that does not say it.

@@ -1,0 +1,194 @@
+//! What only the client's own format has a member for: another format's upstream never hears of it, so the client is
+//! told.
+//!
+//! Members that a codec maps, emulates or refuses are looked after where that is done; here is what is left over, at
+//! every level at which a decoder keeps it. Lists are not counted: one member in a hundred messages is one path.
+
+use crate::Error;
+use crate::format::Format;
+use crate::json::{Kind, Raw};
+use crate::model::{Block, Content, Ext, Media, Tool};
+use crate::profile::Dialect;
+use crate::responses::NAMESPACE_DESCRIPTION;
+
+use super::{Work, place};
+
+/// Members that belong to the transport, that are read where the answer is written, or that this gateway itself acts on.
+const SERVED: [&str; 7] = [
+    // The envelope of Code Assist.
+    "user_prompt_id",
+    "session_id",
+    "enabled_credit_types",
+    // A mode of choice that every encoder reads as what it means.
+    "toolConfig.mode",
+    // Padding of the upstream's stream; what is written for the client has none.
+    "stream_options",
+    // The deprecated completions repeat their prompt here.
+    "echo",
+    // A warm-up that is answered without an upstream.
+    "generate",
+];
+/// Objects that are mapped in part: their other members are told one by one.
+const PARTLY: [&str; 3] = ["metadata", "output_config", "extra_body"];
+/// Members of blocks that are told elsewhere: marks all together, and phases only say where a message of the history
+/// began.
+const EXCEPT: [&str; 3] = ["prompt_cache_breakpoint", "cache_control", "phase"];
+/// Wishes of `include` that are granted whatever the upstream.
+const READ: [&str; 3] =
+    ["message.output_text.logprobs", "reasoning.encrypted_content", "web_search_call.action.sources"];
+
+/// Notes the members that only the client's format has.
+///
+/// # Errors
+/// In strict mode, when there are any.
+pub(super) fn tell(work: &mut Work<'_>) -> Result<(), Error> {
+    let source = work.source;
+    let origin = source.origin;
+    if origin == work.target.profile.format {
+        return Ok(());
+    }
+    let mut told = Told { work, outcome: Ok(()) };
+    for (name, value) in source.ext.iter().filter(|(name, _)| !SERVED.contains(name)) {
+        if PARTLY.contains(&name) && value.kind() == Kind::Object {
+            told.partly(name, value);
+        } else {
+            told.member("", name, value);
+        }
+    }
+    if source.include.iter().any(|wish| !READ.contains(&&**wish)) {
+        told.path("", "include");
+    }
+    if let Some(wish) = source.reasoning.as_ref().filter(|_| origin == Format::Responses) {
+        told.members("reasoning", &wish.ext, &[]);
+    }
+    let (turns, parts) = match origin {
+        Format::Chat | Format::Claude => ("messages[]", "messages[].content[]"),
+        Format::Responses => ("input[]", "input[].content[]"),
+        Format::Gemini => ("contents[]", "contents[].parts[]"),
+    };
+    for instruction in &source.instructions {
+        told.members(if origin == Format::Claude { "system[]" } else { turns }, &instruction.ext, &[]);
+    }
+    for turn in &source.turns {
+        if turn.name.is_some() {
+            told.path(turns, "name");
+        }
+        told.members(turns, &turn.ext, &[]);
+        for block in &turn.blocks {
+            told.block(turns, parts, block);
+        }
+    }
+    let tools = if origin == Format::Gemini { "tools[].functionDeclarations[]" } else { "tools[]" };
+    for tool in &source.tools {
+        if let Tool::Function { ext, .. } | Tool::Custom { ext, .. } = tool {
+            told.members(tools, ext, &[NAMESPACE_DESCRIPTION]);
+            if ext.get(NAMESPACE_DESCRIPTION).is_some() {
+                told.path(tools, "description");
+            }
+        }
+    }
+    told.outcome
+}
+
+struct Told<'w, 'a> {
+    work: &'w mut Work<'a>,
+    outcome: Result<(), Error>,
+}
+
+impl Told<'_, '_> {
+    fn block(&mut self, turns: &str, parts: &str, block: &Block) {
+        // A result of a tool, and a call, are messages or items of their own in the formats of OpenAI.
+        let place = match (&block.content, self.work.source.origin) {
+            (Content::ToolResult(_) | Content::ToolCall(_), Format::Chat | Format::Responses) => turns,
+            _ => parts,
+        };
+        self.content(place, block);
+        if let Content::ToolResult(result) = &block.content {
+            for inner in &result.content {
+                self.content(parts, inner);
+                if let Content::Native(native) = &inner.content {
+                    let kind = native.value.get("type").and_then(|kind| kind.to_text());
+                    self.path(parts, kind.as_deref().unwrap_or("content"));
+                }
+            }
+            if let Some(native) = result.native.as_ref().filter(|native| native.format == Format::Gemini) {
+                let _checked = native.value.reader().object(|name, _| {
+                    self.path("contents[].parts[].functionResponse", name);
+                    Ok(())
+                });
+            }
+        }
+    }
+
+    fn content(&mut self, place: &str, block: &Block) {
+        let target = self.work.target;
+        let format = target.profile.format;
+        let mut except = EXCEPT.to_vec();
+        match &block.content {
+            Content::Image(image) => {
+                let is_written = match (format, image.detail.as_deref()) {
+                    (_, None | Some("auto")) => false,
+                    (Format::Chat | Format::Responses, Some(_)) => true,
+                    (Format::Gemini, Some(detail)) => {
+                        target.caps.needs_signatures && matches!(detail, "low" | "high")
+                    }
+                    (Format::Claude, Some(_)) => false,
+                };
+                if is_written {
+                    except.push("mediaResolution");
+                } else if image.detail.as_deref().is_some_and(|detail| detail != "auto")
+                    && self.work.source.origin != Format::Gemini
+                {
+                    self.path(place, "detail");
+                }
+            }
+            Content::Document(document) => {
+                if document.citations == Some(true) {
+                    self.path(place, "citations");
+                }
+                let is_named = match (format, &document.source) {
+                    (_, Media::Text { .. }) | (Format::Chat | Format::Claude, _) => true,
+                    (Format::Responses, source) => !matches!(source, Media::Url(_)),
+                    (Format::Gemini, Media::Inline { mime, .. }) if mime.starts_with("text/") => false,
+                    (Format::Gemini, _) => target.profile.dialect == Dialect::Vertex,
+                };
+                if document.filename.is_some() && !is_named {
+                    self.path(place, "filename");
+                }
+            }
+            Content::Video(video) if video.clip.is_some() => self.path(place, "videoMetadata"),
+            _ => {}
+        }
+        self.members(place, &block.ext, &except);
+    }
+
+    fn members(&mut self, place: &str, ext: &Ext, except: &[&str]) {
+        for (name, value) in ext.iter().filter(|(name, _)| !except.contains(name)) {
+            self.member(place, name, value);
+        }
+    }
+
+    fn member(&mut self, place: &str, name: &str, value: &Raw) {
+        // Clients write empty lists and objects for what they do not use.
+        if !value.is_empty() {
+            self.path(place, name);
+        }
+    }
+
+    fn partly(&mut self, name: &str, value: &Raw) {
+        let _checked = value.reader().object(|inner, value| {
+            let is_mapped = matches!((name, inner), ("metadata", "user_id") | ("extra_body", "google"));
+            if !is_mapped && value.kind() != Kind::Null {
+                self.path(name, inner);
+            }
+            Ok(())
+        });
+    }
+
+    fn path(&mut self, place: &str, name: &str) {
+        let path = place::told(place, name);
+        if self.outcome.is_ok() && !self.work.notes.paths().contains(&path) {
+            self.outcome = self.work.hint(&path);
+        }
+    }
+}
