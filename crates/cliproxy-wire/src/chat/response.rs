@@ -10,7 +10,7 @@ use crate::format::Format;
 use crate::json::{self, Array, Kind as JsonKind, Object, Raw, Reader};
 use crate::model::fold::Fold;
 use crate::model::{
-    Anchor, Annotation, Arguments, Audio, Block, CallKind, Candidate, Content, Event, Media, Opaque,
+    Anchor, Annotation, Arguments, Audio, Block, CallKind, Candidate, Content, Event, Image, Opaque,
     Reasoning, Response, Stop, StopReason, Text, ToolCall,
 };
 use crate::normalize::id;
@@ -138,7 +138,7 @@ struct Message<'a> {
     reasoning: String,
     details: Vec<(Opaque, Option<String>)>,
     calls: Vec<&'a ToolCall>,
-    images: Vec<&'a Media>,
+    images: Vec<&'a Image>,
     audio: Option<&'a Audio>,
 }
 
@@ -176,7 +176,7 @@ impl<'a> Message<'a> {
                 }
                 self.calls.push(call);
             }
-            Content::Image(image) => self.images.push(&image.source),
+            Content::Image(image) => self.images.push(image),
             Content::Audio(audio) => self.audio = Some(audio),
             Content::Hosted(hosted) => {
                 if let Some(text) = head::fenced(hosted) {
@@ -247,8 +247,8 @@ impl<'a> Message<'a> {
         self.write_calls(object, context.is_legacy_functions);
         if !self.images.is_empty() {
             object.array("images", |images| {
-                for (index, source) in self.images.iter().enumerate() {
-                    images.object(|image| write_image(image, source, index as u64));
+                for (index, image) in self.images.iter().enumerate() {
+                    images.object(|object| write_image(object, image, index as u64));
                 }
             });
         }
@@ -324,10 +324,13 @@ fn write_function(function: &mut Object<'_>, call: &ToolCall) {
 }
 
 /// Writes an entry of `images`.
-pub(super) fn write_image(object: &mut Object<'_>, source: &Media, index: u64) {
+pub(super) fn write_image(object: &mut Object<'_>, image: &Image, index: u64) {
     object.str("type", "image_url");
     object.object("image_url", |address| {
-        media::write(address, "url", source);
+        media::write(address, "url", &image.source);
     });
     object.u64("index", index);
+    if let Some(signature) = image.opaque.as_ref().and_then(head::native_signature) {
+        head::write_signature(object, signature);
+    }
 }

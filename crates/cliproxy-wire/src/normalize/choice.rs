@@ -149,8 +149,17 @@ fn hosted(work: &mut Work<'_>, kind: HostedKind) -> Result<Option<ToolChoice>, E
     }
 }
 
-/// Upstreams that know nothing but `auto` get it.
+/// Upstreams that know nothing but `auto` get it. Where nothing may be called, nothing is offered, unless the history's
+/// own calls need their declarations.
 fn limited(work: &mut Work<'_>, choice: ToolChoice) -> Result<Option<ToolChoice>, Error> {
+    if choice == ToolChoice::None && !work.target.profile.has_tool_choice {
+        if work.has_history_calls() {
+            work.hint(path(work))?;
+            return Ok(Some(ToolChoice::Auto));
+        }
+        work.request.tools.clear();
+        return Ok(None);
+    }
     let forces = matches!(
         choice,
         ToolChoice::Required | ToolChoice::Named { .. } | ToolChoice::Allowed { is_required: true, .. }

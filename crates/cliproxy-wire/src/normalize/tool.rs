@@ -177,6 +177,7 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
     else {
         return Ok(());
     };
+    let was_strict = *strict == Some(true);
     let dialect = dialect(work.target.profile.format, target.profile.schema);
     if dialect == Dialect::Narrow {
         schema.get_or_insert_with(|| Raw::new(NO_ARGUMENTS));
@@ -230,6 +231,11 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
         Format::Chat | Format::Responses | Format::Claude => {}
     }
     *schema = cleaned;
+    // One format has no word for it, and another takes fewer schemas that way.
+    let is_strict = *strict == Some(true) && target.profile.format != Format::Gemini;
+    if was_strict && !is_strict {
+        work.hint("tools[].strict")?;
+    }
     Ok(())
 }
 

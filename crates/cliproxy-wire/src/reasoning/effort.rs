@@ -42,7 +42,7 @@ pub(super) fn plan(
             plan.drops_sampling = is_on && *excludes_sampling;
             (effort, is_on)
         }
-        _ => (general(wish, target), wish.mode.is_some_and(|mode| mode != Mode::Off)),
+        _ => (general(wish, target, notes), wish.mode.is_some_and(|mode| mode != Mode::Off)),
     };
     plan.is_on = is_on;
     let is_known = target.caps.reasoning != ReasoningCaps::Unknown;
@@ -55,11 +55,16 @@ pub(super) fn plan(
 }
 
 /// The word for a model about which nothing is known.
-fn general(wish: &Wish, target: &Target<'_>) -> Option<&'static str> {
+fn general(wish: &Wish, target: &Target<'_>, notes: &mut Notes) -> Option<&'static str> {
     match wish.mode? {
         Mode::Auto | Mode::On => None,
-        // The client knows its upstream when it speaks its language; others must not send what few models list.
-        Mode::Off => wish.is_own(target.profile.format).then_some("none"),
+        // The client knows its upstream when it speaks its language.
+        Mode::Off if wish.is_own(target.profile.format) => Some("none"),
+        // Others must not send what few models list, so nobody knows whether the model thinks on.
+        Mode::Off => {
+            notes.add(wish.path());
+            None
+        }
         Mode::Level(level) => Some(word(level)),
         Mode::Budget(budget) => Some(word(target.table.level(budget))),
     }

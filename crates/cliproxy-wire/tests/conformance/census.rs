@@ -59,6 +59,7 @@ const CHAT: &[Case] = &[
     ),
     (TOOL, "parallel_tool_calls", "false", "parallel_tool_calls"),
     (TOOL, "tool_choice", r#""required""#, "tool_choice"),
+    (TOOL, "tools.0.function.strict", "true", "strict"),
     (TOOL, "tools.0.function.description", r#""d""#, "description"),
     (TOOL, "tools.0.function.novel", "1", "novel"),
     (

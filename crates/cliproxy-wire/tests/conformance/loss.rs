@@ -2,7 +2,7 @@
 
 use cliproxy_wire::codec::UpstreamContext;
 use cliproxy_wire::format::{self, Format};
-use cliproxy_wire::model::{Content, Event, Role};
+use cliproxy_wire::model::{Content, Event, Owner, Role};
 use cliproxy_wire::profile::Profile;
 use serde_json::{Value, json};
 
@@ -65,6 +65,26 @@ fn media_that_a_client_cannot_be_given_are_told_in_words() {
 }
 
 #[test]
+fn token_probabilities_beside_a_call_reach_every_client_that_has_them() {
+    let mut whole =
+        candidate(0, &json!([{"text": "hi"}, {"functionCall": {"name": "f", "args": {}}}]), Some("STOP"));
+    let token = json!({"token": "hi", "logProbability": -0.5});
+    whole["candidates"][0]["logprobsResult"] =
+        json!({"chosenCandidates": [token], "topCandidates": [{"candidates": [token]}]});
+    let stream = stream(&[whole]);
+    let response = folded(&events(&Profile::gemini(), &stream));
+    for to in Format::ALL.into_iter().filter(|to| *to != Format::Claude) {
+        let mut client = client(to);
+        client.include.insert("message.output_text.logprobs".into());
+        let body = format::encode_response(to, &response, &client);
+        let written = write(to, &client, events(&Profile::gemini(), &stream));
+        for said in [String::from_utf8(body).unwrap(), written] {
+            assert!(said.contains("-0.5"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_its_upstream_did_not_finish_is_an_error() {
     let item = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": [{"type": "output_text", "text": "half"}]});
     for (status, words) in
@@ -113,7 +133,7 @@ fn a_stream_is_not_over_while_one_of_its_answers_goes_on() {
 
 #[test]
 fn pictures_that_the_model_drew_stay_in_the_conversation() {
-    let parts = json!([{"text": "a cat"}, {"inlineData": {"mimeType": "image/png", "data": "QUFB"}}]);
+    let parts = json!([{"text": "a cat"}, {"inlineData": {"mimeType": "image/png", "data": "QUFB"}, "thoughtSignature": "c2lnbmVk"}]);
     let drawn = read(&Profile::gemini(), &stream(&[candidate(0, &parts, Some("STOP"))]));
     let (_, body, _) = drawn.into_iter().find(|(to, ..)| *to == Format::Chat).unwrap();
     let next = json!({"model": "m", "messages": [{"role": "user", "content": "draw"},
@@ -122,6 +142,9 @@ fn pictures_that_the_model_drew_stay_in_the_conversation() {
         let encoded = Upstream::new(profile.clone(), model).try_encode(Format::Chat, &next).unwrap();
         let sent = String::from_utf8(encoded.body).unwrap();
         assert!(sent.contains("QUFB"), "{}: {sent}", profile.name);
+        // The model that drew it wants it back as it was signed.
+        let is_signed = sent.contains(r#""data":"QUFB"},"thoughtSignature":"c2lnbmVk""#);
+        assert_eq!(is_signed, profile.owner == Owner::Google, "{}: {sent}", profile.name);
         assert!(!encoded.notes.paths().iter().any(|path| path.contains("index")), "{:?}", encoded.notes);
     }
 }
@@ -198,4 +221,37 @@ fn a_word_of_a_note_is_fit_for_a_header() {
     let encoded =
         Upstream::new(Profile::claude(), "claude-opus-4-7").try_encode(Format::Chat, &body).unwrap();
     assert_eq!(encoded.notes.header().as_deref(), Some("n?v??el?"));
+}
+
+#[test]
+fn where_no_tool_may_be_called_none_is_offered_to_those_who_know_no_choice() {
+    let user = json!({"role": "user", "content": "x"});
+    let called = json!([user,
+        {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "r"}]);
+    let body = |messages: Value| {
+        json!({"model": "m", "messages": messages, "tool_choice": "none",
+            "tools": [{"type": "function", "function": {"name": "f", "description": "offered"}}]})
+    };
+    let plain = Profile { has_tool_choice: false, ..Profile::compatible() };
+    for (profile, model) in [(plain, "m"), (Profile::antigravity_claude(), "claude-opus-4-6-thinking")] {
+        let upstream = Upstream::new(profile, model);
+        let fresh = upstream.try_encode(Format::Chat, &body(json!([user]))).unwrap();
+        assert!(!String::from_utf8(fresh.body).unwrap().contains("offered"));
+        assert!(fresh.notes.is_empty(), "{:?}", fresh.notes);
+        // The calls of the history may need what declares them.
+        let later = upstream.try_encode(Format::Chat, &body(called.clone())).unwrap();
+        assert!(String::from_utf8(later.body).unwrap().contains("offered"));
+        assert_eq!(later.notes.paths(), ["tool_choice"]);
+    }
+}
+
+#[test]
+fn thinking_that_cannot_be_switched_off_for_sure_is_told() {
+    let body = json!({"model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": "x"}], "thinking": {"type": "disabled"}});
+    let encoded =
+        Upstream::new(Profile::compatible(), "some-model").try_encode(Format::Claude, &body).unwrap();
+    assert_eq!(encoded.notes.paths(), ["thinking"]);
+    let encoded = Upstream::new(Profile::openai_chat(), "gpt-4o").try_encode(Format::Claude, &body).unwrap();
+    assert!(encoded.notes.is_empty(), "it does not think: {:?}", encoded.notes);
 }

@@ -15,6 +15,8 @@ use crate::model::{
 };
 use crate::opaque;
 
+use super::message;
+
 use source::{Address, File, Source, address, source};
 
 /// Reads `content`: a string, parts, or one part.
@@ -74,6 +76,8 @@ struct Part<'a> {
     title: Option<Cow<'a, str>>,
     context: Option<Cow<'a, str>>,
     cache: Option<CacheMark>,
+    /// Google's signature of a picture.
+    state: Option<Cow<'a, str>>,
     ext: Ext,
 }
 
@@ -124,6 +128,7 @@ impl<'a> Part<'a> {
             "prompt_cache_breakpoint" if value.kind() == Kind::Object => {
                 self.cache = self.cache.or(Some(CacheMark { ttl: None }));
             }
+            "extra_content" => self.state = message::signature(value)?,
             _ if value.kind() == Kind::Null => value.skip()?,
             _ => self.ext.set(key, value.to_raw()?),
         }
@@ -197,7 +202,8 @@ impl<'a> Part<'a> {
     fn image(mut self) -> Result<Content, Error> {
         let nested = self.address.as_mut().and_then(|address| address.detail.take());
         let detail = nested.or_else(|| self.detail.take()).map(|detail| Str::from(&*detail));
-        Ok(Content::Image(Image { source: self.media("image_url", "image/png")?, detail, opaque: None }))
+        let opaque = self.state.take().as_deref().map(message::google);
+        Ok(Content::Image(Image { source: self.media("image_url", "image/png")?, detail, opaque }))
     }
 
     fn audio(mut self) -> Result<Content, Error> {

@@ -161,7 +161,7 @@ impl Encoder {
                 Kind::Call { index, kind, is_written }
             }
             BlockKind::Image(image) => {
-                self.image(at, &image.source, out);
+                self.image(at, &image, out);
                 Kind::Other
             }
             BlockKind::Audio(audio) => {

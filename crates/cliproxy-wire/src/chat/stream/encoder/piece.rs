@@ -2,7 +2,7 @@
 
 use crate::chat::{detail, head, response};
 use crate::json::{self, Raw};
-use crate::model::{Anchor, Audio, CallKind, Channel, Delta, Media, Opaque};
+use crate::model::{Anchor, Audio, CallKind, Channel, Delta, Image, Opaque};
 
 use super::Encoder;
 use super::choice::Kind;
@@ -201,13 +201,13 @@ impl Encoder {
         }
     }
 
-    pub(super) fn image(&mut self, at: usize, source: &Media, out: &mut Vec<u8>) {
+    pub(super) fn image(&mut self, at: usize, image: &Image, out: &mut Vec<u8>) {
         let Some(choice) = self.choices.get_mut(at) else { return };
-        let (index, image) = (choice.index, choice.images);
+        let (index, number) = (choice.index, choice.images);
         choice.images += 1;
         self.write(index, out, |delta| {
             delta.array("images", |images| {
-                images.object(|object| response::write_image(object, source, image));
+                images.object(|object| response::write_image(object, image, number));
             });
         });
     }

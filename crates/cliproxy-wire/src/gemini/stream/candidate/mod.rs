@@ -42,6 +42,8 @@ pub(super) struct Candidate {
     has_search: bool,
     /// Something besides thinking was said.
     is_heard: bool,
+    /// Token probabilities of the chunk at hand, until its text is said.
+    logprobs: Option<Raw>,
 }
 
 /// The block that is open.
@@ -82,6 +84,7 @@ impl Candidate {
             citations: None,
             has_search: false,
             is_heard: false,
+            logprobs: None,
         }
     }
 
@@ -109,10 +112,11 @@ impl Candidate {
         }
         self.finish = self.finish.take().or(found.finish);
         self.finish_message = found.finish_message.or_else(|| self.finish_message.take());
+        self.logprobs = found.logprobs;
         if let Some(mut content) = found.content {
             self.content(&mut content, context, out)?;
         }
-        if let (Some(list), Open::Text { block, .. }) = (found.logprobs, &self.open) {
+        if let (Some(list), Open::Text { block, .. }) = (self.logprobs.take(), &self.open) {
             self.delta(*block, Delta::Logprobs(list), out);
         }
         if found.has_meta {
@@ -246,6 +250,9 @@ impl Candidate {
         if !text.is_empty() {
             self.text.push_str(&text);
             self.delta(block, Delta::Text(text.into_owned()), out);
+            if let Some(list) = self.logprobs.take() {
+                self.delta(block, Delta::Logprobs(list), out);
+            }
         }
         if let Some(data) = signature {
             self.delta(block, Delta::Opaque(opaque(data, anchor, context)), out);
