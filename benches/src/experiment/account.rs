@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use cliproxy_core::Engine;
-use cliproxy_core::config::env::Fixed;
 use cliproxy_core::config::{Overrides, Settings, Source};
 use cliproxy_core::credential::{Cooling, Scope};
+use cliproxy_core::env::Fixed;
 use cliproxy_core::failure::Rest;
 use cliproxy_core::route::{Moment, State, select};
 use cliproxy_core::store::{Expected, MemoryStore, Store as _};

@@ -8,8 +8,8 @@ use jiff::Zoned;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
-use crate::config::pattern::Pattern;
 use crate::credential::Credential;
+use crate::pattern::Pattern;
 
 /// What one client key may do.
 #[derive(Clone, Debug, PartialEq, Eq)]

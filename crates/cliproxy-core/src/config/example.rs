@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::diagnostic::Report;
-use super::env::Fixed;
 use super::file;
 use super::file::tree::{Kind, Node, parse};
 use super::{Settings, Source};
+use crate::env::Fixed;
 
 const EXAMPLE: &str = include_str!("../../../../config.example.yaml");
 const GUIDE: &str = include_str!("../../../../docs/CONFIG.md");
@@ -72,7 +72,7 @@ fn the_example_names_every_key() {
 
 #[test]
 fn the_guide_names_every_variable() {
-    for (name, _) in super::env::VARIABLES {
+    for (name, _) in crate::env::VARIABLES {
         assert!(GUIDE.contains(&format!("`{name}`")), "{name}");
     }
 }

@@ -16,10 +16,10 @@ use tokio::sync::Mutex;
 
 use super::diagnostic::Problems;
 use super::document::{Document, NotEditable};
-use super::env::Env;
 use super::source::{Content, Source, content_hash};
 use super::{Loaded, Settings, watch};
 use crate::access::gate;
+use crate::env::Env;
 use crate::store::{Version, atomic};
 
 /// How many versions before the present one are kept.
@@ -322,7 +322,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::env::Fixed;
+    use crate::env::Fixed;
 
     struct Scene {
         directory: tempfile::TempDir,

@@ -10,12 +10,10 @@ mod code;
 pub mod diagnostic;
 pub mod document;
 pub mod entries;
-pub mod env;
 #[cfg(test)]
 mod example;
 pub mod file;
 pub mod keeper;
-pub mod pattern;
 pub mod payload;
 pub mod settings;
 pub mod shape;
@@ -24,7 +22,6 @@ pub mod view;
 pub mod watch;
 
 pub use diagnostic::{Diagnostic, Position, Problems};
-pub use env::Env;
 pub use settings::Settings;
 pub use source::{Overrides, Source};
 

@@ -247,7 +247,7 @@ fn place(root: &mut Map<String, Value>, key: &[&str], value: Value) {
 mod tests {
     use super::*;
     use crate::config::Source;
-    use crate::config::env::Fixed;
+    use crate::env::Fixed;
 
     #[test]
     fn everything_is_shown_but_where_it_listens_and_how_it_is_managed() {

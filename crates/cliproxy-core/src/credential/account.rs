@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::{CredentialId, Record};
-use crate::oauth::Changes;
+use crate::store::Changes;
 
 /// Pauses between renewals that fail in passing: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);

@@ -182,7 +182,7 @@ mod tests {
         write(&store, "a.json", r#"{"type":"claude","access_token":"1"}"#).await;
         accounts.load(&store).await.unwrap();
         let account = accounts.get(&CredentialId::new("a.json")).unwrap();
-        let changes = crate::oauth::Changes::default().set("access_token", "2");
+        let changes = crate::store::Changes::default().set("access_token", "2");
         let document = crate::store::save(&store, "a.json", &changes, false).await.unwrap();
         account.set_record(Record::parse(&document.content).unwrap());
         assert!(accounts.load(&store).await.unwrap().is_empty());

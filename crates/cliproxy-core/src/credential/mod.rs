@@ -24,8 +24,8 @@ use cliproxy_wire::Format;
 use cliproxy_wire::profile::Profile;
 use http::{HeaderName, HeaderValue};
 
-use crate::config::settings::Proxy;
 use crate::provider::Kind;
+use crate::proxy::Proxy;
 use crate::secret::Secret;
 
 /// Identity of a credential; stable over restarts, and safe to show.

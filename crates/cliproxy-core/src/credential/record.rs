@@ -7,8 +7,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::oauth::Changes;
 use crate::secret::Secret;
+use crate::store::Changes;
 
 /// One auth file.
 #[derive(Clone, PartialEq)]

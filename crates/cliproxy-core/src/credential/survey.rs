@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::Record;
 use super::record::NotARecord;
-use crate::oauth::{earlier, rfc3339};
+use crate::oauth::earlier;
 use crate::provider::Kind;
 use crate::store::{FileStore, Store as _, StoreError, atomic, blocking};
+use crate::time::rfc3339;
 
 /// What is in an auth directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::errand::key_index;
 use super::roster::Listing;
 use super::standing::{Activity, Standing};
 use crate::credential::{Credential, CredentialId, Window};
-use crate::oauth::rfc3339;
 use crate::provider::Kind;
+use crate::time::rfc3339;
 use crate::usage::ShortIds;
 
 /// One account or key.

@@ -13,10 +13,11 @@ use tokio::time::Instant;
 use super::Engine;
 use super::standing::{Activity, Standing};
 use crate::credential::{Account, Condition, CredentialId, Record};
-use crate::oauth::{Changes, claims, rfc3339};
+use crate::oauth::claims;
 use crate::provider::{Kind, is_same_cookie};
 use crate::route::Listed;
-use crate::store::{self, Expected, Store, StoreError, Version};
+use crate::store::{self, Changes, Expected, Store, StoreError, Version};
+use crate::time::rfc3339;
 
 /// An auth file as it is listed.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{Loan, format};
-use crate::config::env::{self, Env};
 use crate::credential::Record;
+use crate::env::{self, Env};
 use crate::store::LONGEST_DOCUMENT;
 
 /// A file in which another program keeps a login.

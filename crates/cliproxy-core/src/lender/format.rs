@@ -5,9 +5,11 @@ use serde_json::{Map, Value, json};
 use super::Loan;
 use crate::credential::Record;
 use crate::credential::record::time;
+use crate::oauth::claims;
 use crate::oauth::login::file_part;
-use crate::oauth::{Changes, claims, rfc3339};
 use crate::provider::codex;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 /// Reads the file of the program that belongs to a provider.
 pub(super) fn read(provider: &str, body: &Value) -> Option<Loan> {

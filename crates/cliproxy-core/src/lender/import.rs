@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Found, Loan, MEMBER};
 use crate::credential::Record;
-use crate::oauth::{Changes, find_account, free_name};
-use crate::store::{Expected, Store, StoreError, atomic, lock, patched};
+use crate::oauth::{find_account, free_name};
+use crate::store::{Changes, Expected, Store, StoreError, atomic, lock, patched};
 
 /// Where it is written down what imports did, in our own folder of the auth directory.
 const LEDGER: &str = "imports.json";

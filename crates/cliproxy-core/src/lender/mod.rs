@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::credential::Record;
-use crate::oauth::Changes;
+use crate::store::Changes;
 
 /// The member of an auth file that names the file whose tokens it uses.
 pub const MEMBER: &str = "borrowed_from";

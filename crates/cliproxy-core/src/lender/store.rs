@@ -12,8 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::{find, tokens};
 use crate::credential::Record;
-use crate::oauth::Changes;
-use crate::store::{Document, Expected, Store, StoreError, Version, patched};
+use crate::store::{Changes, Document, Expected, Store, StoreError, Version, patched};
 
 /// A store that lends.
 #[derive(Debug)]

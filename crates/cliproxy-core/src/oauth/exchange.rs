@@ -1,9 +1,11 @@
 //! The refresh token grant (RFC 6749, 6): a refresh token is redeemed for an access token and, with most providers, the
 //! next refresh token.
 
-use super::flow::{Changes, Flow, Input, Refusal, Request, Step};
-use super::message::{Tokens, rfc3339};
+use super::flow::{Flow, Input, Refusal, Request, Step};
+use super::message::Tokens;
 use crate::secret::Secret;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 /// One redemption; yields tokens.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::flow::{Changes, Flow, Refusal, RefusalKind};
+use super::flow::{Flow, Refusal, RefusalKind};
 use super::{Identity, Pkce, State};
+use crate::store::Changes;
 
 /// A way to log in to a provider.
 #[derive(Clone, Copy, Debug)]

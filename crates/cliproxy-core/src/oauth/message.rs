@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde_json::Value;
 
 use super::{Answer, Refusal, RefusalKind, Request};
-use crate::provider::PRODUCT;
+use crate::PRODUCT;
 use crate::secret::Secret;
 
 /// Longest foreign text that is shown.
@@ -248,12 +248,6 @@ impl Tokens {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; negative is over")]
 fn whole(number: f64) -> u64 {
     number as u64
-}
-
-/// A time as auth files have it; times that no calendar has are left out.
-pub fn rfc3339(seconds: u64) -> Option<String> {
-    let seconds = i64::try_from(seconds).ok()?;
-    Some(jiff::Timestamp::from_second(seconds).ok()?.to_string())
 }
 
 #[cfg(test)]

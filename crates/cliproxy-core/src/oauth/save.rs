@@ -5,12 +5,11 @@
 
 use bytes::Bytes;
 
-use super::flow::Changes;
 use super::login::Grant;
 use super::trail::Trail;
 use crate::credential::Record;
 use crate::lender;
-use crate::store::{Document, Expected, Store, StoreError, patched};
+use crate::store::{Changes, Document, Expected, Store, StoreError, patched};
 
 /// Names that are tried for one account.
 const MOST_NAMES: u32 = 1000;

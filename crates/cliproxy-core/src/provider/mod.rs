@@ -39,9 +39,11 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AG
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use quick_cache::sync::Cache;
 
+use crate::PRODUCT;
 use crate::credential::{Credential, Header, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
-use crate::oauth::{Changes, Flow, Identity, Login};
+use crate::oauth::{Flow, Identity, Login};
+use crate::store::Changes;
 use crate::upstream::{Outgoing, Pieces, Talk};
 
 /// The kinds of provider.
@@ -395,9 +397,6 @@ const SESSION_HEADERS: [HeaderName; 3] = [
 
 /// Addresses that are kept as they were read.
 const MOST_ADDRESSES: usize = 512;
-
-/// Our own name towards upstreams.
-pub(crate) const PRODUCT: &str = concat!("cli-proxy-api/", env!("CARGO_PKG_VERSION"));
 
 /// Headers that every JSON request has.
 fn base_headers(operation: Operation) -> HeaderMap {

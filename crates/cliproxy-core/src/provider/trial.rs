@@ -7,7 +7,8 @@ use bytes::Bytes;
 use cliproxy_wire::Format;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Job, Operation, PRODUCT, Provider, demo};
+use super::{Job, Operation, Provider, demo};
+use crate::PRODUCT;
 use crate::credential::{Account, Credential, CredentialId, Header, Record};
 use crate::failure::Failure;
 use crate::secret::Secret;

@@ -8,10 +8,11 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::{Assembly, Offered};
-use crate::config::pattern::Pattern;
-use crate::config::settings::{Alias, Proxy};
+use crate::config::settings::Alias;
 use crate::credential::{Account, Credential, CredentialId, Header, Record};
+use crate::pattern::Pattern;
 use crate::provider;
+use crate::proxy::Proxy;
 use crate::route::Listed;
 
 impl Assembly<'_> {

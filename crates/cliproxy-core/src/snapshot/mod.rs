@@ -18,9 +18,10 @@ use cliproxy_wire::reasoning;
 
 use crate::access::Access;
 use crate::config::Settings;
-use crate::config::settings::{self, Compatible, Entry, ErrorRule, HeaderSource, KeyEntry, Proxy};
+use crate::config::settings::{self, Compatible, Entry, ErrorRule, HeaderSource, KeyEntry};
 use crate::credential::{Account, Cooling, Credential, CredentialId, Header, Pool};
 use crate::provider::{Kind, demo};
+use crate::proxy::Proxy;
 use crate::route::{Builder, Listed, Strategy, Table};
 use crate::secret::Secret;
 use crate::upstream::Limits;

@@ -6,9 +6,9 @@ use cliproxy_wire::catalog::{Caps, ReasoningCaps};
 use cliproxy_wire::profile::Profile;
 
 use super::Assembly;
-use crate::config::settings::Proxy;
 use crate::credential::{Credential, CredentialId};
 use crate::provider::Kind;
+use crate::proxy::Proxy;
 
 const CHANNEL: &str = "aistudio";
 /// Models whose reasoning pages know by budget alone, though their names say otherwise elsewhere. Source: the model tables

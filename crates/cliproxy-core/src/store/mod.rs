@@ -13,7 +13,7 @@ mod patch;
 pub(crate) use file::is_json;
 pub use file::{FileStore, OWN, file_name};
 pub use memory::MemoryStore;
-pub use patch::patched;
+pub use patch::{Changes, patched};
 
 use std::fmt;
 use std::io;
@@ -21,8 +21,6 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-
-use crate::oauth::Changes;
 
 /// The longest document that is read: auth files have a few kilobytes.
 pub const LONGEST_DOCUMENT: u64 = 1 << 20;

@@ -24,7 +24,7 @@ use super::connect::{ConnectError, Connector};
 use super::guard::Guard;
 use super::kept::Travelling;
 use super::{Limits, Reply};
-use crate::config::settings::Proxy;
+use crate::proxy::Proxy;
 
 /// Most redirects that are followed.
 const REDIRECTS: usize = 3;
@@ -144,7 +144,7 @@ impl Clients {
         *request.headers_mut() = HeaderMap::from_iter([
             (ACCEPT, HeaderValue::from_static(fetch.wanted.accept())),
             (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
-            (USER_AGENT, HeaderValue::from_static(crate::provider::PRODUCT)),
+            (USER_AGENT, HeaderValue::from_static(crate::PRODUCT)),
         ]);
         let answer = client.request(request).await.map_err(|error| refused(&error))?;
         let (head, body) = answer.into_parts();

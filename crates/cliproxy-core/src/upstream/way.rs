@@ -8,8 +8,8 @@ use std::sync::Arc;
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
-use crate::config::env::{self, Env};
-use crate::config::settings::{Proxy, ProxyUrl};
+use crate::env::{self, Env};
+use crate::proxy::{Proxy, ProxyUrl};
 
 /// A way out of the machine.
 #[derive(Clone, Debug)]

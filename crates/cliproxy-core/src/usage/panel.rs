@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{By, Ledger, LedgerError, Row, Span};
-use crate::oauth::rfc3339;
+use crate::time::rfc3339;
 
 /// How far back single requests are listed, in seconds.
 const LISTED: u64 = 24 * 60 * 60;

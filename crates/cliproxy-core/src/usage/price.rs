@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cliproxy_wire::model::Usage;
 
-use crate::config::pattern::Pattern;
+use crate::pattern::Pattern;
 
 /// Prices of models, in a currency of the user's choice per million tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

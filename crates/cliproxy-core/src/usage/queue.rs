@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::panel::{ShortIds, Tokens, tokens};
 use super::{Record, Row, Sink};
-use crate::oauth::rfc3339;
+use crate::time::rfc3339;
 
 /// Records at most.
 const MOST: usize = 10_000;

@@ -189,7 +189,8 @@ async fn write(out: &mut (impl Sink<Message> + Unpin), questions: &mut Questions
 mod tests {
     use super::*;
     use cliproxy_core::Engine;
-    use cliproxy_core::config::{Settings, Source, env::Fixed};
+    use cliproxy_core::config::{Settings, Source};
+    use cliproxy_core::env::Fixed;
 
     /// Just in time.
     const LATE: Duration = Duration::from_secs(59);

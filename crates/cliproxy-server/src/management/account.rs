@@ -2,8 +2,8 @@
 
 use cliproxy_core::config::entries::{EVERYTHING, EntryList, LISTS, switched};
 use cliproxy_core::credential::Credential;
-use cliproxy_core::oauth::Changes;
 use cliproxy_core::secret::Secret;
+use cliproxy_core::store::Changes;
 use http::{Method, StatusCode};
 use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Serialize};

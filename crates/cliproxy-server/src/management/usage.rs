@@ -89,7 +89,7 @@ async fn statistics(ask: &Ask) -> Result<Statistics, Refusal> {
 
 /// Everything on record, read as far as the client takes it.
 async fn export(ask: &Ask) -> Outcome<Raw> {
-    let exported_at = cliproxy_core::oauth::rfc3339(now()).unwrap_or_default();
+    let exported_at = cliproxy_core::time::rfc3339(now()).unwrap_or_default();
     let Some(ledger) = ask.console.records.ledger.clone() else {
         let usage = statistics(ask).await?;
         return Ok(Raw(Json(Everything { version: 1, exported_at, usage }).render()));

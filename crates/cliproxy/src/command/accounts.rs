@@ -12,7 +12,7 @@ use clap::Args;
 use cliproxy_core::Engine;
 use cliproxy_core::config::{Settings, Source};
 use cliproxy_core::credential::{CredentialId, SavedRest, Window, survey};
-use cliproxy_core::oauth::rfc3339;
+use cliproxy_core::time::rfc3339;
 use cliproxy_server::clock;
 use serde::Serialize;
 use serde_json::json;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
-use cliproxy_core::config::{Settings, Source, env};
+use cliproxy_core::config::{Settings, Source};
+use cliproxy_core::env;
 use cliproxy_core::lender::{self, Action, Mode, Planned, Undone};
-use cliproxy_core::oauth::Changes;
 use cliproxy_core::provider::LOGINS;
-use cliproxy_core::store::{FileStore, Store as _, StoreError, lock};
+use cliproxy_core::store::{Changes, FileStore, Store as _, StoreError, lock};
 use serde_json::{Value, json};
 
 use super::show::say;

@@ -31,7 +31,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use cliproxy_core::Engine;
-use cliproxy_core::config::{Overrides, Settings, Source, env};
+use cliproxy_core::config::{Overrides, Settings, Source};
+use cliproxy_core::env;
 use cliproxy_core::store::FileStore;
 use cliproxy_server::clock;
 

@@ -7,7 +7,8 @@ use cliproxy_core::Engine;
 use cliproxy_core::config::keeper::Keeper;
 use cliproxy_core::config::settings::ManagementKey;
 use cliproxy_core::config::watch::{self, Change};
-use cliproxy_core::config::{Diagnostic, Loaded, Settings, Source, env};
+use cliproxy_core::config::{Diagnostic, Loaded, Settings, Source};
+use cliproxy_core::env;
 use cliproxy_core::secret::Secret;
 use cliproxy_core::store::FileStore;
 use cliproxy_server::Readiness;
@@ -108,7 +109,9 @@ impl Taker {
                     tracing::error!(
                         "the changed configuration is not valid and was not applied:\n{problems}"
                     );
-                    self.readiness.set_invalid(problems);
+                    self.readiness.set(vec![format!(
+                        "the changed configuration is not valid and was not applied: {problems}"
+                    )]);
                 }
                 Change::Withdrawn => self.tell_ready(&self.engine.snapshot().settings),
             };

@@ -9,11 +9,12 @@ use cliproxy_wire::codec::Strictness;
 
 use super::outline::Outline;
 use crate::config::file::ImageGeneration;
-use crate::config::pattern::Pattern;
 use crate::config::settings::{
     Alias, BaseUrl, Compatible, Entry, ErrorRule, Expression, Header, HeaderSource, KeyEntry, ManagementKey,
-    MappingSource, Model, Proxy, Settings, Thinking,
+    MappingSource, Model, Settings, Thinking,
 };
+use crate::pattern::Pattern;
+use crate::proxy::Proxy;
 use crate::secret::Secret;
 use crate::usage::Price;
 

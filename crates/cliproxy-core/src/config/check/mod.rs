@@ -8,8 +8,8 @@ mod outline;
 
 use super::Source;
 use super::diagnostic::Diagnostic;
-use super::env::{self, Env};
 use super::settings::{Settings, Store};
+use crate::env::{self, Env};
 
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]

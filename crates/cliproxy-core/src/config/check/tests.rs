@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test's own files need no atomic writer")]
 
 use super::*;
-use crate::config::env::Fixed;
+use crate::env::Fixed;
 
 const FULL: &str = r#"
 host: ""

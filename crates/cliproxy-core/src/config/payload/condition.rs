@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::path;
 use crate::config::diagnostic::{Code, Report};
 use crate::config::file::{Free, List, Map, PayloadModel, Placed};
-use crate::config::pattern::Pattern;
+use crate::pattern::Pattern;
 
 /// A format as rules name it, towards an upstream or of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::access::allowance::{Allowance, Limit, Per};
 use crate::access::name;
 use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
-use crate::config::pattern::Pattern;
+use crate::pattern::Pattern;
 use crate::secret::Secret;
 use crate::usage::Price;
 

@@ -8,8 +8,8 @@ use super::base_url::BaseUrl;
 use super::error_rule::Expression;
 use super::value::{is_on, text};
 use crate::config::diagnostic::{Code, Origin, Report};
-use crate::config::env::{self, Env};
 use crate::config::file;
+use crate::env::{self, Env};
 use crate::secret::Secret;
 
 /// Settings of the Amp routes.

@@ -10,11 +10,12 @@ use http::{HeaderName, HeaderValue};
 use super::base_url::BaseUrl;
 use super::error_rule::{ErrorRule, error_rules};
 use super::model::{Model, compatible_models, excluded, models};
-use super::proxy::{self, Proxy};
+use super::proxy;
 use super::value::{clamp, is_on, is_placeholder, text};
 use crate::config::diagnostic::{Code, Origin, Report};
 use crate::config::file::{self, List, Map, Placed};
-use crate::config::pattern::Pattern;
+use crate::pattern::Pattern;
+use crate::proxy::Proxy;
 use crate::secret::Secret;
 
 /// Largest weight of a credential.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::value::{count, is_on, text};
 use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
-use crate::config::pattern::Pattern;
+use crate::pattern::Pattern;
 use crate::usage::{Bounds, Price, Prices};
 
 /// Address of the profiling listener when the file names none.

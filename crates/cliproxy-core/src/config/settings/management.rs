@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use super::value::{is_on, is_placeholder, text};
 use crate::config::diagnostic::{Code, Report};
-use crate::config::env::{self, Env};
 use crate::config::file;
+use crate::env::{self, Env};
 use crate::secret::Secret;
 
 /// The management interface.

@@ -41,18 +41,18 @@ pub use logging::{Logging, Usage};
 pub use management::{Management, ManagementKey};
 pub use model::{Model, Thinking};
 pub use oauth::{Alias, Oauth};
-pub use proxy::{Proxy, ProxyUrl};
 pub use routing::{Retry, Routing, Strategy};
 pub use store::Store;
 pub use telemetry::{Otlp, Telemetry};
 pub use translation::{LiveMedia, ThinkingTable, Translation};
 
 use super::diagnostic::{Code, Problems, Report};
-use super::env::{self, Env};
 use super::file;
 use super::payload;
 use super::source::{Content, Source};
 use super::{Loaded, Overrides};
+use crate::env::{self, Env};
+use crate::proxy::Proxy;
 
 /// Directory of credential files when the file names none.
 pub const DEFAULT_AUTH_DIR: &str = "~/.cli-proxy-api";

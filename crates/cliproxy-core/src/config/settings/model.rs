@@ -3,7 +3,7 @@
 use super::value::{clamp, is_on, text};
 use crate::config::diagnostic::{Code, Origin, Report};
 use crate::config::file::{self, List, Placed};
-use crate::config::pattern::Pattern;
+use crate::pattern::Pattern;
 
 /// A model that an entry offers.
 #[derive(Clone, Debug, PartialEq, Eq)]

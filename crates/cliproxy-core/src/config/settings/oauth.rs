@@ -8,8 +8,8 @@ use super::model::excluded;
 use super::value::{is_on, text};
 use crate::config::diagnostic::{Code, Report};
 use crate::config::file::{self, List, Placed};
-use crate::config::pattern::Pattern;
 use crate::oauth::Identity;
+use crate::pattern::Pattern;
 
 /// Rules for credential files. Keys of the maps are lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

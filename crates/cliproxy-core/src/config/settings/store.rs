@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::env::{self, Env};
+use crate::env::{self, Env};
 use crate::secret::Secret;
 
 /// The store, in order of precedence.

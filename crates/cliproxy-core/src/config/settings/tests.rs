@@ -6,7 +6,7 @@ use std::time::Duration;
 use cliproxy_wire::codec::Strictness;
 
 use super::*;
-use crate::config::env::Fixed;
+use crate::env::Fixed;
 
 fn home() -> Fixed {
     Fixed::new([("HOME", "/home/u")])

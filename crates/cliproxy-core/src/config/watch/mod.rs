@@ -17,9 +17,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::diagnostic::{Code, Diagnostic, Problems};
-use super::env::Env;
 use super::source::{Content, Source, content_hash};
 use super::{Loaded, Settings};
+use crate::env::Env;
 
 /// What became of the file.
 #[derive(Clone, Debug)]

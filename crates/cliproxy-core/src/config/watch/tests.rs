@@ -6,7 +6,7 @@ use std::fs;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::config::env::Fixed;
+use crate::env::Fixed;
 
 const BRISK: Pace = Pace {
     debounce: Duration::from_millis(10),

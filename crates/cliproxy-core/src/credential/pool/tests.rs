@@ -4,7 +4,7 @@ use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::profile::Profile;
 
 use super::*;
-use crate::config::settings::Proxy;
+use crate::proxy::Proxy;
 
 fn credential(id: &str) -> Credential {
     Credential {

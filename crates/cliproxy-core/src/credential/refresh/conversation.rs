@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::journal::{Entry, Intent, Journal};
 use super::{Task, passing};
-use crate::oauth::{Answer, Changes, Input, Refusal, Request, Step};
+use crate::oauth::{Answer, Input, Refusal, Request, Step};
 use crate::provider::Renewal;
-use crate::store::blocking;
+use crate::store::{Changes, blocking};
 
 /// A conversation that waits longer than this is not about a renewal.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);

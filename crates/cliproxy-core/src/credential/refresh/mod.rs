@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::Unsaved;
 use super::{Account, Condition, Record};
-use crate::oauth::{Changes, Identity, Line, Refusal, RefusalKind};
+use crate::oauth::{Identity, Line, Refusal, RefusalKind};
 use crate::provider::Provider;
 use crate::secret::Secret;
-use crate::store::{self, Store, StoreError, blocking, lock};
+use crate::store::{self, Changes, Store, StoreError, blocking, lock};
 use conversation::Conversation;
 use journal::{Entry, Journal};
 

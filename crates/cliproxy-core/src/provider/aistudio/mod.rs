@@ -8,7 +8,7 @@ use super::gemini::method;
 use super::{Job, Provider, path_segment};
 use crate::credential::Credential;
 use crate::failure::Failure;
-use crate::oauth::rfc3339;
+use crate::time::rfc3339;
 use crate::upstream::{Ask, Outgoing};
 use cliproxy_wire::fault::{Fault, Kind};
 

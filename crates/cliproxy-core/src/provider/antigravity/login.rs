@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::oauth::chain::{Fetch, Then as _};
 use crate::oauth::code::CodeLogin;
 use crate::oauth::login::{Conversation, Redirect, Setup, file_part};
-use crate::oauth::{
-    Changes, Flow, Grant, Identity, Input, Login, Refusal, RefusalKind, Request, Step, Tokens, rfc3339,
-};
+use crate::oauth::{Flow, Grant, Identity, Input, Login, Refusal, RefusalKind, Request, Step, Tokens};
 use crate::provider::gemini_cli;
 use crate::provider::gemini_cli::project::{default_tier, project_of};
 use crate::secret::Secret;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 pub(super) const WHO: &str = "Google";
 pub(super) const REMEDY: &str = "log in again: cli-proxy-api --antigravity-login";

@@ -18,8 +18,9 @@ use http::header::USER_AGENT;
 use super::gemini::method;
 use super::gemini_cli::{refusal, renew};
 use super::{
-    Adopted, Job, Operation, PRODUCT, Provider, Renewal, Told, base_headers, bearer, configured_headers, post,
+    Adopted, Job, Operation, Provider, Renewal, Told, base_headers, bearer, configured_headers, post,
 };
+use crate::PRODUCT;
 use crate::credential::{Credential, Record, Window};
 use crate::failure::{Failure, Retry};
 use crate::oauth::chain::Then as _;

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::oauth::chain::Then as _;
 use crate::oauth::code::CodeLogin;
 use crate::oauth::login::{Conversation, Redirect, Setup, file_part};
-use crate::oauth::{
-    Changes, Flow, Grant, Identity, Input, Login, Pkce, Refusal, Request, Step, Tokens, rfc3339,
-};
+use crate::oauth::{Flow, Grant, Identity, Input, Login, Pkce, Refusal, Request, Step, Tokens};
 use crate::secret::Secret;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 pub(super) const WHO: &str = "Anthropic";
 pub(super) const REMEDY: &str = "log in again: cli-proxy-api --claude-login";

@@ -11,10 +11,11 @@ use crate::oauth::code::CodeLogin;
 use crate::oauth::device::{Poll, seconds};
 use crate::oauth::login::{Conversation, Redirect, Setup, file_part};
 use crate::oauth::{
-    Changes, Flow, Grant, Identity, Input, Login, Notice, Pkce, Refusal, RefusalKind, Request, Step, Tokens,
-    claims, rfc3339,
+    Flow, Grant, Identity, Input, Login, Notice, Pkce, Refusal, RefusalKind, Request, Step, Tokens, claims,
 };
 use crate::secret::Secret;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 pub(super) const WHO: &str = "OpenAI";
 pub(super) const REMEDY: &str = "log in again: cli-proxy-api --codex-login";

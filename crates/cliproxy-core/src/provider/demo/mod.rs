@@ -22,9 +22,9 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{Job, Kind, Operation, Provider, not_offered};
-use crate::config::settings::Proxy;
 use crate::credential::{Credential, CredentialId};
 use crate::failure::Failure;
+use crate::proxy::Proxy;
 use crate::route::Listed;
 use crate::upstream::{Local, LocalEnding, Outgoing};
 

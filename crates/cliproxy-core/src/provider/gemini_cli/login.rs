@@ -8,8 +8,10 @@ use super::project::{Choosing, Projects};
 use crate::oauth::chain::{Fetch, Then as _};
 use crate::oauth::code::CodeLogin;
 use crate::oauth::login::{Conversation, Redirect, Setup, file_part};
-use crate::oauth::{Changes, Grant, Identity, Login, Refusal, Request, Tokens, rfc3339};
+use crate::oauth::{Grant, Identity, Login, Refusal, Request, Tokens};
 use crate::secret::Secret;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 pub(super) const WHO: &str = "Google";
 pub(super) const REMEDY: &str = "log in again: cli-proxy-api --login";

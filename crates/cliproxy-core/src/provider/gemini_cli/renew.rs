@@ -7,9 +7,10 @@ use super::login::{REMEDY, WHO};
 use crate::credential::Record;
 use crate::oauth::chain::Then as _;
 use crate::oauth::exchange::Exchange;
-use crate::oauth::{Changes, Identity, Refusal, Request, Tokens};
+use crate::oauth::{Identity, Refusal, Request, Tokens};
 use crate::provider::Renewal;
 use crate::secret::Secret;
+use crate::store::Changes;
 
 /// The least that a token is taken to live, in seconds: one that is said to end at once would be renewed all the time.
 const SHORTEST_LIFE: u64 = 60;
@@ -69,7 +70,7 @@ impl Places {
 
     fn changes(&self, tokens: &Tokens, now: u64) -> Changes {
         let life = tokens.expires_in.map(|seconds| seconds.max(SHORTEST_LIFE));
-        let end = life.and_then(|seconds| crate::oauth::rfc3339(now.saturating_add(seconds)));
+        let end = life.and_then(|seconds| crate::time::rfc3339(now.saturating_add(seconds)));
         let values = [
             Some(tokens.access.expose().to_owned()),
             tokens.refresh.as_ref().map(|token| token.expose().to_owned()),
@@ -85,6 +86,6 @@ impl Places {
                 changes = changes.set(name, value);
             }
         }
-        changes.set_if_some("last_refresh", crate::oauth::rfc3339(now))
+        changes.set_if_some("last_refresh", crate::time::rfc3339(now))
     }
 }

@@ -13,10 +13,11 @@ use crate::oauth::code::CodeLogin;
 use crate::oauth::login::{Conversation, Redirect, Setup, file_part};
 use crate::oauth::message::shown;
 use crate::oauth::{
-    Answer, Changes, Flow, Grant, Identity, Input, Login, Question, Refusal, RefusalKind, Request, Step,
-    Tokens, rfc3339,
+    Answer, Flow, Grant, Identity, Input, Login, Question, Refusal, RefusalKind, Request, Step, Tokens,
 };
 use crate::secret::Secret;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 pub(super) const WHO: &str = "iFlow";
 pub(super) const REMEDY: &str = "log in again: cli-proxy-api --iflow-login";

@@ -4,8 +4,10 @@ use super::login::{Key, REMEDY, WHO, renewal, token_request, user, user_request}
 use crate::credential::Record;
 use crate::oauth::chain::{Fetch, Then as _};
 use crate::oauth::exchange::Exchange;
-use crate::oauth::{Answer, Changes, Flow, Identity, Input, Refusal, Request, Step, rfc3339};
+use crate::oauth::{Answer, Flow, Identity, Input, Refusal, Request, Step};
 use crate::provider::Renewal;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 /// The conversation; `None` for a file with neither.
 pub(super) fn renew(record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {

@@ -29,7 +29,7 @@ fn a_request_is_signed_with_the_key_over_our_own_name() {
     x-iflow-timestamp: 1700000000000
     ");
     let session = rest.iter().find_map(|line| line.strip_prefix("session-id: ")).unwrap();
-    let text = format!("{}:{session}:1700000000000", crate::provider::PRODUCT);
+    let text = format!("{}:{session}:1700000000000", crate::PRODUCT);
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"upstream-key-0123456789");
     let expected = hmac::sign(&key, text.as_bytes());
     let expected: Vec<String> = expected.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -9,8 +9,10 @@ use serde_json::Value;
 use crate::oauth::chain::Then as _;
 use crate::oauth::device::DeviceLogin;
 use crate::oauth::login::{Conversation, Redirect, Setup};
-use crate::oauth::{Changes, Grant, Identity, Login, Refusal, Request, Tokens, rfc3339};
+use crate::oauth::{Grant, Identity, Login, Refusal, Request, Tokens};
 use crate::secret::Secret;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 pub(super) const WHO: &str = "Kimi";
 pub(super) const REMEDY: &str = "log in again: cli-proxy-api --kimi-login";

@@ -8,10 +8,10 @@ use http::HeaderMap;
 use crate::oauth::chain::Then as _;
 use crate::oauth::device::DeviceLogin;
 use crate::oauth::login::{Conversation, Redirect, Setup, file_part};
-use crate::oauth::{
-    Changes, Flow, Grant, Identity, Input, Login, Pkce, Question, Refusal, Request, Step, Tokens, rfc3339,
-};
+use crate::oauth::{Flow, Grant, Identity, Input, Login, Pkce, Question, Refusal, Request, Step, Tokens};
 use crate::secret::Secret;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 pub(super) const WHO: &str = "Qwen";
 pub(super) const REMEDY: &str = "log in again: cli-proxy-api --qwen-login";

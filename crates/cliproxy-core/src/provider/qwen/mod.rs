@@ -15,9 +15,10 @@ use cliproxy_wire::profile::Profile;
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Adopted, Job, Operation, PRODUCT, Provider, Renewal, Told, base_headers, bearer, chat_body,
-    configured_headers, judge, not_offered, post,
+    Adopted, Job, Operation, Provider, Renewal, Told, base_headers, bearer, chat_body, configured_headers,
+    judge, not_offered, post,
 };
+use crate::PRODUCT;
 use crate::credential::{Credential, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
 use crate::oauth::chain::Then as _;

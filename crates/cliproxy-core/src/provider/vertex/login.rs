@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::oauth::assertion::SigningKey;
 use crate::oauth::login::file_part;
-use crate::oauth::{Changes, Grant, Identity, Refusal, RefusalKind};
+use crate::oauth::{Grant, Identity, Refusal, RefusalKind};
+use crate::store::Changes;
 
 /// Where requests go until the file says otherwise.
 pub(super) const LOCATION: &str = "us-central1";

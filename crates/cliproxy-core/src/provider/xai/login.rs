@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::oauth::chain::{Fetch, Then as _};
 use crate::oauth::device::DeviceLogin;
 use crate::oauth::login::{Conversation, Redirect, Setup, file_part};
-use crate::oauth::{
-    Answer, Changes, Grant, Identity, Login, Refusal, RefusalKind, Request, Tokens, claims, rfc3339,
-};
+use crate::oauth::{Answer, Grant, Identity, Login, Refusal, RefusalKind, Request, Tokens, claims};
 use crate::secret::Secret;
+use crate::store::Changes;
+use crate::time::rfc3339;
 
 pub(super) const WHO: &str = "xAI";
 pub(super) const REMEDY: &str = "log in again: cli-proxy-api --xai-login";

@@ -4,9 +4,10 @@ use super::login::{REMEDY, WHO, is_trusted, token_endpoint};
 use crate::credential::Record;
 use crate::oauth::chain::{Fetch, Then as _};
 use crate::oauth::exchange::Exchange;
-use crate::oauth::{Answer, Changes, Identity, Refusal, Request, Tokens};
+use crate::oauth::{Answer, Identity, Refusal, Request, Tokens};
 use crate::provider::Renewal;
 use crate::secret::Secret;
+use crate::store::Changes;
 
 /// The conversation; `None` for an access token that came alone.
 pub(super) fn renew(record: &Record, identity: &Identity, now: u64) -> Option<Renewal> {

@@ -19,8 +19,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Stream;
 use super::turn::Turn;
-use crate::config::settings::Proxy;
 use crate::credential::CredentialId;
+use crate::proxy::Proxy;
 use crate::upstream::{Egress, Limits};
 
 /// Most sockets that wait, of everybody and of one credential.

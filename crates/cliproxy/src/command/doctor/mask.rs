@@ -3,9 +3,10 @@
 //! Findings are written without secrets in the first place; this is the net below them.
 
 use cliproxy_core::config::Settings;
-use cliproxy_core::config::env::{self, Env};
-use cliproxy_core::config::settings::{HeaderSource, ManagementKey, Proxy};
+use cliproxy_core::config::settings::{HeaderSource, ManagementKey};
 use cliproxy_core::credential::Record;
+use cliproxy_core::env::{self, Env};
+use cliproxy_core::proxy::Proxy;
 use cliproxy_core::secret::Secret;
 
 /// Shorter texts are words, not secrets.
@@ -128,7 +129,7 @@ fn without_addresses(text: &str) -> String {
 mod tests {
     use super::*;
     use cliproxy_core::config::Source;
-    use cliproxy_core::config::env::Fixed;
+    use cliproxy_core::env::Fixed;
 
     #[test]
     fn addresses_keep_their_first_letter() {

@@ -18,7 +18,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use cliproxy_core::config::{Settings, Source, env};
+use cliproxy_core::config::{Settings, Source};
+use cliproxy_core::env;
 
 use self::finding::Findings;
 use self::mask::Mask;

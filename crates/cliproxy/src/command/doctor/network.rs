@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use cliproxy_core::Engine;
-use cliproxy_core::config::env::{self, Env as _};
-use cliproxy_core::config::settings::{Proxy, ProxyUrl};
 use cliproxy_core::credential::CredentialId;
+use cliproxy_core::env::{self, Env as _};
 use cliproxy_core::provider::{self, Kind};
+use cliproxy_core::proxy::{Proxy, ProxyUrl};
 use cliproxy_core::upstream::{Clients, Egress, Limits, Outgoing, Pieces};
 use cliproxy_server::clock;
 use futures_util::future::join_all;

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, anyhow};
-use cliproxy_core::config::{Settings, Source, env};
+use cliproxy_core::config::{Settings, Source};
+use cliproxy_core::env;
 use cliproxy_core::oauth::login::Options;
 use cliproxy_core::oauth::session::{Hold, LoginError, Session};
 use cliproxy_core::oauth::talk::{Event, Person, Talk};

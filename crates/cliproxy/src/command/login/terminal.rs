@@ -4,7 +4,7 @@
 //! following URL to continue authentication:`, `Authentication saved to`, `Saving credentials to`, `authentication
 //! successful!`, `Vertex credentials imported:`.
 
-use cliproxy_core::config::env::{self, Env as _};
+use cliproxy_core::env::{self, Env as _};
 use cliproxy_core::oauth::Login;
 use cliproxy_core::oauth::talk::{Event, Tunnel};
 
