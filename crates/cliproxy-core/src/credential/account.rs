@@ -28,7 +28,7 @@ pub struct Account {
     renewal: Mutex<Renewal>,
     is_untried: AtomicBool,
     /// One renewal at a time; the others wait for its token.
-    pub(super) flight: tokio::sync::Mutex<()>,
+    pub(crate) flight: tokio::sync::Mutex<()>,
 }
 
 /// Whether an account can be used.
@@ -60,10 +60,10 @@ struct Renewal {
 
 /// What a received token changes and the storage does not have yet.
 #[derive(Clone, Debug)]
-pub(super) struct Unsaved {
-    pub(super) changes: Changes,
+pub(crate) struct Unsaved {
+    pub(crate) changes: Changes,
     /// Fingerprint of the token that was spent for it.
-    pub(super) spent: String,
+    pub(crate) spent: String,
 }
 
 impl Account {
@@ -114,18 +114,18 @@ impl Account {
     }
 
     /// Whether no failure a moment ago speaks against a renewal.
-    pub(super) fn may_renew(&self, now: Instant) -> bool {
+    pub(crate) fn may_renew(&self, now: Instant) -> bool {
         self.renewal().not_before.is_none_or(|at| at <= now)
     }
 
     /// Whether the token is so new that renewing it again would be a storm, whatever clocks and upstreams say.
-    pub(super) fn was_just_renewed(&self, now: Instant) -> bool {
+    pub(crate) fn was_just_renewed(&self, now: Instant) -> bool {
         self.renewal().succeeded.is_some_and(|at| now.duration_since(at) < SHORTEST_LIFE)
     }
 
     /// Whether the token is new and no upstream has accepted it yet: one that is refused is not replaced by another
     /// one, and so on.
-    pub(super) fn is_untried(&self, now: Instant) -> bool {
+    pub(crate) fn is_untried(&self, now: Instant) -> bool {
         self.is_untried.load(Ordering::Relaxed) && self.was_just_renewed(now)
     }
 
@@ -138,7 +138,7 @@ impl Account {
     }
 
     /// A renewal failed in passing: not again before a pause, the provider's own where it named one.
-    pub(super) fn renewal_failed(&self, hint: Option<Duration>, now: Instant) -> Duration {
+    pub(crate) fn renewal_failed(&self, hint: Option<Duration>, now: Instant) -> Duration {
         let mut renewal = self.renewal();
         let pause = FIRST_PAUSE.saturating_mul(1u32 << renewal.failures.min(10)).min(LAST_PAUSE);
         // Accounts that failed together do not come back together.
@@ -150,7 +150,7 @@ impl Account {
     }
 
     /// A renewal succeeded.
-    pub(super) fn renewal_succeeded(&self, now: Instant) {
+    pub(crate) fn renewal_succeeded(&self, now: Instant) {
         let mut renewal = self.renewal();
         renewal.failures = 0;
         renewal.not_before = None;
@@ -176,11 +176,11 @@ impl Account {
     }
 
     /// What the storage does not have yet.
-    pub(super) fn unsaved(&self) -> Option<Unsaved> {
+    pub(crate) fn unsaved(&self) -> Option<Unsaved> {
         self.renewal().unsaved.clone()
     }
 
-    pub(super) fn set_unsaved(&self, unsaved: Option<Unsaved>) {
+    pub(crate) fn set_unsaved(&self, unsaved: Option<Unsaved>) {
         self.renewal().unsaved = unsaved;
     }
 }

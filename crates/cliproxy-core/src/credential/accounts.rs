@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::CredentialId;
 use super::account::Account;
 use super::record::{NotARecord, Record};
-use super::refresh::fingerprint;
 use crate::store::{Store, StoreError, Version};
 
 /// Accounts by id.
@@ -101,7 +100,7 @@ impl Accounts {
             Some(account) if *account.record() == record => {}
             // A token that is in memory only stays there until it is saved, unless the file got another one.
             Some(account)
-                if account.unsaved().is_some_and(|unsaved| unsaved.spent == fingerprint(&record)) =>
+                if account.unsaved().is_some_and(|unsaved| unsaved.spent == record.fingerprint()) =>
             {
                 if let Some(unsaved) = account.unsaved() {
                     account.set_record(record.with(&unsaved.changes));

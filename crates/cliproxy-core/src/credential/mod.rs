@@ -3,18 +3,18 @@
 
 mod account;
 pub mod accounts;
+mod file;
 mod pool;
 pub mod quota;
 pub mod record;
-pub(crate) mod refresh;
-mod survey;
 pub mod tally;
 
+pub(crate) use account::Unsaved;
 pub use account::{Account, Condition};
+pub(crate) use file::{find_account, free_name};
 pub use pool::{Block, Cooling, Lease, Pool, SavedRest, Scope, Seat, Seats, Stand, Why};
 pub use quota::{Quotas, Window};
 pub use record::Record;
-pub use survey::{Survey, survey};
 pub use tally::{Counted, Tally};
 
 use std::fmt;

@@ -4,11 +4,12 @@
 //! (`crate::store`), so unknown members, their order and their spelling survive. Times are Unix seconds.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
 use crate::secret::Secret;
-use crate::store::Changes;
+use crate::store::{Changes, Version};
 
 /// One auth file.
 #[derive(Clone, PartialEq)]
@@ -18,6 +19,9 @@ pub struct Record {
     /// Read once, because every request asks for it.
     expires_at: Option<u64>,
 }
+
+/// The member of an auth file that names the file of another program whose tokens it uses.
+pub const BORROWED_FROM: &str = "borrowed_from";
 
 /// Why a text is no auth file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +118,11 @@ impl Record {
         NAMES.iter().filter_map(|name| self.get(&[name])).find_map(time)
     }
 
+    /// The file of another program whose tokens this account uses; `None` for an account with tokens of its own.
+    pub fn borrowed_from(&self) -> Option<PathBuf> {
+        self.text(BORROWED_FROM).map(PathBuf::from)
+    }
+
     /// Loaded, but never selected.
     pub fn is_disabled(&self) -> bool {
         self.flag(&["disabled"]).unwrap_or(false)
@@ -122,7 +131,14 @@ impl Record {
     /// A text that tells this reading from others and gives nothing of it away.
     pub(crate) fn reading(&self) -> String {
         let members = serde_json::to_vec(&self.members).unwrap_or_default();
-        crate::store::Version::of(&members).to_string()
+        Version::of(&members).to_string()
+    }
+
+    /// What its refresh token can be recognized by.
+    pub(crate) fn fingerprint(&self) -> String {
+        let token = self.token("refresh_token").or_else(|| self.token("cookie"));
+        let version = Version::of(token.as_ref().map_or("", |token| token.expose()).as_bytes());
+        cliproxy_wire::id::hex("", 16, &[&format!("{version:?}")])
     }
 
     /// Who it belongs to, for people.
@@ -220,6 +236,16 @@ mod tests {
         assert_eq!(record(r#"{"type":"x","expired":"soon"}"#).expires_at(), None);
         let inside = record(r#"{"type":"gemini","token":{"expiry":"2026-08-31T00:00:00Z"},"expiry":5}"#);
         assert_eq!(inside.expires_at(), expected);
+    }
+
+    #[test]
+    fn a_fingerprint_tells_tokens_apart_and_shows_nothing_of_them() {
+        let fingerprint =
+            |token: &str| record(&format!(r#"{{"type":"x","refresh_token":"{token}"}}"#)).fingerprint();
+        let (one, two) = (fingerprint("secret-one"), fingerprint("secret-two"));
+        assert_ne!(one, two);
+        assert_eq!(one, fingerprint("secret-one"));
+        assert!(!one.contains("secret"));
     }
 
     #[test]

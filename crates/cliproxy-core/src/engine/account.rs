@@ -13,12 +13,13 @@ use tokio::sync::{Notify, Semaphore};
 use super::Engine;
 use crate::config::Settings;
 use crate::credential::accounts::{Accounts, Difference};
-use crate::credential::refresh::{self, Refresher, Task, Wanted};
 use crate::credential::{Account, Credential, CredentialId, Record};
 use crate::failure::{Failure, Rest, Retry};
 use crate::lender::LendingStore;
-use crate::oauth::{Line, Refusal, RefusalKind, earlier};
+use crate::login::earlier;
+use crate::oauth::{Line, Refusal, RefusalKind};
 use crate::provider;
+use crate::refresh::{self, Refresher, Task, Wanted};
 use crate::snapshot::account_proxy;
 use crate::store::{OWN, Store, StoreError, is_json};
 use crate::upstream::Egress;
@@ -262,7 +263,7 @@ impl Engine {
             account,
             provider,
             identity: settings.oauth.identity(name, provider::identity(name).unwrap_or_default()),
-            line: Line::new(settings, &self.0.clients, egress),
+            line: Line::new(settings.timeouts.limits(), &self.0.clients, egress),
             now,
             ending: self.0.cancel.clone(),
         })

@@ -70,7 +70,8 @@ impl Engine {
         let request = Request::json(&address, &json!({ "metadata": { "ideType": "ANTIGRAVITY" } }));
         let (Ok(request), Some(token)) = (request, credential.token()) else { return false };
         let egress = Egress { credential: credential.id.clone(), proxy: credential.proxy.clone() };
-        let answer = Line::new(settings, self.clients(), egress).send(request.bearer(&token)).await;
+        let answer =
+            Line::new(job.snapshot.limits, self.clients(), egress).send(request.bearer(&token)).await;
         let Ok(answer) = answer.inspect_err(|why| {
             tracing::debug!(credential = %credential.id, "its credits are not known: {why}");
         }) else {

@@ -103,7 +103,7 @@ impl Engine {
             let credential = CredentialId::new("management");
             Egress { credential, proxy: snapshot.settings.proxy.clone() }
         };
-        let line = Line::new(&snapshot.settings, self.clients(), egress);
+        let line = Line::new(snapshot.limits, self.clients(), egress);
         let request = Request { method: errand.method, uri: errand.uri, headers, body: errand.body };
         line.ask(request).await.map_err(|why| {
             tracing::info!("a request for the management interface got no answer: {why}");

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::credential::refresh;
+use crate::refresh;
 use crate::credential::tally::{STEP, Step};
 use crate::credential::{Account, Block, Condition, Counted, CredentialId, Scope, Stand};
 use crate::provider;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Found, Loan, MEMBER};
-use crate::credential::Record;
-use crate::oauth::{find_account, free_name};
+use super::{Found, Loan};
+use crate::credential::record::BORROWED_FROM;
+use crate::credential::{Record, find_account, free_name};
 use crate::store::{Changes, Expected, Store, StoreError, atomic, lock, patched};
 
 /// Where it is written down what imports did, in our own folder of the auth directory.
@@ -125,7 +125,7 @@ pub async fn apply(
     let account = loan.account.clone();
     let (content, fingerprint) = match mode {
         Mode::Borrow => {
-            let account = account.set(MEMBER, from.to_string_lossy().as_ref());
+            let account = account.set(BORROWED_FROM, from.to_string_lossy().as_ref());
             (patched(&EMPTY, &account).ok_or_else(unreadable)?, String::new())
         }
         Mode::Own => {

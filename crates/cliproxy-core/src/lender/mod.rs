@@ -1,10 +1,10 @@
 //! Logins of other programs on this machine: finding them, reading them, borrowing or taking them over.
 //!
-//! A *borrowed* account is an auth file without tokens that names the other program's file in [`MEMBER`]. Its tokens
-//! are read there, whenever that file changes; renewing them stays with the program that they belong to, because
-//! refresh tokens work once and two programs that spend the same ones log each other out. An account that is *taken
-//! over* is a copy. Nothing here ever changes another program's file, except that undoing an import gives renewed
-//! tokens back.
+//! A *borrowed* account is an auth file without tokens that names the other program's file
+//! ([`BORROWED_FROM`](crate::credential::record::BORROWED_FROM)). Its tokens are read there, whenever that file changes;
+//! renewing them stays with the program that they belong to, because refresh tokens work once and two programs that
+//! spend the same ones log each other out. An account that is *taken over* is a copy. Nothing here ever changes another
+//! program's file, except that undoing an import gives renewed tokens back.
 
 mod find;
 mod format;
@@ -17,15 +17,10 @@ pub use import::{Action, Mode, Planned, apply, plan, set_damaged_aside};
 pub use store::LendingStore;
 pub use undo::{Undone, undo};
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use crate::credential::Record;
 use crate::store::Changes;
-
-/// The member of an auth file that names the file whose tokens it uses.
-pub const MEMBER: &str = "borrowed_from";
 
 /// What another program's file says of an account.
 #[derive(Clone, Debug)]
@@ -46,13 +41,6 @@ pub struct Loan {
     pub is_renewable: bool,
     /// When the access token ends, in Unix seconds.
     pub expires_at: Option<u64>,
-}
-
-impl Record {
-    /// The file whose tokens this account uses; `None` for an account with tokens of its own.
-    pub fn borrowed_from(&self) -> Option<PathBuf> {
-        self.text(MEMBER).map(PathBuf::from)
-    }
 }
 
 /// What renews a borrowed token of a provider.

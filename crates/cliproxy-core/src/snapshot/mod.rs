@@ -122,12 +122,7 @@ impl Snapshot {
                 is_disabled: settings.retry.disable_cooling,
                 transient: settings.retry.transient_cooldown,
             },
-            limits: Limits {
-                connect: settings.timeouts.connect,
-                tls: settings.timeouts.tls,
-                first_byte: settings.timeouts.first_byte,
-                idle: settings.timeouts.idle,
-            },
+            limits: settings.timeouts.limits(),
             reasoning: settings.translation.thinking.table(),
             error_rules,
             disabled,

@@ -10,7 +10,7 @@ use cliproxy_core::access::gate::Denied;
 use cliproxy_core::config::diagnostic::{Code, Diagnostic};
 use cliproxy_core::config::document::NotEditable;
 use cliproxy_core::config::keeper::Unkept;
-use cliproxy_core::oauth::desk::{Failed, FailureCode};
+use cliproxy_core::desk::{Failed, FailureCode};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

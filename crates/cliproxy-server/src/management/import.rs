@@ -1,6 +1,7 @@
 //! Accounts that need no browser: the cookie of one that is logged in, and service accounts.
 
-use cliproxy_core::oauth::{Grant, desk};
+use cliproxy_core::desk;
+use cliproxy_core::oauth::Grant;
 use cliproxy_core::provider::import_service_account;
 use cliproxy_wire::form;
 use http::{Method, StatusCode};

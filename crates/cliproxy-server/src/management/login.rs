@@ -3,10 +3,10 @@
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
+use cliproxy_core::desk::{self, FailureCode, NotTaken, Standing};
+use cliproxy_core::login::session::{Hold, Session};
 use cliproxy_core::oauth::Login;
-use cliproxy_core::oauth::desk::{self, FailureCode, NotTaken, Standing};
 use cliproxy_core::oauth::login::Options;
-use cliproxy_core::oauth::session::{Hold, Session};
 use cliproxy_core::provider::LOGINS;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};

@@ -39,7 +39,7 @@ use bytes::Bytes;
 use cliproxy_core::access::gate::Gate;
 use cliproxy_core::config::document::Document;
 use cliproxy_core::config::keeper::{Keeper, Unkept};
-use cliproxy_core::oauth::desk::Desk;
+use cliproxy_core::desk::Desk;
 use cliproxy_core::secret::Secret;
 use cliproxy_core::usage::{Ledger, Live, Queue};
 use cliproxy_wire::fault::{Fault, Kind};

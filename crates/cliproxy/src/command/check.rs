@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use cliproxy_core::config::settings::Store;
 use cliproxy_core::config::{Settings, Source, check};
-use cliproxy_core::credential::survey;
 use cliproxy_core::env;
+use cliproxy_core::survey::survey;
 
 use super::show::print;
 

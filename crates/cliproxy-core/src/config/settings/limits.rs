@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::value::{count, is_on, switched_seconds};
 use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
+use crate::upstream::Limits;
 
 /// Largest request body when the file names none, in MiB.
 const DEFAULT_BODY_MIB: u64 = 64;
@@ -22,6 +23,13 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
     /// Longest time that a client which reads slowly may hold up the others of its page of AI Studio.
     pub slow_client: Option<Duration>,
+}
+
+impl Timeouts {
+    /// Those of an upstream request.
+    pub fn limits(&self) -> Limits {
+        Limits { connect: self.connect, tls: self.tls, first_byte: self.first_byte, idle: self.idle }
+    }
 }
 
 /// Keep-alive and early failures of answers.

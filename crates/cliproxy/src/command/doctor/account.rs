@@ -2,7 +2,7 @@
 
 use cliproxy_core::Engine;
 use cliproxy_core::config::Settings;
-use cliproxy_core::credential::survey;
+use cliproxy_core::survey::survey;
 
 use super::finding::Findings;
 use crate::command::accounts::{State, lines};

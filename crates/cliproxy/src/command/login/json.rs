@@ -1,8 +1,8 @@
 //! A login for programs: one JSON object a line.
 
+use cliproxy_core::login::session::LoginError;
+use cliproxy_core::login::talk::Event;
 use cliproxy_core::oauth::RefusalKind;
-use cliproxy_core::oauth::session::LoginError;
-use cliproxy_core::oauth::talk::Event;
 use serde_json::{Value, json};
 
 use super::super::show::say;

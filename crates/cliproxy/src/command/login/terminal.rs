@@ -5,8 +5,8 @@
 //! successful!`, `Vertex credentials imported:`.
 
 use cliproxy_core::env::{self, Env as _};
+use cliproxy_core::login::talk::{Event, Tunnel};
 use cliproxy_core::oauth::Login;
-use cliproxy_core::oauth::talk::{Event, Tunnel};
 
 use super::super::show::{print, say};
 use super::words::words;

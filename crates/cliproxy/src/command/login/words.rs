@@ -1,6 +1,6 @@
 //! A failure in words; the same for people and for programs.
 
-use cliproxy_core::oauth::session::LoginError;
+use cliproxy_core::login::session::LoginError;
 
 /// What happened, and what mends it.
 pub(super) fn words(error: &LoginError) -> (String, String) {

@@ -1,7 +1,7 @@
 //! Logins that somebody follows from elsewhere, such as a control panel: begun with an address for a browser, asked after,
 //! finished by a callback that arrives here or is pasted.
 //!
-//! The conversations are those of the command line ([`super::session`]); a desk only remembers which are going on. A
+//! The conversations are those of the command line ([`crate::login::session`]); a desk only remembers which are going on. A
 //! login is known by its state, which the identity provider sends back: who has it may finish the login, and nobody
 //! else.
 
@@ -15,10 +15,11 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::session::{Hold, LoginError, Session};
-use super::talk::{Event, Person, Talk};
-use super::{Grant, RefusalKind, Saved, save};
 use crate::Engine;
+use crate::login::session::{Hold, LoginError, Session};
+use crate::login::talk::{Event, Person, Talk};
+use crate::login::{Saved, save};
+use crate::oauth::{Grant, RefusalKind};
 
 /// Logins are remembered this long after they began.
 const REMEMBERED: Duration = Duration::from_mins(30);

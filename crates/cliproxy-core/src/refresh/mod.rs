@@ -11,7 +11,7 @@ mod conversation;
 mod journal;
 mod schedule;
 
-pub(crate) use journal::{Left, fingerprint};
+pub(crate) use journal::Left;
 pub(crate) use schedule::is_due;
 
 use std::path::PathBuf;
@@ -22,8 +22,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::account::Unsaved;
-use super::{Account, Condition, Record};
+use crate::credential::{Account, Condition, Record, Unsaved};
 use crate::oauth::{Identity, Line, Refusal, RefusalKind};
 use crate::provider::Provider;
 use crate::secret::Secret;
@@ -113,7 +112,7 @@ impl Refresher {
         let account = task.account;
         let _lock = self.lock(task).await?;
         let mut record = self.read_again(task).await?;
-        if let Some(unsaved) = account.unsaved().filter(|unsaved| unsaved.spent == fingerprint(&record)) {
+        if let Some(unsaved) = account.unsaved().filter(|unsaved| unsaved.spent == record.fingerprint()) {
             record = record.with(&unsaved.changes);
         } else if let Some(left) = self.left_of(account).await {
             record = self.finish(task, left, record).await?;
@@ -134,7 +133,7 @@ impl Refresher {
         let Some(flow) = task.provider.renew(&record, &task.identity, (task.now)()) else {
             return Err(nothing_left(&record));
         };
-        let mut conversation = Conversation::new(flow, task, self.journal.clone(), fingerprint(&record));
+        let mut conversation = Conversation::new(flow, task, self.journal.clone(), record.fingerprint());
         let changes = conversation.run().await;
         let entry = conversation.into_entry();
         match changes {
@@ -227,7 +226,7 @@ impl Refresher {
     /// the account's locks. Gives the reading afterwards.
     async fn finish(&self, task: &Task<'_>, left: Left, record: Record) -> Result<Record, Refusal> {
         let account = task.account;
-        let is_of_this_token = fingerprint(&record) == left.intent.fingerprint;
+        let is_of_this_token = record.fingerprint() == left.intent.fingerprint;
         let (Some(answer), true) = (left.answer.clone(), is_of_this_token) else {
             if is_of_this_token {
                 tracing::warn!(
@@ -371,7 +370,7 @@ fn keep_in_memory(task: &Task<'_>, before: &Record, changes: Changes, why: &Stor
     };
     tracing::error!(account = %account.id(), "a renewed token cannot be saved; {consequence}: {why}");
     let record = before.with(&changes);
-    account.set_unsaved(Some(Unsaved { changes, spent: fingerprint(before) }));
+    account.set_unsaved(Some(Unsaved { changes, spent: before.fingerprint() }));
     record
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{CredentialId, Record, spread};
+use crate::credential::{CredentialId, Record, spread};
 use crate::provider::Provider;
 
 /// Longest interval that a file may ask for; longer ones are mistakes.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::flow::Answer;
 use super::journal::{Entry, Note, Told};
+use crate::oauth::Answer;
 use crate::store::blocking;
 
 /// See the module.

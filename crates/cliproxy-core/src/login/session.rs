@@ -5,16 +5,16 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::callback::{BindError, Listener};
-use super::driver::{Door, Line};
-use super::flow::{Refusal, RefusalKind};
+use super::driver::Door;
 use super::journal::{Entry, Intent, Journal};
-use super::login::{Grant, Login, Options, Redirect, Setup};
 use super::save::{Saved, save_on};
 use super::talk::{Event, Talk, Tunnel};
 use super::trail::Trail;
 use super::{driver, earlier};
 use crate::config::Settings;
 use crate::credential::CredentialId;
+use crate::oauth::login::{Options, Setup};
+use crate::oauth::{Grant, Line, Login, Redirect, Refusal, RefusalKind};
 use crate::store::{Store, blocking};
 use crate::upstream::{Clients, Egress};
 
@@ -188,7 +188,7 @@ pub(super) fn line_of<'a>(login: &Login, settings: &Settings, clients: &'a Clien
         credential: CredentialId::new(format!("login:{}", login.provider)),
         proxy: settings.proxy.clone(),
     };
-    Line::new(settings, clients, egress)
+    Line::new(settings.timeouts.limits(), clients, egress)
 }
 
 fn port_of(redirect: &str) -> u16 {

@@ -9,17 +9,16 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::driver::{Door, Line, perform};
-use super::flow::{Answer, Input, Refusal, RefusalKind, Step};
+use super::driver::{Door, perform};
 use super::journal::{Intent, Journal, Left, Note, Told};
-use super::login::{Grant, Login, Options, Setup};
-use super::save::{find_account, provider, record, save_on};
+use super::save::{provider, record, save_on};
 use super::session::{Hold, line_of};
 use super::talk::Talk;
 use super::trail::Trail;
 use crate::config::Settings;
-use crate::credential::Record;
-use crate::credential::refresh::fingerprint;
+use crate::credential::{Record, find_account};
+use crate::oauth::login::{Options, Setup};
+use crate::oauth::{Answer, Grant, Input, Line, Login, Refusal, RefusalKind, Step};
 use crate::provider::{self, Kind, LOGINS};
 use crate::store::{Store, StoreError, blocking};
 use crate::upstream::Clients;
@@ -232,6 +231,6 @@ async fn is_settled(
     let Some(there) = found.and_then(|document| Record::parse(&document.content).ok()) else {
         return Ok(false);
     };
-    let is_the_same = record(&grant.changes).is_some_and(|ours| fingerprint(&ours) == fingerprint(&there));
+    let is_the_same = record(&grant.changes).is_some_and(|ours| ours.fingerprint() == there.fingerprint());
     Ok(is_the_same || there.renewed_at().is_some_and(|at| at > received))
 }

@@ -4,7 +4,7 @@
 //! before a person goes to the browser, and a disk that fills up meanwhile costs no token. From the first token on,
 //! what the conversation was told is in the entry, and durable before anybody uses it. The process that logs in holds
 //! the entry's lock, so an entry that is free and has an answer is of a process that has ended. Renewals keep a journal
-//! of their own (`crate::credential`); who finishes what is left is the business of [`super::earlier`].
+//! of their own (`crate::refresh`); who finishes what is left is the business of [`super::earlier`].
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::flow::Answer;
+use crate::oauth::Answer;
 use crate::store::atomic;
 
 /// Room that is taken for answers.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 
-use super::Question;
+use crate::oauth::Question;
 
 /// Lines that are kept until somebody asks.
 const MOST_KEPT: usize = 16;

@@ -15,9 +15,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::credential::Record;
 use crate::oauth::Answer;
-use crate::store::{Version, atomic, file_name};
+use crate::store::{atomic, file_name};
 
 /// Room that is taken for an answer: id tokens have a few kilobytes each.
 const ROOM: usize = 32 << 10;
@@ -61,13 +60,6 @@ pub(crate) struct Left {
     /// What came back, if that was known.
     pub(crate) answer: Option<Answer>,
     path: PathBuf,
-}
-
-/// What a refresh token can be recognized by.
-pub(crate) fn fingerprint(record: &Record) -> String {
-    let token = record.token("refresh_token").or_else(|| record.token("cookie"));
-    let version = Version::of(token.as_ref().map_or("", |token| token.expose()).as_bytes());
-    cliproxy_wire::id::hex("", 16, &[&format!("{version:?}")])
 }
 
 impl Journal {
@@ -230,16 +222,5 @@ mod tests {
             assert!(Left::read(&content, path.clone()).unwrap().answer.is_none(), "{cut}");
         }
         assert!(Left::read(&whole[..length - 3], path.clone()).is_none());
-    }
-
-    #[test]
-    fn a_fingerprint_tells_tokens_apart_and_shows_nothing_of_them() {
-        let record = |token: &str| {
-            Record::parse(format!(r#"{{"type":"x","refresh_token":"{token}"}}"#).as_bytes()).unwrap()
-        };
-        let (one, two) = (fingerprint(&record("secret-one")), fingerprint(&record("secret-two")));
-        assert_ne!(one, two);
-        assert_eq!(one, fingerprint(&record("secret-one")));
-        assert!(!one.contains("secret"));
     }
 }

@@ -11,8 +11,8 @@ pub(crate) use listener::{Arrival, BindError, Listener};
 
 use std::fmt;
 
-use super::State;
-use super::message::shown;
+use crate::oauth::State;
+use crate::oauth::message::shown;
 use crate::secret::Secret;
 
 /// The parameters of a callback.

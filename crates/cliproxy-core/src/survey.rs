@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Record;
-use super::record::NotARecord;
-use crate::oauth::earlier;
+use crate::credential::Record;
+use crate::credential::record::NotARecord;
+use crate::login::earlier;
 use crate::provider::Kind;
 use crate::store::{FileStore, Store as _, StoreError, atomic, blocking};
 use crate::time::rfc3339;
