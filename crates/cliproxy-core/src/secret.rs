@@ -46,6 +46,11 @@ impl Secret {
         shown
     }
 
+    /// The name by which logs, statistics and settings know a client key without giving it away.
+    pub fn name(&self) -> Arc<str> {
+        cliproxy_wire::id::hex("key-", 8, &[&self.0]).into()
+    }
+
     /// How many characters it has.
     pub fn length(&self) -> usize {
         self.0.chars().count()

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::credential::Record;
 use crate::credential::record::NotARecord;
+use crate::credential::{Kind, Record};
 use crate::login::earlier;
-use crate::provider::Kind;
 use crate::store::{FileStore, Store as _, StoreError, atomic, blocking};
 use crate::time::rfc3339;
 

@@ -12,7 +12,6 @@ use std::time::Duration;
 use aws_lc_rs::{hmac, rand};
 use tokio::time::Instant;
 
-use crate::config::settings::{Management, ManagementKey};
 use crate::secret::Secret;
 
 /// Failures of one address before it is banned.
@@ -27,6 +26,33 @@ const MOST_ADDRESSES: usize = 10_000;
 const LONGEST_HASHED: usize = 72;
 /// Work factor of hashes that are written.
 const COST: u32 = 10;
+
+/// What opens the management interface, and to whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// The key of the file.
+    pub key: Option<ManagementKey>,
+    /// A further plain key, from the environment.
+    pub password: Option<Secret>,
+    /// Clients on other machines are allowed.
+    pub allow_remote: bool,
+}
+
+impl Lock {
+    /// Whether there is a key at all; without any, nobody gets in.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some() || self.password.is_some()
+    }
+}
+
+/// The management key as it is in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ManagementKey {
+    /// A bcrypt hash.
+    Hash(Secret),
+    /// The key itself.
+    Plain(Secret),
+}
 
 /// Who knocks.
 #[derive(Clone, Copy, Debug)]
@@ -116,28 +142,26 @@ impl Gate {
     /// See [`Denied`]; checked in that order.
     pub async fn admit(
         &self,
-        management: &Management,
+        lock: &Lock,
         local: Option<&Secret>,
         visitor: Visitor<'_>,
     ) -> Result<(), Denied> {
         let is_local = visitor.address.to_canonical().is_loopback() && !visitor.is_forwarded;
         if !is_local {
             self.check_ban(visitor.address)?;
-            if !management.allow_remote {
+            if !lock.allow_remote {
                 return Err(Denied::Remote);
             }
         }
         let local = local.filter(|_| is_local);
-        if local.is_none() && !management.is_enabled() {
+        if local.is_none() && !lock.has_key() {
             return Err(Denied::Unset);
         }
         let result = match visitor.key.map(<[u8]>::trim_ascii).filter(|key| !key.is_empty()) {
             None => Err(Denied::Missing),
             Some(key) if local.is_some_and(|local| local.matches(key)) => Ok(()),
-            Some(key) if management.password.as_ref().is_some_and(|password| password.matches(key)) => Ok(()),
-            Some(key) => {
-                self.compare(management.key.as_ref(), key, (!is_local).then_some(visitor.address)).await
-            }
+            Some(key) if lock.password.as_ref().is_some_and(|password| password.matches(key)) => Ok(()),
+            Some(key) => self.compare(lock.key.as_ref(), key, (!is_local).then_some(visitor.address)).await,
         };
         if !is_local {
             match result {
@@ -245,17 +269,8 @@ pub(crate) fn hashed(key: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn management(key: Option<ManagementKey>, allow_remote: bool) -> Management {
-        Management {
-            trusted_proxies: Vec::new(),
-            key,
-            password: None,
-            allow_remote,
-            disable_control_panel: false,
-            panel_repository: None,
-            panel_path: None,
-            disable_auto_update_panel: false,
-        }
+    fn lock(key: Option<ManagementKey>, allow_remote: bool) -> Lock {
+        Lock { key, password: None, allow_remote }
     }
 
     fn hash() -> ManagementKey {
@@ -269,7 +284,7 @@ mod tests {
     #[tokio::test]
     async fn the_right_key_opens_and_is_remembered_for_its_hash_only() {
         let gate = Gate::default();
-        let own = management(Some(hash()), false);
+        let own = lock(Some(hash()), false);
         assert_eq!(gate.admit(&own, None, visitor("127.0.0.1", Some("the-key"))).await, Ok(()));
         let Some(ManagementKey::Hash(known)) = &own.key else { unreachable!() };
         assert!(gate.is_remembered(known, b"the-key"));
@@ -284,7 +299,7 @@ mod tests {
     #[tokio::test]
     async fn other_machines_need_leave_and_whoever_speaks_for_others_is_one() {
         let gate = Gate::default();
-        let (closed, open) = (management(Some(hash()), false), management(Some(hash()), true));
+        let (closed, open) = (lock(Some(hash()), false), lock(Some(hash()), true));
         let remote = visitor("192.0.2.1", Some("the-key"));
         assert_eq!(gate.admit(&closed, None, remote).await, Err(Denied::Remote));
         assert_eq!(gate.admit(&open, None, remote).await, Ok(()));
@@ -295,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn a_local_key_is_for_this_machine_only() {
         let gate = Gate::default();
-        let (none, local) = (management(None, true), Secret::new("local-key"));
+        let (none, local) = (lock(None, true), Secret::new("local-key"));
         let key = Some("local-key");
         assert_eq!(gate.admit(&none, Some(&local), visitor("127.0.0.1", key)).await, Ok(()));
         assert_eq!(gate.admit(&none, Some(&local), visitor("192.0.2.1", key)).await, Err(Denied::Unset));
@@ -304,7 +319,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn guessers_are_banned_for_half_an_hour_and_many_at_once_too() {
         let gate = Gate::default();
-        let own = management(Some(hash()), true);
+        let own = lock(Some(hash()), true);
         let guesses = (0..20).map(|_| gate.admit(&own, None, visitor("192.0.2.1", Some("wrong"))));
         let results = futures_util::future::join_all(guesses).await;
         assert_eq!(results.iter().filter(|result| **result == Err(Denied::Invalid)).count(), 5);
@@ -319,7 +334,7 @@ mod tests {
     #[tokio::test]
     async fn success_clears_failures() {
         let gate = Gate::default();
-        let own = management(Some(hash()), true);
+        let own = lock(Some(hash()), true);
         for _ in 0..3 {
             for _ in 0..4 {
                 let denied = gate.admit(&own, None, visitor("192.0.2.1", None)).await;

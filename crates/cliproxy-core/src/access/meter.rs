@@ -12,23 +12,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::allowance::{Allowance, Limit, Per};
-use crate::usage::Record;
+use crate::usage::{Record, Used};
 
 /// The counts of all client keys that have limits.
 #[derive(Debug, Default)]
 pub struct Meter {
     keys: Mutex<HashMap<Arc<str>, HashMap<Per, Counter>>>,
-}
-
-/// What was used in one window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
-pub struct Used {
-    /// Requests.
-    pub requests: u64,
-    /// Tokens, read and written.
-    pub tokens: u64,
-    /// Costs.
-    pub cost: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

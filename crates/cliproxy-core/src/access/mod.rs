@@ -64,7 +64,7 @@ impl Access {
     /// The access that `keys` give; without any, everybody may call.
     pub fn new(keys: &[Secret], allowances: &[Arc<Allowance>]) -> Self {
         let caller = |key: &Secret| {
-            let name = name(key);
+            let name = key.name();
             let allowance = allowances.iter().find(|allowance| allowance.client == name).cloned();
             (key.clone(), Caller { key: Some(name), allowance })
         };
@@ -175,11 +175,6 @@ impl Access {
         }
         found
     }
-}
-
-/// The name by which logs, statistics and settings know a client key without giving it away.
-pub fn name(key: &Secret) -> Arc<str> {
-    cliproxy_wire::id::hex("key-", 8, &[key.expose()]).into()
 }
 
 /// The value behind `Bearer`; a header without it is compared as a whole, and told apart.

@@ -3,7 +3,9 @@
 
 mod account;
 pub mod accounts;
+pub mod affinity;
 mod file;
+mod kind;
 mod pool;
 pub mod quota;
 pub mod record;
@@ -12,7 +14,8 @@ pub mod tally;
 pub(crate) use account::Unsaved;
 pub use account::{Account, Condition};
 pub(crate) use file::{find_account, free_name};
-pub use pool::{Block, Cooling, Lease, Pool, SavedRest, Scope, Seat, Seats, Stand, Why};
+pub use kind::Kind;
+pub use pool::{Block, Cooling, Lease, Moment, Pool, SavedRest, Scope, Seat, Seats, Stand, Why};
 pub use quota::{Quotas, Window};
 pub use record::Record;
 pub use tally::{Counted, Tally};
@@ -24,9 +27,9 @@ use cliproxy_wire::Format;
 use cliproxy_wire::profile::Profile;
 use http::{HeaderName, HeaderValue};
 
-use crate::provider::Kind;
 use crate::proxy::Proxy;
 use crate::secret::Secret;
+use crate::store::Version;
 
 /// Identity of a credential; stable over restarts, and safe to show.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +63,12 @@ impl fmt::Debug for CredentialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The short id by which control panels know an auth file or a key.
+pub(crate) fn auth_index(id: &str) -> String {
+    let version = Version::of(format!("file:{id}").as_bytes()).to_string();
+    version.chars().take(16).collect()
 }
 
 /// A number from 0 to 1 that an id always gives, to spread what would happen at the same time.

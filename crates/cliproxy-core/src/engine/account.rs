@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::Engine;
 use crate::config::Settings;
 use crate::credential::accounts::{Accounts, Difference};
-use crate::credential::{Account, Credential, CredentialId, Record};
+use crate::credential::{self, Account, Credential, CredentialId, Record};
 use crate::failure::{Failure, Rest, Retry};
 use crate::lender::LendingStore;
 use crate::login::earlier;
@@ -245,7 +245,7 @@ impl Engine {
         if record.is_disabled() || !account.is_well() || !account.is_idle() {
             return false;
         }
-        let Some(kind) = provider::Kind::of_account(record.provider()) else { return false };
+        let Some(kind) = credential::Kind::of_account(record.provider()) else { return false };
         let provider = provider::of(kind);
         provider.lead().is_some() && refresh::is_due(&record, provider, account.id(), now)
     }
@@ -254,7 +254,7 @@ impl Engine {
     fn task<'a>(&'a self, account: &'a Account, settings: &Settings, now: fn() -> u64) -> Option<Task<'a>> {
         let record = account.record();
         let name = record.provider();
-        let provider = provider::of(provider::Kind::of_account(name)?);
+        let provider = provider::of(credential::Kind::of_account(name)?);
         let egress = Egress {
             credential: account.id().clone(),
             proxy: account_proxy(&record, account.id()).or(&settings.proxy),
@@ -358,7 +358,7 @@ impl Engine {
 
 /// Whether an account offers nothing until a renewal has completed its file.
 fn is_incomplete(record: &Record) -> bool {
-    let kind = provider::Kind::of_account(record.provider());
+    let kind = credential::Kind::of_account(record.provider());
     kind.is_some_and(|kind| provider::of(kind).is_incomplete(record))
 }
 

@@ -15,9 +15,9 @@ use super::answer::{Answer, AnswerBody};
 use super::attempt::read_fault;
 use super::verdict::note_attention;
 use super::{Engine, relay};
-use crate::credential::Credential;
+use crate::credential::{Credential, Kind};
 use crate::failure::{Failure, Relay, Rest, Retry};
-use crate::provider::{self, Kind, gemini_cli};
+use crate::provider::{self, gemini_cli};
 use crate::upstream::{Egress, read_all};
 
 /// Longest answer that is read; they are short.

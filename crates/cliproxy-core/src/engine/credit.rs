@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::select::not_allowed;
 use super::{Engine, Job, switch};
-use crate::credential::Credential;
+use crate::credential::{Credential, Kind};
 use crate::failure::{Failure, Retry};
 use crate::oauth::{Line, Request};
-use crate::provider::{self, Kind};
+use crate::provider::{self};
 use crate::upstream::Egress;
 
 /// The kind of credits that requests can be paid with.

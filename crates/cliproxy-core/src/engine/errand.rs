@@ -10,8 +10,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::Engine;
-use super::roster::auth_index;
-use crate::credential::{Credential, CredentialId};
+use crate::credential::{Credential, CredentialId, auth_index};
 use crate::oauth::{Answer, Line, Request, Unanswered};
 use crate::provider;
 use crate::secret::Secret;

@@ -12,8 +12,7 @@ use super::Engine;
 use super::errand::key_index;
 use super::roster::Listing;
 use super::standing::{Activity, Standing};
-use crate::credential::{Credential, CredentialId, Window};
-use crate::provider::Kind;
+use crate::credential::{Credential, CredentialId, Kind, Window, auth_index};
 use crate::time::rfc3339;
 use crate::usage::ShortIds;
 
@@ -170,7 +169,7 @@ impl Engine {
 fn index_of(credential: &Credential) -> String {
     match &credential.key {
         Some(key) => key_index(key),
-        None => super::auth_index(credential.id.as_str()),
+        None => auth_index(credential.id.as_str()),
     }
 }
 

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::standing::{Activity, Standing};
-use crate::credential::{Account, Condition, CredentialId, Record};
+use crate::credential::{Account, Condition, CredentialId, Kind, Record, auth_index};
 use crate::oauth::claims;
-use crate::provider::{Kind, is_same_cookie};
+use crate::provider::is_same_cookie;
 use crate::route::Listed;
-use crate::store::{self, Changes, Expected, Store, StoreError, Version};
+use crate::store::{self, Changes, Expected, Store, StoreError};
 use crate::time::rfc3339;
 
 /// An auth file as it is listed.
@@ -134,12 +134,6 @@ impl Engine {
             accounts.iter().find(|(_, account)| account.record().provider() == "iflow" && holds(account));
         found.map(|(id, _)| id.as_str().to_owned())
     }
-}
-
-/// The short id of an auth file.
-pub(crate) fn auth_index(file: &str) -> String {
-    let version = Version::of(format!("file:{file}").as_bytes()).to_string();
-    version.chars().take(16).collect()
 }
 
 impl Engine {

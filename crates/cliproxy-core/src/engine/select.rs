@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use super::{Engine, Job};
 use crate::access::allowance::Allowance;
+use crate::credential::affinity::Session;
 use crate::credential::{Block, CredentialId, Lease, Pool, Why, Window};
 use crate::failure::Failure;
-use crate::route::affinity::Session;
 use crate::route::{Listed, Offer, Offers, Skip, State, explain, select};
 use crate::snapshot::Snapshot;
 

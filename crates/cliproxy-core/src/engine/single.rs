@@ -31,9 +31,9 @@ use super::attempt::{
 use super::passing::Passing;
 use super::pipe::Pipe;
 use super::{Call, Engine, Job};
-use crate::credential::Lease;
+use crate::credential::{Kind, Lease};
 use crate::failure::{Failure, Rest, Retry};
-use crate::provider::{Kind, Operation};
+use crate::provider::Operation;
 use crate::route::Offer;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Reply, UpstreamBody, read_all};

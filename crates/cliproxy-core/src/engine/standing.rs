@@ -7,10 +7,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::refresh;
 use crate::credential::tally::{STEP, Step};
-use crate::credential::{Account, Block, Condition, Counted, CredentialId, Scope, Stand};
+use crate::credential::{Account, Block, Condition, Counted, CredentialId, Kind, Scope, Stand};
 use crate::provider;
+use crate::refresh;
 
 /// How one account or key stands.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ impl Engine {
         }
         let record = account.record();
         let name = record.provider();
-        let provider = provider::of(provider::Kind::of_account(name)?);
+        let provider = provider::of(Kind::of_account(name)?);
         let usual = provider::identity(name).unwrap_or_default();
         let identity = self.snapshot().settings.oauth.identity(name, usual);
         let refusal = refresh::outlook(&record, provider, &identity, now)?;

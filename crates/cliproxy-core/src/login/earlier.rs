@@ -16,10 +16,10 @@ use super::session::{Hold, line_of};
 use super::talk::Talk;
 use super::trail::Trail;
 use crate::config::Settings;
-use crate::credential::{Record, find_account};
+use crate::credential::{Kind, Record, find_account};
 use crate::oauth::login::{Options, Setup};
 use crate::oauth::{Answer, Grant, Input, Line, Login, Refusal, RefusalKind, Step};
-use crate::provider::{self, Kind, LOGINS};
+use crate::provider::{self, LOGINS};
 use crate::store::{Store, StoreError, blocking};
 use crate::upstream::Clients;
 

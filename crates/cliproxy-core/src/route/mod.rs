@@ -3,9 +3,8 @@
 //! [`Table`] is built once per configuration and immutable; [`select`] is a pure function of the candidates' state.
 //! The same function decides in production and explains.
 
-pub mod affinity;
 mod select;
 mod table;
 
-pub use select::{Choice, Moment, Rank, Skip, State, Strategy, explain, select};
+pub use select::{Choice, Rank, Skip, State, Strategy, explain, select};
 pub use table::{Builder, Listed, Offer, Offers, Resolved, Table};

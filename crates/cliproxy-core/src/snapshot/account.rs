@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Assembly, Offered};
 use crate::config::settings::Alias;
-use crate::credential::{Account, Credential, CredentialId, Header, Record};
+use crate::credential::{Account, Credential, CredentialId, Header, Kind, Record};
 use crate::pattern::Pattern;
 use crate::provider;
 use crate::proxy::Proxy;
@@ -20,7 +20,7 @@ impl Assembly<'_> {
     pub(super) fn account(&mut self, account: &Arc<Account>) {
         let record = account.record();
         let name = record.provider();
-        let Some(kind) = provider::Kind::of_account(name) else {
+        let Some(kind) = Kind::of_account(name) else {
             tracing::warn!(file = %account.id(), "accounts of the provider `{name}` are not known; the file is left alone");
             return;
         };

@@ -6,8 +6,7 @@ use cliproxy_wire::catalog::{Caps, ReasoningCaps};
 use cliproxy_wire::profile::Profile;
 
 use super::Assembly;
-use crate::credential::{Credential, CredentialId};
-use crate::provider::Kind;
+use crate::credential::{Credential, CredentialId, Kind};
 use crate::proxy::Proxy;
 
 const CHANNEL: &str = "aistudio";

@@ -15,7 +15,6 @@ use serde::Deserialize;
 use super::ledger::{insert_into, stored};
 use super::walk::Walk;
 use super::{Ledger, LedgerError, Outcome, Row};
-use crate::access;
 use crate::credential::record::time;
 use crate::secret::Secret;
 
@@ -222,7 +221,7 @@ fn named(client: &str) -> (Option<String>, &'static str) {
     match client {
         "" | "unknown" => (None, "chat"),
         name if is_name => (Some(name.to_owned()), "chat"),
-        key => (Some(access::name(&Secret::new(key)).as_ref().to_owned()), "chat"),
+        key => (Some(Secret::new(key).name().as_ref().to_owned()), "chat"),
     }
 }
 
@@ -235,7 +234,7 @@ fn credential(source: &str) -> Option<String> {
     match source {
         "" => None,
         shown if is_shown || shown == "demo" || shown.starts_with("imported:") => Some(shown.to_owned()),
-        key => Some(format!("imported:{}", access::name(&Secret::new(key)))),
+        key => Some(format!("imported:{}", Secret::new(key).name())),
     }
 }
 
@@ -285,7 +284,7 @@ mod tests {
             {"timestamp":"never"}]}}}}}}"#;
         assert_eq!(ledger.import(|| Ok(text.as_bytes())).unwrap(), Imported { added: 1, skipped: 1 });
         let rows = ledger.newest(Span::ALL, None, 9).unwrap();
-        let name = access::name(&Secret::new("client-key-0001"));
+        let name = Secret::new("client-key-0001").name();
         assert_eq!((rows[0].client.as_deref(), rows[0].at), (Some(&*name), 1_767_319_445));
         assert!(!format!("{rows:?}").contains("0001"), "{rows:?}");
         assert!(matches!(ledger.import(|| Ok(&b"{"[..])), Err(NotImported::Malformed)));

@@ -32,7 +32,7 @@ pub use row::Row;
 pub use series::{Cursor, Line, Series, Steps};
 pub(crate) use sink::Sinks;
 pub use sink::{Attempted, Happening, LogSink, Rejected, Sink};
-pub use sum::{By, Span, Totals};
+pub use sum::{By, Span, Totals, Used};
 pub use ticket::Ticket;
 
 use std::sync::Arc;

@@ -190,7 +190,7 @@ impl ShortIds {
     /// That of a credential; empty for none.
     pub(super) fn of(&self, credential: Option<&str>) -> String {
         let Some(id) = credential else { return String::new() };
-        self.0.get(id).cloned().unwrap_or_else(|| crate::engine::auth_index(id))
+        self.0.get(id).cloned().unwrap_or_else(|| crate::credential::auth_index(id))
     }
 }
 

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::ledger::stored;
 use super::{Ledger, LedgerError, Row};
-use crate::access::meter::Used;
 
 /// A span of time in Unix seconds, its end excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +61,17 @@ impl By {
             Self::Hour => "strftime('%H', at, 'unixepoch', 'localtime')",
         }
     }
+}
+
+/// What was used in a span of time, of what can be limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Used {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens, read and written.
+    pub tokens: u64,
+    /// Costs.
+    pub cost: f64,
 }
 
 /// Sums over requests.

@@ -27,7 +27,7 @@ pub(super) async fn check(app: &App, console: &Console, head: &Parts) -> Result<
     // A router that is mounted into another program may not know who asks; then it is nobody of this machine.
     let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let visitor = Visitor { address: address.unwrap_or(unknown), is_forwarded, key: key(head) };
-    Ok(console.gate.admit(management, console.password.as_ref(), visitor).await?)
+    Ok(console.gate.admit(&management.lock, console.password.as_ref(), visitor).await?)
 }
 
 /// `Authorization`, with or without `Bearer`, before `X-Management-Key`.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cliproxy_core::Engine;
+use cliproxy_core::access::gate::ManagementKey;
 use cliproxy_core::config::keeper::Keeper;
-use cliproxy_core::config::settings::ManagementKey;
 use cliproxy_core::config::watch::{self, Change};
 use cliproxy_core::config::{Diagnostic, Loaded, Settings, Source};
 use cliproxy_core::env;
@@ -120,7 +120,7 @@ impl Taker {
     }
 
     fn hash_key(&self, settings: &Settings, console: &Arc<Console>) {
-        if matches!(settings.management.key, Some(ManagementKey::Plain(_))) {
+        if matches!(settings.management.lock.key, Some(ManagementKey::Plain(_))) {
             let console = Arc::clone(console);
             self.engine.spawn("hash of the management key", async move {
                 console.keeper().hash_key().await;
@@ -142,7 +142,7 @@ pub(super) async fn prepared(directory: PathBuf) -> FileStore {
 
 /// What is there to serve with; programs that wrap this one read it.
 pub(super) fn inventory(engine: &Engine) -> String {
-    use cliproxy_core::provider::Kind;
+    use cliproxy_core::credential::Kind;
     let snapshot = engine.snapshot();
     let credentials = snapshot.routes.credentials();
     let count = |kind: Kind| {

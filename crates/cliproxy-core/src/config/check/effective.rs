@@ -8,10 +8,11 @@ use std::time::Duration;
 use cliproxy_wire::codec::Strictness;
 
 use super::outline::Outline;
+use crate::access::gate::ManagementKey;
 use crate::config::file::ImageGeneration;
 use crate::config::settings::{
-    Alias, BaseUrl, Compatible, Entry, ErrorRule, Expression, Header, HeaderSource, KeyEntry, ManagementKey,
-    MappingSource, Model, Settings, Thinking,
+    Alias, BaseUrl, Compatible, Entry, ErrorRule, Expression, Header, HeaderSource, KeyEntry, MappingSource,
+    Model, Settings, Thinking,
 };
 use crate::pattern::Pattern;
 use crate::proxy::Proxy;
@@ -56,8 +57,8 @@ fn access(outline: &mut Outline, settings: &Settings) {
     outline.plain("ws-auth", access.ws_auth);
     let management = &settings.management;
     outline.section("remote-management", |outline| {
-        outline.plain("allow-remote", management.allow_remote);
-        let key = match &management.key {
+        outline.plain("allow-remote", management.lock.allow_remote);
+        let key = match &management.lock.key {
             None => String::new(),
             Some(ManagementKey::Hash(_)) => "****".to_owned(),
             Some(ManagementKey::Plain(key)) => key.masked(),

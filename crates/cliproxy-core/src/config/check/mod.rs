@@ -62,7 +62,7 @@ fn environment(settings: &Settings, env: &dyn Env) -> String {
     if settings.store != Store::File {
         notes.push("the store keeps its own copy of the configuration".to_owned());
     }
-    if settings.management.password.is_some() {
+    if settings.management.lock.password.is_some() {
         notes.push(format!("{} adds a management key", env::MANAGEMENT_PASSWORD));
     }
     if env.get(env::AMP_API_KEY).is_some() {

@@ -7,7 +7,6 @@ use jiff::tz::TimeZone;
 
 use super::value::text;
 use crate::access::allowance::{Allowance, Limit, Per};
-use crate::access::name;
 use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
 use crate::pattern::Pattern;
@@ -25,7 +24,7 @@ pub(super) fn allowances(config: &file::Config, keys: &[Secret], report: &mut Re
         if !keys.contains(&secret) {
             report.warning(&key.origin, Code::LimitsOfNobody);
         }
-        let client = name(&secret);
+        let client = secret.name();
         if list.iter().any(|known| known.client == client) {
             report.problem(&key.origin, Code::LimitsTwice);
             continue;

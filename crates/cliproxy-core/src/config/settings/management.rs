@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::value::{is_on, is_placeholder, text};
+use crate::access::gate::{Lock, ManagementKey};
 use crate::config::diagnostic::{Code, Report};
 use crate::config::file;
 use crate::env::{self, Env};
@@ -14,12 +15,8 @@ use crate::secret::Secret;
 /// The management interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Management {
-    /// The key of the file.
-    pub key: Option<ManagementKey>,
-    /// A further plain key, from the environment.
-    pub password: Option<Secret>,
-    /// Clients on other machines are allowed.
-    pub allow_remote: bool,
+    /// What opens it.
+    pub lock: Lock,
     /// Reverse proxies whose word on the client's address counts.
     pub trusted_proxies: Vec<IpNet>,
     /// No control panel page.
@@ -35,17 +32,8 @@ pub struct Management {
 impl Management {
     /// Whether the interface exists at all.
     pub fn is_enabled(&self) -> bool {
-        self.key.is_some() || self.password.is_some()
+        self.lock.has_key()
     }
-}
-
-/// The management key as it is in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ManagementKey {
-    /// A bcrypt hash.
-    Hash(Secret),
-    /// The key itself.
-    Plain(Secret),
 }
 
 pub(super) fn management(config: &file::Config, env: &dyn Env, report: &mut Report) -> Management {
@@ -65,9 +53,12 @@ pub(super) fn management(config: &file::Config, env: &dyn Env, report: &mut Repo
     });
     let repository = section.and_then(|section| section.panel_github_repository.as_ref());
     Management {
-        key,
-        allow_remote: password.is_some() || is_on(section.and_then(|section| section.allow_remote.as_ref())),
-        password,
+        lock: Lock {
+            key,
+            allow_remote: password.is_some()
+                || is_on(section.and_then(|section| section.allow_remote.as_ref())),
+            password,
+        },
         trusted_proxies: trusted_proxies(section, report),
         disable_control_panel: is_on(section.and_then(|section| section.disable_control_panel.as_ref())),
         panel_repository: text(repository).map(str::to_owned),

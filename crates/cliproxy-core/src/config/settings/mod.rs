@@ -38,7 +38,7 @@ pub use extension::{FetchImages, GeminiCliProxy, ImageUrls};
 pub use limits::{Streaming, Timeouts};
 pub use listen::{Access, DEFAULT_PORT, Host, Listen, Tls};
 pub use logging::{Logging, Usage};
-pub use management::{Management, ManagementKey};
+pub use management::Management;
 pub use model::{Model, Thinking};
 pub use oauth::{Alias, Oauth};
 pub use routing::{Retry, Routing, Strategy};

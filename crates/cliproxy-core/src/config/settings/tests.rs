@@ -6,6 +6,7 @@ use std::time::Duration;
 use cliproxy_wire::codec::Strictness;
 
 use super::*;
+use crate::access::gate::ManagementKey;
 use crate::env::Fixed;
 
 fn home() -> Fixed {
@@ -121,7 +122,7 @@ fn the_environment_adds_management_password_amp_key_and_store() {
         ("writable_path", "/w"),
     ]);
     let settings = Settings::load_text("api-keys: [k]\n", &Source::default(), &env).unwrap().settings;
-    assert!(settings.management.is_enabled() && settings.management.allow_remote);
+    assert!(settings.management.is_enabled() && settings.management.lock.allow_remote);
     assert!(settings.amp.key.as_ref().unwrap().matches(b"amp"));
     assert_eq!(settings.writable, Some(PathBuf::from("/w")));
     assert_eq!(settings.store.name(), "postgres");
@@ -531,10 +532,10 @@ fn switches_with_nothing_behind_them_are_reported() {
 fn management_keys_are_told_apart() {
     let hash = "$2a$10$abcdefghijklmnopqrstuuJ1234567890123456789012345678901";
     let hashed = quiet(&format!("remote-management: {{secret-key: '{hash}'}}\n"));
-    assert!(matches!(hashed.management.key, Some(ManagementKey::Hash(_))));
+    assert!(matches!(hashed.management.lock.key, Some(ManagementKey::Hash(_))));
     let plain = quiet("remote-management: {secret-key: mine, allow-remote: true}\n");
-    assert!(matches!(plain.management.key, Some(ManagementKey::Plain(_))));
-    assert!(plain.management.allow_remote);
+    assert!(matches!(plain.management.lock.key, Some(ManagementKey::Plain(_))));
+    assert!(plain.management.lock.allow_remote);
 }
 
 #[test]

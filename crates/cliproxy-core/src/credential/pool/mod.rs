@@ -18,10 +18,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::affinity::Affinity;
 use super::{Counted, Credential, CredentialId, Quotas, Tally};
 use crate::failure::{Failure, Origin, Rest, Retry};
-use crate::route::Moment;
-use crate::route::affinity::Affinity;
+
 use rest::{Cell, Clock, Health};
 
 const UNAUTHORIZED: Duration = Duration::from_mins(30);
@@ -152,6 +152,15 @@ impl Default for Cooling {
     fn default() -> Self {
         Self { is_disabled: false, transient: Some(Duration::from_mins(1)) }
     }
+}
+
+/// When a choice is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The time.
+    pub now: Instant,
+    /// How many rests have ended before their time so far.
+    pub thaws: u64,
 }
 
 /// The run-time state of all credentials.

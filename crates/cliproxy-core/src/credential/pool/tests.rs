@@ -9,7 +9,7 @@ use crate::proxy::Proxy;
 fn credential(id: &str) -> Credential {
     Credential {
         id: CredentialId::new(id),
-        kind: crate::provider::Kind::Gemini,
+        kind: crate::credential::Kind::Gemini,
         provider: "gemini".into(),
         key: None,
         account: None,

@@ -6,11 +6,9 @@
 
 mod nap;
 
-pub use nap::Moment;
-
 use std::ops::{ControlFlow, Range};
 
-use crate::credential::{Block, Scope, Stand};
+use crate::credential::{Block, Moment, Scope, Stand};
 use nap::Naps;
 
 /// How to choose among equals.

@@ -9,21 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
+use crate::credential::Moment;
+
 /// Members of a block: few enough to be looked at within a choice, many enough that blocks are few.
 const BLOCK: usize = 16;
 /// Smaller ranks are looked at one by one.
 const SMALLEST: usize = 64;
 /// Bits of a nap that hold the thaws; the rest is milliseconds.
 const THAW_BITS: u32 = 24;
-
-/// When a choice is made.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// The time.
-    pub now: Instant,
-    /// How many rests have ended before their time so far.
-    pub thaws: u64,
-}
 
 /// The naps of one rank.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Who serves a model call of Amp's programs: decided by the name alone, before anything is asked.
 
-use cliproxy_core::provider::Kind;
+use cliproxy_core::credential::Kind;
 use cliproxy_core::snapshot::Snapshot;
 use cliproxy_wire::reasoning::suffix;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use cliproxy_core::access::{self, Caller};
+use cliproxy_core::access::Caller;
 use cliproxy_core::secret::Secret;
 use cliproxy_core::snapshot::Snapshot;
 use cliproxy_wire::json;
@@ -35,7 +35,7 @@ impl Secrets {
     pub(super) async fn of(&self, snapshot: &Arc<Snapshot>, caller: &Caller) -> Option<Secret> {
         let amp = &snapshot.settings.amp;
         let own = caller.key.as_ref().and_then(|name| {
-            let entry = amp.client_keys.iter().find(|(client, _)| access::name(client) == *name);
+            let entry = amp.client_keys.iter().find(|(client, _)| client.name() == *name);
             entry.map(|(_, upstream)| upstream.clone())
         });
         match own.or_else(|| amp.key.clone()) {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use cliproxy_core::access::gate::ManagementKey;
 use cliproxy_core::config::diagnostic::{Diagnostic, Problems};
-use cliproxy_core::config::settings::{ManagementKey, Settings, Store};
+use cliproxy_core::config::settings::{Settings, Store};
 use cliproxy_core::config::{Loaded, Source};
 use cliproxy_core::store::atomic;
 
@@ -102,7 +103,7 @@ pub(super) fn access(settings: &Settings, findings: &mut Findings) {
 fn management(settings: &Settings, is_exposed: bool, findings: &mut Findings) {
     let management = &settings.management;
     if !management.is_enabled() {
-        if management.allow_remote {
+        if management.lock.allow_remote {
             findings.warning(
                 ACCESS,
                 "`remote-management.allow-remote` is on without a `secret-key`: the management interface stays off",
@@ -114,14 +115,16 @@ fn management(settings: &Settings, is_exposed: bool, findings: &mut Findings) {
         return;
     }
     let reach =
-        if management.allow_remote && is_exposed { "other machines too" } else { "this machine alone" };
+        if management.lock.allow_remote && is_exposed { "other machines too" } else { "this machine alone" };
     findings.ok(ACCESS, format!("the management interface is on, for {reach}"));
-    let plain = match &management.key {
+    let plain = match &management.lock.key {
         Some(ManagementKey::Plain(key)) => Some(key),
         _ => None,
     };
-    let is_short =
-        [plain, management.password.as_ref()].into_iter().flatten().any(|key| key.length() < SHORTEST_KEY);
+    let is_short = [plain, management.lock.password.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|key| key.length() < SHORTEST_KEY);
     if is_short {
         findings.warning(
             ACCESS,

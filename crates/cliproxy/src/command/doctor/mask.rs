@@ -2,8 +2,9 @@
 //!
 //! Findings are written without secrets in the first place; this is the net below them.
 
+use cliproxy_core::access::gate::ManagementKey;
 use cliproxy_core::config::Settings;
-use cliproxy_core::config::settings::{HeaderSource, ManagementKey};
+use cliproxy_core::config::settings::HeaderSource;
 use cliproxy_core::credential::Record;
 use cliproxy_core::env::{self, Env};
 use cliproxy_core::proxy::Proxy;
@@ -44,7 +45,7 @@ impl Mask {
     /// Keys and passwords of the configuration.
     pub(super) fn hide_settings(&mut self, settings: &Settings) {
         settings.access.client_keys.iter().for_each(|key| self.hide(key));
-        if let Some(ManagementKey::Plain(key) | ManagementKey::Hash(key)) = &settings.management.key {
+        if let Some(ManagementKey::Plain(key) | ManagementKey::Hash(key)) = &settings.management.lock.key {
             self.hide(key);
         }
         self.hide_proxy(&settings.proxy);

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use cliproxy_core::Engine;
-use cliproxy_core::credential::CredentialId;
+use cliproxy_core::credential::{CredentialId, Kind};
 use cliproxy_core::env::{self, Env as _};
-use cliproxy_core::provider::{self, Kind};
+use cliproxy_core::provider::{self};
 use cliproxy_core::proxy::{Proxy, ProxyUrl};
 use cliproxy_core::upstream::{Clients, Egress, Limits, Outgoing, Pieces};
 use cliproxy_server::clock;

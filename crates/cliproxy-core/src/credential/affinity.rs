@@ -2,7 +2,7 @@
 //!
 //! Prompt caches belong to an account, and so does encrypted reasoning: a conversation that moves pays for its whole
 //! history again, or loses what the model thought. So a conversation stays where it is for as long as its credential
-//! is free ([`select`](super::select) is told who that is), and is bound anew to whoever answers when it is not.
+//! is free ([`select`](crate::route::select) is told who that is), and is bound anew to whoever answers when it is not.
 //!
 //! What a conversation is, clients say in different ways; see [`session`].
 
@@ -14,7 +14,7 @@ use http::HeaderMap;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-use crate::credential::CredentialId;
+use super::CredentialId;
 
 /// How many conversations are remembered; those not heard of for longest are forgotten first.
 const CONVERSATIONS: usize = 20_000;
