@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
-use super::Report;
+use super::order::Orders;
+use super::{Report, order};
 use crate::tree::{File, Tree};
 
 /// A function longer than this is looked at again.
@@ -51,10 +52,8 @@ const VALUES: &[(&str, &str)] = &[
     ("crates/cliproxy-core/src/config/view.rs", "the same, with what is in force"),
     ("crates/cliproxy-core/src/config/entries.rs", "entries with members that only newer programs know"),
     ("crates/cliproxy-core/src/credential/record.rs", "an auth file is a tree whose members providers name"),
-    (
-        "crates/cliproxy-core/src/oauth/",
-        "answers of identity providers and changes of auth files: small, cold, different everywhere",
-    ),
+    ("crates/cliproxy-core/src/oauth/", "answers of identity providers: small, cold, different everywhere"),
+    ("crates/cliproxy-core/src/store/patch.rs", "changes of auth files, whose members providers name"),
     ("crates/cliproxy-wire/src/json/mod.rs", "the door from raw text to a tree"),
 ];
 
@@ -63,11 +62,13 @@ const EXPOSURES: &[(&str, &str)] = &[
     ("crates/cliproxy-core/src/config/", "the file is read and checked here"),
     ("crates/cliproxy-core/src/engine/errand.rs", "headers of errands are built here"),
     ("crates/cliproxy-core/src/lender/", "tokens are given back to the program they came from"),
+    ("crates/cliproxy-core/src/login/", "what a person or a browser brings goes to identity providers"),
     ("crates/cliproxy-core/src/oauth/", "requests to identity providers are built here"),
     ("crates/cliproxy-core/src/provider/", "headers are built here"),
     ("crates/cliproxy-core/src/upstream/way.rs", "the address of a proxy"),
     ("crates/cliproxy-core/src/snapshot/mod.rs", "keys of maps"),
-    ("crates/cliproxy-core/src/credential/refresh/journal.rs", "hashed to recognize a token"),
+    ("crates/cliproxy-core/src/credential/record.rs", "hashed to recognize a token"),
+    ("crates/cliproxy-core/src/proxy.rs", "hashed to tell ways apart"),
     ("crates/cliproxy-server/src/management/usage.rs", "panels look for counts by address and key"),
     ("crates/cliproxy-server/src/api/amp/forward.rs", "headers of the control plane are built here"),
     (
@@ -96,10 +97,12 @@ const ENGINE: &str = "crates/cliproxy-core/src/engine/mod.rs";
 const ENGINE_MEMBERS: usize = 8;
 
 pub(super) fn check(tree: &Tree, report: &mut Report) -> anyhow::Result<()> {
+    let orders = Orders::read(tree);
+    order::check(tree, &orders, report);
     for file in tree.with_extension(".rs") {
         let syntax = syn::parse_file(&file.text).with_context(|| format!("cannot read {}", file.path))?;
-        let mut rules =
-            Rules { file, report, aliases: kind_aliases(&syntax), is_test: is_test_file(&file.path) };
+        let (aliases, is_test) = (kind_aliases(&syntax), is_test_file(&file.path));
+        let mut rules = Rules { file, report, orders: &orders, aliases, is_test };
         rules.visit_file(&syntax);
     }
     providers(tree, report);
@@ -124,6 +127,7 @@ fn providers(tree: &Tree, report: &mut Report) {
 struct Rules<'a> {
     file: &'a File,
     report: &'a mut Report,
+    orders: &'a Orders,
     /// What this file calls the kind of a fault.
     aliases: BTreeSet<String>,
     is_test: bool,
@@ -156,6 +160,15 @@ impl Rules<'_> {
             && !self.is_in(CODEC_USES)
         {
             self.refuse(line, format!("the codec {own} uses the codec {other}"));
+        }
+    }
+
+    /// A room that uses one above it.
+    fn order(&mut self, path: &[String], line: usize) {
+        if !self.is_test
+            && let Some(what) = self.orders.breach(&self.file.path, path)
+        {
+            self.refuse(line, what);
         }
     }
 
@@ -288,15 +301,19 @@ impl<'ast> Visit<'ast> for Rules<'_> {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         self.codec(&segments, path.span().start().line);
+        self.order(&segments, path.span().start().line);
         visit::visit_path(self, path);
     }
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         let mut paths = Vec::new();
         flatten(&item.tree, &mut Vec::new(), &mut paths);
-        for path in paths {
-            self.codec(&path, item.span().start().line);
-        }
+        self.within(&item.attrs, |rules| {
+            for path in paths {
+                rules.codec(&path, item.span().start().line);
+                rules.order(&path, item.span().start().line);
+            }
+        });
     }
 
     fn visit_expr_match(&mut self, expression: &'ast syn::ExprMatch) {

@@ -6,6 +6,7 @@
 
 mod code;
 mod document;
+mod order;
 mod package;
 mod text;
 
