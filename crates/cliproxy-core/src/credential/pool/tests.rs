@@ -4,6 +4,8 @@ use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::profile::Profile;
 
 use super::*;
+use crate::credential::Credential;
+use crate::failure::{Failure, Origin, Rest, Retry};
 use crate::proxy::Proxy;
 
 fn credential(id: &str) -> Credential {
