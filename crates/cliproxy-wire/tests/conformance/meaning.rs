@@ -319,6 +319,10 @@ impl<'a> Way<'a> {
         if matches!(self.request.tool_choice, Some(ToolChoice::Allowed { .. })) {
             return;
         }
+        // Where an upstream knows no word for calling none, none is offered.
+        if self.request.tool_choice == Some(ToolChoice::None) && self.heard.tools.is_empty() {
+            return;
+        }
         let said = &self.said.tools;
         // Members that stand in where an object must demand one go out of the calls again.
         let stand_ins: Vec<&str> =
