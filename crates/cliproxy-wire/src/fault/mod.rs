@@ -165,6 +165,12 @@ impl Fault {
         Self::new(Kind::BadUpstream, "the upstream's answer is empty").with_code("empty_answer")
     }
 
+    /// A call of which nobody can say which tool it is for: what the model wants is not what the client would hear.
+    pub(crate) fn unnamed_call() -> Self {
+        let fault = Self::new(Kind::BadUpstream, "the upstream called a tool without naming it");
+        Self { is_upstream: true, ..fault }
+    }
+
     /// The upstream ended its stream before its end.
     pub fn truncated() -> Self {
         Self::new(Kind::BadUpstream, "upstream closed the stream early").with_code("upstream_truncated")

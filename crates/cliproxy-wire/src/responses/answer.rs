@@ -174,6 +174,7 @@ pub(super) fn decode(body: &[u8], context: &UpstreamContext) -> Result<Response,
     };
     let mut blocks = Vec::new();
     let mut calls = 0;
+    let mut has_unnamed_call = false;
     output
         .array(|_, value| {
             let item = Item::read(value)?;
@@ -182,8 +183,7 @@ pub(super) fn decode(body: &[u8], context: &UpstreamContext) -> Result<Response,
             }
             for block in item.into_blocks(Source::Answer(context), calls)? {
                 match &block.content {
-                    // Nobody could execute it.
-                    Content::ToolCall(call) if call.name.is_empty() => continue,
+                    Content::ToolCall(call) if call.name.is_empty() => has_unnamed_call = true,
                     Content::ToolCall(_) => calls += 1,
                     // An image that never came.
                     Content::Hosted(hosted) if hosted.kind == HostedKind::ImageGeneration => continue,
@@ -194,6 +194,9 @@ pub(super) fn decode(body: &[u8], context: &UpstreamContext) -> Result<Response,
             Ok(())
         })
         .map_err(|error| unreadable(error.under_key("output")))?;
+    if has_unnamed_call {
+        return Err(Fault::unnamed_call());
+    }
     let (status, stop) = answer.ending(calls > 0);
     let usage = answer.charged();
     Ok(Response {

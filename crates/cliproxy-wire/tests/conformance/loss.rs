@@ -123,6 +123,49 @@ fn a_call_that_the_model_failed_to_make_is_an_error_where_nothing_else_was_said(
 }
 
 #[test]
+fn a_call_of_no_named_tool_is_an_error() {
+    let words = "without naming it";
+    let chat =
+        |delta: Value| json!({"id": "x", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
+    let finish = json!({"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]});
+    let call = json!({"tool_calls": [{"index": 0, "id": "c", "function": {"arguments": "{}"}}]});
+    let done = "data: [DONE]\n\n";
+    fails(
+        &Profile::compatible(),
+        &(stream(&[chat(json!({"content": "a"})), chat(call), finish.clone()]) + done),
+        words,
+    );
+    // Some servers write all members of their types.
+    let nothing = json!({"content": "a", "tool_calls": [{"index": 0, "id": "", "function": {"name": "", "arguments": ""}}]});
+    assert!(!read(&Profile::compatible(), &(stream(&[chat(nothing), finish]) + done)).is_empty());
+
+    let item = json!({"type": "function_call", "id": "fc", "call_id": "c", "arguments": "{}"});
+    let created = json!({"type": "response.created", "response": {"id": "resp_1"}});
+    let completed = json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}});
+    for said in [
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+        json!({"type": "response.function_call_arguments.delta", "output_index": 0, "delta": "{}"}),
+    ] {
+        fails(&Profile::openai_responses(), &stream(&[created.clone(), said, completed.clone()]), words);
+    }
+
+    let start = json!({"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 1}}});
+    let block = json!({"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "t", "input": {}}});
+    fails(&Profile::claude(), &stream(&[start, block]), words);
+
+    let parts = json!([{"text": "a"}, {"functionCall": {"args": {"x": 1}}}]);
+    fails(&Profile::gemini(), &stream(&[candidate(0, &parts, Some("STOP"))]), words);
+    for (format, body) in [
+        (Format::Responses, json!({"id": "resp_1", "status": "completed", "output": [item]})),
+        (Format::Gemini, candidate(0, &parts, Some("STOP"))),
+    ] {
+        let context = UpstreamContext::new(&Profile::openai_responses(), "req_fx");
+        let fault = format::decode_response(format, body.to_string().as_bytes(), &context).unwrap_err();
+        assert!(fault.message.contains(words), "{fault:?}");
+    }
+}
+
+#[test]
 fn a_stream_is_not_over_while_one_of_its_answers_goes_on() {
     let text = |text: &str| json!([{"text": text}]);
     let cut = [candidate(0, &text("whole"), Some("STOP")), candidate(1, &text("half"), None)];

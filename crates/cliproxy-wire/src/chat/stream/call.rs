@@ -97,8 +97,13 @@ impl Calls {
     }
 
     /// The block of every call, and what is left of its arguments.
-    pub(super) fn ends(&mut self) -> Vec<(Option<u32>, Option<char>)> {
-        self.all.iter_mut().map(|call| (call.block, call.half.finish())).collect()
+    pub(super) fn ends(&mut self) -> Vec<(u32, Option<char>)> {
+        self.all.iter_mut().filter_map(|call| Some((call.block?, call.half.finish()))).collect()
+    }
+
+    /// Whether a call was made whose name never came. Servers that write all members of their types write empty ones.
+    pub(super) fn has_unnamed(&self) -> bool {
+        self.all.iter().any(|call| call.name.is_none() && (call.id.is_some() || !call.arguments.is_empty()))
     }
 }
 

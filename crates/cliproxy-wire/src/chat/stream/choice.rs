@@ -365,10 +365,6 @@ impl Choice {
             self.stop_block(block, out);
         }
         for (block, half) in self.calls.ends() {
-            let Some(block) = block else {
-                out.push(Event::Warning("a tool call without a name was left out".to_owned()));
-                continue;
-            };
             if let Some(half) = half {
                 self.delta(block, Delta::Arguments(half.into()), out);
             }
@@ -378,6 +374,11 @@ impl Choice {
             self.annotations.clear();
             out.push(Event::Warning("citations without a text were left out".to_owned()));
         }
+    }
+
+    /// Whether it calls a tool that nobody knows.
+    pub(super) fn has_unnamed_call(&self) -> bool {
+        self.calls.has_unnamed()
     }
 
     /// Why the choice stopped.

@@ -281,9 +281,15 @@ impl Decoder {
         self.start(out);
         self.usage(out);
         self.choices.sort_by_key(|choice| choice.index);
-        let mut status = Status::Completed;
         for choice in &mut self.choices {
             choice.close_all(out);
+        }
+        if self.choices.iter().any(Choice::has_unnamed_call) {
+            out.push(Event::Error(Box::new(Fault::unnamed_call())));
+            return;
+        }
+        let mut status = Status::Completed;
+        for choice in &self.choices {
             let stop = choice.stop();
             if choice.index == 0 {
                 status = stop::status(stop.reason);

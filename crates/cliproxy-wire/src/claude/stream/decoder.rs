@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::codec::{StreamDecoder, UpstreamContext};
 use crate::fault::{Fault, Kind};
 use crate::format::Format;
-use crate::json::{Raw, Reader};
+use crate::json::{self, Raw, Reader};
 use crate::model::{CandidateMeta, Event, Ext, Response, Stop, Str};
 use crate::sse::Frame;
 use crate::usage::Counts;
@@ -172,6 +172,10 @@ impl Decoder {
                 self.ordinals.insert(index, self.blocks);
                 self.open.insert(self.blocks, open);
                 self.blocks += 1;
+            }
+            // All that a call can lack is its name.
+            Err(_) if json::member(content_block, "type") == Some("\"tool_use\"") => {
+                self.fail(Fault::unnamed_call(), out);
             }
             Err(error) => out.push(Event::Warning(format!("a block was skipped: {error}"))),
         }

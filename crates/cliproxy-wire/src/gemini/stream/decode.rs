@@ -217,6 +217,9 @@ impl Decoder {
             self.candidates.push(Candidate::new(0));
         }
         self.candidates.sort_by_key(|candidate| candidate.index);
+        if self.candidates.iter().any(Candidate::has_unnamed_call) {
+            return self.fail(Fault::unnamed_call(), out);
+        }
         if self.candidates.iter().all(|candidate| candidate.failure().is_some())
             && let Some(fault) = self.candidates.first().and_then(Candidate::failure)
         {

@@ -31,7 +31,11 @@ impl Candidate {
             }
             return Ok(());
         }
-        let Some(name) = call.name.as_deref() else { return Ok(()) };
+        let Some(name) = call.name.as_deref() else {
+            // Without arguments it only ends one that came in pieces.
+            self.is_unnamed |= call.args.is_some();
+            return Ok(());
+        };
         self.close(out);
         self.whole_call(call.id.as_deref(), name, call.args.unwrap_or("{}"), signature, context, out);
         Ok(())
@@ -40,6 +44,7 @@ impl Candidate {
     pub(super) fn finish_partial(&mut self, context: &UpstreamContext, out: &mut Vec<Event>) {
         let Some(partial) = self.partial.take() else { return };
         if partial.name.is_empty() {
+            self.is_unnamed = true;
             return;
         }
         let arguments = partial.arguments();

@@ -51,6 +51,11 @@ impl Candidate {
         }
     }
 
+    /// Whether it calls a tool that nobody knows.
+    pub(crate) fn has_unnamed_call(&self) -> bool {
+        self.is_unnamed || self.partial.as_ref().is_some_and(|partial| partial.name.is_empty())
+    }
+
     /// Why there is no answer: the model tried a call, failed at it and said nothing else.
     pub(crate) fn failure(&self) -> Option<Fault> {
         let word = self.finish.as_deref().filter(|_| !self.is_heard && self.partial.is_none())?;

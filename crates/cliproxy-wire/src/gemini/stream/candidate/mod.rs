@@ -42,6 +42,8 @@ pub(super) struct Candidate {
     has_search: bool,
     /// Something besides thinking was said.
     is_heard: bool,
+    /// A call came without the name of its tool.
+    is_unnamed: bool,
     /// Token probabilities of the chunk at hand, until its text is said.
     logprobs: Option<Raw>,
 }
@@ -84,6 +86,7 @@ impl Candidate {
             citations: None,
             has_search: false,
             is_heard: false,
+            is_unnamed: false,
             logprobs: None,
         }
     }

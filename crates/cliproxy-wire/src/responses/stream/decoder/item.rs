@@ -158,7 +158,7 @@ impl Decoder {
         let Ok(Some(call)) = item.call(Source::Answer(&self.context), self.calls) else { return };
         if self.track(at).block.is_none() {
             if call.name.is_empty() {
-                out.push(Event::Warning("a call without a name was left out".to_owned()));
+                self.has_unnamed_call = true;
                 return;
             }
             let block = self.block(call_start(&call), out);

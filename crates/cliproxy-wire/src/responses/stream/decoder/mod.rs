@@ -33,6 +33,7 @@ pub struct Decoder {
     next_block: u32,
     calls: u32,
     items: Items,
+    has_unnamed_call: bool,
 }
 
 impl Decoder {
@@ -46,6 +47,7 @@ impl Decoder {
             next_block: 0,
             calls: 0,
             items: Items::default(),
+            has_unnamed_call: false,
         }
     }
 
@@ -160,6 +162,10 @@ impl Decoder {
             self.remaining(&mut output, out);
         }
         self.close(out);
+        if self.has_unnamed_call {
+            self.fail(Fault::unnamed_call(), out);
+            return;
+        }
         let usage = answer.charged();
         let (status, stop) = answer.ending(self.calls > 0);
         out.extend(usage.map(|usage| Event::Usage(Box::new(usage))));
@@ -193,6 +199,8 @@ impl Decoder {
                     Self::close_part(part, out);
                 }
             }
+            let is_call = matches!(track.kind, ItemKind::Call(_)) && !track.is_done;
+            self.has_unnamed_call |= is_call && track.block.is_none() && !track.arguments.is_empty();
             stop(&mut track.block, out);
         }
     }
