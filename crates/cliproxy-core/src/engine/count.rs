@@ -1,5 +1,8 @@
 //! Counting tokens: by the upstream where it can, else by the local estimate.
 //!
+//! Where the upstream has the client's format, body and answer take the lanes of other requests: what the counting route
+//! knows passes byte for byte, and what it does not know is taken out.
+//!
 //! An upstream that cannot count, fails or takes too long is not an error for the client: agents count before every
 //! turn. Only a body that the upstream calls wrong is. Some ask for the same count several times in a row; what an
 //! upstream counted is remembered for a minute.
@@ -20,9 +23,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
-use super::attempt::{Outbound, Way};
+use super::attempt::{Outbound, Way, answer_headers};
 use super::select::{choose, not_allowed};
-use super::{Engine, Job};
+use super::{Engine, Job, relay};
 use crate::credential::Credential;
 use crate::failure::{Failure, Retry};
 use crate::provider::Operation;
@@ -35,6 +38,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 const KEPT: Duration = Duration::from_mins(1);
 /// Counts that are remembered at once.
 const MOST: usize = 512;
+/// Longest answer with a count that is remembered; they are a line.
+const LONGEST_KEPT: usize = 4096;
 
 /// What was counted: for whose tokenizer, and of which body.
 type Asked = [u8; 32];
@@ -46,10 +51,13 @@ pub(super) struct Counts(Mutex<HashMap<Asked, (Count, Instant)>>);
 impl Counts {
     fn get(&self, asked: &Asked, now: Instant) -> Option<Count> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(asked).filter(|(_, until)| now < *until).map(|(count, _)| *count)
+        kept.get(asked).filter(|(_, until)| now < *until).map(|(count, _)| count.clone())
     }
 
     fn put(&self, asked: Asked, count: Count, now: Instant) {
+        if count.said.as_ref().is_some_and(|said| said.len() > LONGEST_KEPT) {
+            return;
+        }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MOST {
             kept.retain(|_, (_, until)| now < *until);
@@ -77,7 +85,6 @@ fn asked(job: &Job, offer: &Offer) -> Asked {
 
 impl Engine {
     pub(super) async fn count(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
-        let request = job.request()?;
         let snapshot = Arc::clone(&job.snapshot);
         let offers = snapshot.routes.offers(&job.model);
         let chosen = match offers {
@@ -87,7 +94,7 @@ impl Engine {
         if let Some((_, offer, _lease)) = &chosen {
             let asked = asked(job, offer);
             if let Some(count) = self.0.counts.get(&asked, Instant::now()) {
-                return Ok(answer(job.call.format, count.tokens, count.is_estimated));
+                return Ok(answer(job.call.format, count, HeaderMap::new()));
             }
             *attempts = 1;
             job.counting = Some(Counting {
@@ -95,9 +102,9 @@ impl Engine {
                 credential: Arc::clone(&offer.credential),
             });
             match tokio::time::timeout(LIMIT, self.count_upstream(job, offer)).await {
-                Ok(Ok(count)) => {
-                    self.0.counts.put(asked, count, Instant::now());
-                    return Ok(answer(job.call.format, count.tokens, count.is_estimated));
+                Ok(Ok((count, headers))) => {
+                    self.0.counts.put(asked, count.clone(), Instant::now());
+                    return Ok(answer(job.call.format, count, headers));
                 }
                 Ok(Err(failure)) if is_wrong(&failure) => return Err(failure),
                 Ok(Err(failure)) => {
@@ -108,12 +115,14 @@ impl Engine {
                 }
             }
         }
+        let request = job.request()?;
         let model = chosen.as_ref().map_or(&*job.model, |(_, offer, _)| &*offer.upstream);
-        Ok(answer(job.call.format, estimate::request(&request, estimate::Family::of(model)), true))
+        let tokens = estimate::request(&request, estimate::Family::of(model));
+        Ok(answer(job.call.format, Count { tokens, is_estimated: true, said: None }, HeaderMap::new()))
     }
 
-    async fn count_upstream(&self, job: &mut Job, offer: &Offer) -> Result<Count, Failure> {
-        let request = job.request()?;
+    /// What goes out: the client's body where it has the upstream's format, else one in that format.
+    fn count_outbound(&self, job: &mut Job, offer: &Offer) -> Result<Outbound, Failure> {
         let profile = offer.profile(job.call.format);
         let snapshot = Arc::clone(&job.snapshot);
         let memory = self.0.memories.shared(job, offer);
@@ -130,19 +139,32 @@ impl Engine {
             memory: Some(&memory),
             repair: None,
         };
+        if profile.format == job.call.format
+            && let Some(outbound) = relay::request(job, offer, &target)?
+        {
+            return Ok(outbound);
+        }
+        let request = job.request()?;
         // What this upstream cannot be told is estimated: whoever answers may be another one, or read it here first.
         let encoded = encode_count_request(&request, &target).or_else(|error| match error.kind() {
             ErrorKind::Unsupported => Ok(None),
             _ => Err(Failure::client(error)),
         })?;
         let Some(encoded) = encoded else { return Err(unable()) };
-        let outbound = Outbound {
+        Ok(Outbound {
             body: Bytes::from(encoded.body).into(),
             betas: encoded.betas,
             way: Way::Translate(encoded.bridge),
             dropped: None,
-        };
+        })
+    }
+
+    /// The upstream's count, and those headers of its answer that help a client.
+    async fn count_upstream(&self, job: &mut Job, offer: &Offer) -> Result<(Count, HeaderMap), Failure> {
+        let profile = offer.profile(job.call.format);
+        let outbound = self.count_outbound(job, offer)?;
         let reply = self.send(job, offer, Operation::CountTokens, &outbound).await?;
+        let headers = answer_headers(&reply.headers, job, &offer.upstream);
         let body =
             read_all(reply.body, job.snapshot.limits.idle, 1 << 20).await.map_err(|_error| unable())?;
         let tokens = decode_count_response(profile.format, &body).ok_or_else(unable)?;
@@ -150,12 +172,14 @@ impl Engine {
         if tokens == 0 && offer.credential.is_page() {
             return Err(unable());
         }
-        if counts_everything(&target) {
-            return Ok(Count { tokens, is_estimated: false });
+        if counts_everything(profile) {
+            let said = matches!(outbound.way, Way::Relay(_)).then_some(body);
+            return Ok((Count { tokens, is_estimated: false, said }, headers));
         }
+        let request = job.request()?;
         let rest = cliproxy_wire::model::Request { turns: Vec::new(), ..(*request).clone() };
         let rest = estimate::request(&rest, estimate::Family::of(&offer.upstream));
-        Ok(Count { tokens: tokens + rest, is_estimated: true })
+        Ok((Count { tokens: tokens + rest, is_estimated: true, said: None }, headers))
     }
 }
 
@@ -166,11 +190,13 @@ pub(super) struct Counting {
 }
 
 /// What an upstream counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Count {
     tokens: u64,
     /// It counts the conversation alone: instructions and tools are estimated.
     is_estimated: bool,
+    /// Its answer, where that passes.
+    said: Option<Bytes>,
 }
 
 /// Whether the body is wrong, rather than the upstream unable.
@@ -184,14 +210,14 @@ fn unable() -> Failure {
     Failure::upstream(Fault::new(Kind::BadUpstream, "the upstream does not count tokens"), "")
 }
 
-fn answer(format: Format, tokens: u64, is_estimated: bool) -> Answer {
-    let body = encode_count_response(format, tokens);
-    let mut headers = HeaderMap::new();
+fn answer(format: Format, count: Count, mut headers: HeaderMap) -> Answer {
+    let Count { tokens, is_estimated, said } = count;
+    let body = said.unwrap_or_else(|| encode_count_response(format, tokens).into());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if is_estimated {
         headers.insert(HeaderName::from_static("x-gateway-estimated"), HeaderValue::from_static("true"));
     }
-    Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body.into()) }
+    Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body) }
 }
 
 #[cfg(test)]
@@ -207,14 +233,17 @@ mod tests {
     #[test]
     fn counts_are_good_for_a_minute_and_never_too_many() {
         let (counts, now) = (Counts::default(), Instant::now());
-        let count = Count { tokens: 7, is_estimated: false };
-        counts.put(named(1), count, now);
-        assert_eq!(counts.get(&named(1), now + KEPT - Duration::from_millis(1)), Some(count));
+        let count = Count { tokens: 7, is_estimated: false, said: None };
+        counts.put(named(1), count.clone(), now);
+        assert_eq!(counts.get(&named(1), now + KEPT - Duration::from_millis(1)), Some(count.clone()));
         assert_eq!((counts.get(&named(1), now + KEPT), counts.get(&named(2), now)), (None, None));
         for number in 0..MOST * 3 {
-            counts.put(named(number), count, now);
+            counts.put(named(number), count.clone(), now);
             assert!(counts.0.lock().unwrap().len() <= MOST);
-            assert_eq!(counts.get(&named(number), now), Some(count), "the last one is there");
+            assert_eq!(counts.get(&named(number), now), Some(count.clone()), "the last one is there");
         }
+        let long = Count { said: Some(vec![b' '; LONGEST_KEPT + 1].into()), ..count };
+        counts.put(named(MOST * 3), long, now);
+        assert_eq!(counts.get(&named(MOST * 3), now), None, "what upstreams say does not fill the memory");
     }
 }

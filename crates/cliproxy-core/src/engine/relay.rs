@@ -66,6 +66,10 @@ pub(super) fn request(
     let edits = match job.call.operation {
         // A compaction is never streamed, and its route knows no such member.
         Operation::Compact => vec![Edit::remove(Path::root().key("stream"))],
+        Operation::CountTokens => match counted(job, target)? {
+            Some(edits) => edits,
+            None => return Ok(None),
+        },
         _ => Vec::new(),
     };
     let wants_stream = job.call.operation == Operation::Stream;
@@ -127,6 +131,15 @@ pub(super) fn request(
         way: Way::Relay(Plan { lane, changes, is_array: format == Format::Gemini && !job.call.is_sse }),
         dropped: notes.header(),
     }))
+}
+
+/// What makes a body one for counting; `None` when only a translation does. An envelope is of a service that has its own
+/// form for this, and how hard to think is told in settings, of which few count.
+fn counted(job: &Job, target: &Target<'_>) -> Result<Option<Vec<Edit>>, Failure> {
+    if job.call.is_enveloped || job.suffix.is_some() {
+        return Ok(None);
+    }
+    lane::counted(job.call.format, job.text()?, target.profile, target.model).map_err(Failure::client)
 }
 
 /// Whether a body may name files by addresses that its upstream does not read, although it has the upstream's format:

@@ -7,7 +7,7 @@ use crate::codec::{Encoded, Target};
 use crate::json::{self, Reader};
 use crate::model::Request;
 use crate::normalize::Prepared;
-use crate::profile::Dialect;
+use crate::profile::{Dialect, Profile};
 
 /// Reads a client's counting request: bare contents, a `generateContentRequest`, or wrapped as Code Assist clients do.
 ///
@@ -44,8 +44,8 @@ pub fn encode_count(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, 
 }
 
 /// False for services that count the conversation only, without instructions and tools.
-pub fn counts_everything(target: &Target<'_>) -> bool {
-    !matches!(target.profile.dialect, Dialect::CodeAssist | Dialect::Antigravity)
+pub fn counts_everything(profile: &Profile) -> bool {
+    !matches!(profile.dialect, Dialect::CodeAssist | Dialect::Antigravity)
 }
 
 fn full_name(model: &str) -> String {

@@ -3,7 +3,7 @@
 //! Lane 1 changes nothing, lane 2 patches single members; translation (lane 3) is the codecs' work. New members and
 //! event types of a provider work here on the day they appear, because nothing is understood that need not be:
 //! [`peek`] reads of a request what routing needs, [`rewrite`] changes in it what must change, [`restrict`] takes out
-//! what a relative of the format refuses, [`Relay`], [`Whole`] and [`body`] pass the answer on and read along. What to choose, and where to send, is for the engine.
+//! what a relative of the format refuses, [`counted`] what does not count, [`Relay`], [`Whole`] and [`body`] pass the answer on and read along. What to choose, and where to send, is for the engine.
 
 mod edit;
 mod gate;
@@ -24,7 +24,7 @@ pub use history::{Acceptance, repairs};
 pub use image_tool::without_image_tool;
 pub use peek::{Peek, peek};
 pub use relay::{Body, Relay, body, body_usage, is_empty};
-pub use restrict::{Purpose, Restricted, Restriction, restrict, restricts};
+pub use restrict::{Purpose, Restricted, Restriction, counted, restrict, restricts};
 pub use rewrite::{Envelope, Rewrite, rename, rewrite};
 pub use tap::{Progress, Tap};
 pub use whole::Whole;

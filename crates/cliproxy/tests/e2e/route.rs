@@ -1,12 +1,12 @@
 //! Every route of the clients: that it is there, what it answers, and what a wrong one says.
 
-use cliproxy_testkit::{Gate, Script, Upstream};
+use cliproxy_testkit::{Gate, Gateway, Script, Upstream};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{self, Answer, FORMATS, TEXT};
 
-async fn call(gateway: &cliproxy_testkit::Gateway, method: Method, path: &str) -> Answer {
+async fn call(gateway: &Gateway, method: Method, path: &str) -> Answer {
     support::send(support::client().request(method, format!("{}{path}", gateway.url()))).await
 }
 
@@ -117,6 +117,110 @@ async fn tokens_are_counted_by_upstreams_that_can_and_estimated_for_the_others()
             }
         }
         assert_eq!(upstream.received().len(), if upstream_format == "chat" { 0 } else { 3 });
+    }
+}
+
+/// A count, asked for with a body as it is written here.
+async fn count(gateway: &Gateway, path: &str, body: &'static str) -> Answer {
+    let request = support::client().post(format!("{}{path}", gateway.url()));
+    support::send(request.header("content-type", "application/json").body(body)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_passes_byte_for_byte_where_the_formats_agree() {
+    for (format, path, body, said) in [
+        (
+            "claude",
+            "/v1/messages/count_tokens?beta=true",
+            r#"{ "model":"up","newer":1.0,"messages":[{"role":"user","content":"h\u0069 \/"}],"tools":[{"name":"f"}] }"#,
+            r#"{"input_tokens": 77, "newer":{}}"#,
+        ),
+        (
+            "gemini",
+            "/v1beta/models/up:countTokens",
+            r#"{"contents" : [{"parts":[{"text":"h\u0069"}]}]}"#,
+            r#"{ "totalTokens": 77,"promptTokensDetails":[{"modality":"TEXT","tokenCount":77}]}"#,
+        ),
+        (
+            "responses",
+            "/v1/responses/input_tokens",
+            r#"{"model":"up" ,"input":"h\u0069","personality":"newer"}"#,
+            r#"{"input_tokens" : 77,"object":"response.input_tokens"}"#,
+        ),
+    ] {
+        let upstream =
+            Upstream::start(move |_| Script::json(200, said).header("x-ratelimit-remaining-requests", "9"))
+                .await;
+        let gateway = support::start(&support::config(format, &upstream), &[]);
+        let first = count(&gateway, path, body).await;
+        assert_eq!(first.header("x-ratelimit-remaining-requests"), "9", "{format}");
+        // The second is remembered.
+        for answer in [first, count(&gateway, path, body).await] {
+            assert_eq!((answer.status, &*answer.body), (200, said), "{format}");
+            assert_eq!(answer.header("x-gateway-estimated"), "", "{format}");
+        }
+        let received = upstream.received();
+        assert_eq!(received.len(), 1, "{format}");
+        assert_eq!(String::from_utf8_lossy(&received[0].body), body, "{format}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_count_only_what_the_route_does_not_know_and_the_name_are_changed() {
+    for (format, path, body, expected) in [
+        (
+            "claude",
+            "/v1/messages/count_tokens",
+            r#"{"model" : "up","max_tokens":5,"stream":true, "messages":[{"role":"user","content":"h\u0069"}],"metadata":{"user_id":"u"}}"#,
+            Some(r#"{"model" : "real", "messages":[{"role":"user","content":"h\u0069"}]}"#),
+        ),
+        (
+            "gemini",
+            "/v1beta/models/up:countTokens",
+            r#"{"generateContentRequest":{"model":"models/up","contents":[ {"parts":[{"text":"h\u0069"}]} ],"tools":[]}}"#,
+            Some(
+                r#"{"generateContentRequest":{"model":"models/real","contents":[ {"parts":[{"text":"h\u0069"}]} ],"tools":[]}}"#,
+            ),
+        ),
+        (
+            "responses",
+            "/v1/responses/input_tokens",
+            r#"{"store":false,"model":"up","input":"h\u0069","temperature":1.0}"#,
+            Some(r#"{"model":"real","input":"h\u0069"}"#),
+        ),
+        // What the services do not count, or want in another form, is written anew.
+        (
+            "claude",
+            "/v1/messages/count_tokens",
+            r#"{"model":"up","messages":[{"role":"user","content":"h\u0069"}],"tools":[{"type":"web_search_20250305","name":"web_search"}]}"#,
+            None,
+        ),
+        (
+            "gemini",
+            "/v1beta/models/up:countTokens",
+            r#"{"contents":[{"parts":[{"text":"h\u0069"}]}],"systemInstruction":{"parts":[{"text":"Be brief."}]}}"#,
+            None,
+        ),
+    ] {
+        let upstream = Upstream::start(move |_| {
+            Script::json(
+                200,
+                if format == "gemini" { r#"{"totalTokens":7}"# } else { r#"{"input_tokens":7}"# },
+            )
+        })
+        .await;
+        let entry =
+            support::entry(format, "upstream-key-0001", &upstream.url(), "models: [{name: real, alias: up}]");
+        let gateway = support::start(&support::list(format, &[entry]), &[]);
+        let answer = count(&gateway, path, body).await;
+        assert_eq!((answer.status, answer.header("x-gateway-estimated")), (200, ""), "{}", answer.body);
+        let sent = String::from_utf8(upstream.received()[0].body.to_vec()).unwrap();
+        if let Some(expected) = expected {
+            assert_eq!(sent, expected, "{format}");
+        } else {
+            assert!(!sent.contains("web_search") && sent.contains("\"hi\""), "{format}: {sent}");
+            assert_eq!(sent.contains("generateContentRequest"), format == "gemini", "{sent}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod aistudio;
 mod codex;
+mod count;
 mod vertex;
 mod xai;
 
@@ -17,6 +18,8 @@ use crate::id;
 use crate::json::patch::{Edit, Path};
 use crate::json::{Kind, Raw, Reader};
 use crate::profile::{Dialect, Profile};
+
+pub use count::counted;
 
 /// What the body asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
