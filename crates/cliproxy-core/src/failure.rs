@@ -65,7 +65,7 @@ pub enum Rest {
     /// A passing fault of the upstream.
     Transient(Option<Duration>),
     /// The provider shut the account out until a person does this. Keys rest as without permission.
-    NeedsAttention(&'static str),
+    NeedsAttention(crate::reason::Code),
 }
 
 /// An upstream's own error body, for clients of the same format.

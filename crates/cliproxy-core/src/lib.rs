@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod pattern;
 pub mod provider;
 pub mod proxy;
+pub mod reason;
 mod refresh;
 pub mod route;
 pub mod secret;

@@ -18,6 +18,16 @@ export interface RecentBucket {
   failed: number;
 }
 
+/** A reason, or a remedy. */
+export interface Reason {
+  /** In English, or in the words of whoever said it. */
+  message: string;
+  /** The gateway's word for it, where it is the gateway's. */
+  code?: string;
+  /** What the text says in its places. */
+  values?: Record<string, string>;
+}
+
 /** What accounts and keys have in common. */
 interface Standing {
   id: string;
@@ -26,6 +36,8 @@ interface Standing {
   label: string;
   status: "active" | "error" | "disabled" | string;
   status_message: string;
+  /** Where it needs attention: what happened, and what mends it. */
+  status_reasons?: Reason[];
   status_code?: string;
   disabled: boolean;
   next_retry_after?: string;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ApiError } from "../api/client";
-import { stateOf, wakes } from "../pages/accounts/state";
+import { stateOf, wakes, why } from "../pages/accounts/state";
 import { changes } from "../pages/keys/change";
 import { explain, failedLogin } from "../parts/toast";
 import { csv } from "./csv";
@@ -94,6 +94,31 @@ test("problems are told in the language of the reader, with their values", () =>
   expect(told(problem)).toBe("unknown key, ignored; did you mean `port`?");
   expect(line({ path: "", message: "no code" })).toBe("no code");
   expect(line({ path: "tls.enable", message: "no code" })).toBe("tls.enable: no code");
+});
+
+test("why an account does not serve is told in the language of the reader, and others are quoted", () => {
+  const facts = {
+    status_message: "Google answered 400: gone; log in again: cli-proxy-api --login; not known here",
+    status_code: "needs-attention",
+    status_reasons: [
+      {
+        code: "answered",
+        values: { who: "Google", status: "400", said: ": gone" },
+        message: "Google answered 400: gone",
+      },
+      {
+        code: "log_in",
+        values: { command: "cli-proxy-api --login" },
+        message: "log in again: cli-proxy-api --login",
+      },
+      { code: "newer", message: "not known here" },
+    ],
+  };
+  language.value = "zh";
+  expect(why(facts)).toBe("Google 返回 400: gone；请重新登录：cli-proxy-api --login；not known here");
+  expect(why({ status_code: "quota", status_message: "quota used up" })).toBe("配额暂时用尽");
+  language.value = "en";
+  expect(why(facts)).toBe(facts.status_message);
 });
 
 test("why the gateway is not ready is told in the language of the reader", () => {

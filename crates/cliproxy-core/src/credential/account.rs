@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::{CredentialId, Record};
+use crate::reason::Reason;
 use crate::store::Changes;
 
 /// Pauses between renewals that fail in passing: doubled from the first to the last.
@@ -39,9 +40,9 @@ pub enum Condition {
     /// A person has to do something first. The file stays where it is.
     NeedsAttention {
         /// What happened.
-        cause: String,
+        cause: Reason,
         /// What mends it.
-        remedy: String,
+        remedy: Reason,
     },
 }
 

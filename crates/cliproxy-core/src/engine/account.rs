@@ -284,8 +284,8 @@ impl Engine {
             renewal.await.unwrap_or_else(|error| {
                 Err(Refusal {
                     kind: RefusalKind::Passing(None),
-                    message: format!("the renewal was given up: {error}"),
-                    remedy: "it is tried again by itself".to_owned(),
+                    message: format!("the renewal was given up: {error}").into(),
+                    remedy: "it is tried again by itself".into(),
                 })
             })
         })

@@ -13,6 +13,7 @@ use super::errand::key_index;
 use super::roster::Listing;
 use super::standing::{Activity, Standing};
 use crate::credential::{Credential, CredentialId, Kind, Window, auth_index};
+use crate::reason::Reason;
 use crate::time::rfc3339;
 use crate::usage::ShortIds;
 
@@ -43,6 +44,9 @@ pub struct Member {
     /// `needs-attention`, `disabled`, `no-models`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<&'static str>,
+    /// Where it needs attention: what happened, and what mends it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub status_reasons: Vec<Reason>,
     /// It is not to be used.
     pub disabled: bool,
     /// Higher goes first.
@@ -106,6 +110,7 @@ impl Engine {
             status,
             status_message: status_message.to_owned(),
             status_code,
+            status_reasons: Vec::new(),
             disabled,
             priority: credential.priority,
             weight: credential.weight.into(),
@@ -189,6 +194,7 @@ fn of_file(listing: Listing, models: usize) -> Member {
         status: listing.status,
         status_message: listing.status_message,
         status_code: listing.status_code,
+        status_reasons: listing.status_reasons,
         disabled: listing.disabled,
         priority: listing.priority.unwrap_or_default(),
         weight: listing.weight.unwrap_or(1),

@@ -64,7 +64,8 @@ impl Engine {
         for (id, Attention { cause, remedy, reading }) in attention {
             let account = self.accounts().get(&CredentialId::new(id)).cloned();
             if let Some(account) = account.filter(|account| account.record().reading() == reading) {
-                account.set_condition(Condition::NeedsAttention { cause, remedy });
+                account
+                    .set_condition(Condition::NeedsAttention { cause: cause.into(), remedy: remedy.into() });
             }
         }
     }
@@ -84,7 +85,7 @@ impl Engine {
         let needing = accounts.iter().filter_map(|(id, account)| match &*account.condition() {
             Condition::Well => None,
             Condition::NeedsAttention { cause, remedy } => {
-                let (cause, remedy) = (cause.clone(), remedy.clone());
+                let (cause, remedy) = (cause.to_string(), remedy.to_string());
                 Some((
                     id.as_str().to_owned(),
                     Attention { cause, remedy, reading: account.record().reading() },

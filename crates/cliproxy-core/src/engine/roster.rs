@@ -15,6 +15,7 @@ use super::standing::{Activity, Standing};
 use crate::credential::{Account, Condition, CredentialId, Kind, Record, auth_index};
 use crate::oauth::claims;
 use crate::provider::is_same_cookie;
+use crate::reason::Reason;
 use crate::route::Listed;
 use crate::store::{self, Changes, Expected, Store, StoreError};
 use crate::time::rfc3339;
@@ -43,6 +44,9 @@ pub struct Listing {
     /// `needs-attention`, `disabled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<&'static str>,
+    /// Where it needs attention: what happened, and what mends it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub status_reasons: Vec<Reason>,
     /// It is not to be used.
     pub disabled: bool,
     /// It cannot be used at the moment.
@@ -197,6 +201,12 @@ impl Engine {
             Condition::NeedsAttention { .. } => Some("needs-attention"),
             Condition::Well => block.map(|block| block.why.word()),
         };
+        let status_reasons = match &*condition {
+            Condition::NeedsAttention { cause, remedy } if !record.is_disabled() => {
+                vec![cause.clone(), remedy.clone()]
+            }
+            _ => Vec::new(),
+        };
         let left = block.map(|block| block.until.saturating_duration_since(Instant::now()).as_secs());
         let email = record.text("email").map(str::to_owned);
         Listing {
@@ -207,6 +217,7 @@ impl Engine {
             status,
             status_message,
             status_code,
+            status_reasons,
             disabled: record.is_disabled(),
             unavailable: status == "error",
             runtime_only: false,
@@ -248,6 +259,7 @@ impl Engine {
             status,
             status_message: message.to_owned(),
             status_code: block.map(|block| block.why.word()),
+            status_reasons: Vec::new(),
             disabled: false,
             unavailable: block.is_some(),
             runtime_only: true,

@@ -118,7 +118,7 @@ impl Engine {
     /// seconds.
     pub fn attention_of(&self, account: &Account, now: u64) -> Option<(String, String)> {
         if let Condition::NeedsAttention { cause, remedy } = &*account.condition() {
-            return Some((cause.clone(), remedy.clone()));
+            return Some((cause.to_string(), remedy.to_string()));
         }
         let record = account.record();
         let name = record.provider();
@@ -126,7 +126,7 @@ impl Engine {
         let usual = provider::identity(name).unwrap_or_default();
         let identity = self.snapshot().settings.oauth.identity(name, usual);
         let refusal = refresh::outlook(&record, provider, &identity, now)?;
-        Some((refusal.message, refusal.remedy))
+        Some((refusal.message.to_string(), refusal.remedy.to_string()))
     }
 
     /// How it went with these credentials together. `now` is in Unix seconds.

@@ -96,11 +96,9 @@ pub(super) fn note_attention(credential: &Credential, retry: Retry, fault: &Faul
         return;
     };
     if let Some(account) = &credential.account {
-        let remedy = match &fault.link {
-            Some(link) => format!("{remedy}: {link}"),
-            None => remedy.to_owned(),
-        };
+        let link = fault.link.as_ref().map(|link| format!(": {link}")).unwrap_or_default();
+        let remedy = remedy.with("link", link);
         tracing::error!(account = %account.id(), "the provider refuses this account: {}; {remedy}", fault.message);
-        account.set_condition(Condition::NeedsAttention { cause: fault.message.clone(), remedy });
+        account.set_condition(Condition::NeedsAttention { cause: fault.message.as_str().into(), remedy });
     }
 }

@@ -173,8 +173,8 @@ impl Performance<'_> {
         let answer = answer.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
         let answer = answer.or(default).ok_or_else(|| Refusal {
             kind: RefusalKind::Passing(None),
-            message: "the question was not answered".to_owned(),
-            remedy: "log in again and answer it".to_owned(),
+            message: "the question was not answered".into(),
+            remedy: "log in again and answer it".into(),
         })?;
         self.trail.said(&answer).await;
         Ok(answer)
@@ -190,8 +190,8 @@ impl Performance<'_> {
                 () = tokio::time::sleep_until(end) => {
                     return Err(Refusal {
                         kind: RefusalKind::Passing(None),
-                        message: format!("the browser did not come back within {} minutes", PATIENCE.as_secs() / 60),
-                        remedy: "log in again".to_owned(),
+                        message: format!("the browser did not come back within {} minutes", PATIENCE.as_secs() / 60).into(),
+                        remedy: "log in again".into(),
                     });
                 }
                 () = tokio::time::sleep_until(prompt_at), if !was_prompted => {
@@ -252,7 +252,7 @@ fn into_input(sent: Result<Answer, String>) -> Input {
 fn refused(text: &str) -> Refusal {
     Refusal {
         kind: RefusalKind::Dead,
-        message: format!("the provider refused the login: {text}"),
-        remedy: "log in again and allow the access".to_owned(),
+        message: format!("the provider refused the login: {text}").into(),
+        remedy: "log in again and allow the access".into(),
     }
 }

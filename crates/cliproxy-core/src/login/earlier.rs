@@ -201,8 +201,8 @@ impl Work<'_> {
             }
             Err(error) => Some(Ending::Waits(Refusal {
                 kind: RefusalKind::Passing(None),
-                message: format!("it cannot be saved: {error}"),
-                remedy: "make the auth directory writable".to_owned(),
+                message: format!("it cannot be saved: {error}").into(),
+                remedy: "make the auth directory writable".into(),
             })),
         }
     }

@@ -132,7 +132,7 @@ impl Session {
             }
             Err(Refusal { kind: kind @ RefusalKind::Passing(_), message, .. }) if trail.has_received() => {
                 let remedy =
-                    "the token that came is kept; the next login or the gateway finishes this one".to_owned();
+                    "the token that came is kept; the next login or the gateway finishes this one".into();
                 Err(LoginError::Refused(Refusal { kind, message, remedy }))
             }
             Err(refusal) => {
@@ -175,8 +175,8 @@ impl Session {
             Err(BindError::Busy(port)) => Err(LoginError::PortBusy(port)),
             Err(other) => Err(LoginError::Refused(Refusal {
                 kind: RefusalKind::Passing(None),
-                message: other.to_string(),
-                remedy: "choose another port with --oauth-callback-port".to_owned(),
+                message: other.to_string().into(),
+                remedy: "choose another port with --oauth-callback-port".into(),
             })),
         }
     }
@@ -209,7 +209,8 @@ fn no_secret(login: &Login) -> Refusal {
         message: format!(
             "the login of {} needs the application's client secret, which its maker does not publish",
             login.title
-        ),
-        remedy: format!("set `oauth-endpoints.{}.client-secret` in config.yaml", login.provider),
+        )
+        .into(),
+        remedy: format!("set `oauth-endpoints.{}.client-secret` in config.yaml", login.provider).into(),
     }
 }

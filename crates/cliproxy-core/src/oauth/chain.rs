@@ -32,8 +32,8 @@ impl Input {
             Self::Answer(answer) => Ok(answer),
             Self::Lost(why) => Err(Refusal {
                 kind: RefusalKind::Passing(None),
-                message: format!("{who} did not answer: {why}"),
-                remedy: "check the network and `proxy-url`, then try again".to_owned(),
+                message: format!("{who} did not answer: {why}").into(),
+                remedy: "check the network and `proxy-url`, then try again".into(),
             }),
             _ => Err(Refusal::out_of_turn()),
         }
@@ -45,8 +45,8 @@ impl Refusal {
     pub(crate) fn out_of_turn() -> Self {
         Self {
             kind: RefusalKind::Passing(None),
-            message: "the conversation went out of turn, which is a fault of this program".to_owned(),
-            remedy: "please report it".to_owned(),
+            message: "the conversation went out of turn, which is a fault of this program".into(),
+            remedy: "please report it".into(),
         }
     }
 }

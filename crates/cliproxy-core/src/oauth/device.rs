@@ -82,8 +82,8 @@ impl Poll {
             }
             None => Err(Refusal {
                 kind: RefusalKind::Passing(None),
-                message: "the code was not confirmed in time".to_owned(),
-                remedy: "log in again and confirm the new code".to_owned(),
+                message: "the code was not confirmed in time".into(),
+                remedy: "log in again and confirm the new code".into(),
             }),
         }
     }
@@ -148,8 +148,8 @@ impl DeviceFlow {
         let (Some(code), Some(shown), Some(url)) = (text("device_code"), text("user_code"), url) else {
             return Err(Refusal {
                 kind: RefusalKind::Passing(None),
-                message: format!("{} answered without a device code", login.who),
-                remedy: "try again later".to_owned(),
+                message: format!("{} answered without a device code", login.who).into(),
+                remedy: "try again later".into(),
             });
         };
         let mut pairs = vec![("grant_type", GRANT), ("device_code", code)];

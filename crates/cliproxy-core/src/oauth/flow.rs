@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
+use crate::reason::Reason;
 use crate::secret::Secret;
 
 /// A conversation; ends with an `Output` or a [`Refusal`].
@@ -132,9 +133,9 @@ pub struct Refusal {
     /// What it means for the account.
     pub kind: RefusalKind,
     /// What happened, for people; without secrets.
-    pub message: String,
+    pub message: Reason,
     /// What to do about it, such as the command that logs in again.
-    pub remedy: String,
+    pub remedy: Reason,
 }
 
 /// What a refusal means for an account.

@@ -77,8 +77,8 @@ impl Setup {
         let filled = aws_lc_rs::rand::fill(&mut state).and_then(|()| aws_lc_rs::rand::fill(&mut verifier));
         filled.map_err(|_unspecified| Refusal {
             kind: RefusalKind::Passing(None),
-            message: "the system gives no random numbers".to_owned(),
-            remedy: "try again later".to_owned(),
+            message: "the system gives no random numbers".into(),
+            remedy: "try again later".into(),
         })?;
         Ok(Self {
             identity,

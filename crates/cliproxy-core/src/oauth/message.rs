@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{Answer, Refusal, RefusalKind, Request};
 use crate::PRODUCT;
+use crate::reason::Code;
 use crate::secret::Secret;
 
 /// Longest foreign text that is shown.
@@ -77,8 +78,8 @@ impl Refusal {
     pub(crate) fn unusable_address() -> Self {
         Self {
             kind: RefusalKind::Dead,
-            message: "an address of the identity provider is missing or cannot be used".to_owned(),
-            remedy: "check `oauth-endpoints` in config.yaml".to_owned(),
+            message: Code::AddressUnusable.into(),
+            remedy: Code::CheckAddresses.into(),
         }
     }
 }
@@ -94,8 +95,8 @@ impl Answer {
         }
         serde_json::from_slice(&self.body).map_err(|_may_hold_tokens| Refusal {
             kind: RefusalKind::Passing(None),
-            message: format!("{who} answered {} without JSON", self.status.as_u16()),
-            remedy: remedy.to_owned(),
+            message: format!("{who} answered {} without JSON", self.status.as_u16()).into(),
+            remedy: remedy.into(),
         })
     }
 
@@ -105,22 +106,21 @@ impl Answer {
         let code = error_code(&body).unwrap_or_default();
         let text = error_text(&body);
         let kind = self.kind(&code, text.as_deref().unwrap_or_default());
-        let mut message = format!("{who} answered {}", self.status.as_u16());
+        let mut said = String::new();
         if !code.is_empty() {
-            message = format!("{message} `{}`", shown(&code));
+            said = format!(" `{}`", shown(&code));
         }
         match text.map(|text| shown(&text)).filter(|text| !text.is_empty() && *text != code) {
-            Some(text) => message = format!("{message}: {text}"),
-            None if body.is_null() => message.push_str(" with a page instead of JSON"),
+            Some(text) => said = format!("{said}: {text}"),
+            None if body.is_null() => said.push_str(" with a page instead of JSON"),
             None => {}
         }
+        let message = Code::Answered.with("who", who).with("status", self.status.as_u16()).with("said", said);
         let remedy = match kind {
-            RefusalKind::Passing(Some(wait)) => format!("try again in {} s", wait.as_secs()),
-            RefusalKind::Passing(None) => "try again later".to_owned(),
-            RefusalKind::Forbidden => {
-                "use an API key of the provider; this decision is the provider's and final".to_owned()
-            }
-            RefusalKind::Dead => remedy.to_owned(),
+            RefusalKind::Passing(Some(wait)) => format!("try again in {} s", wait.as_secs()).into(),
+            RefusalKind::Passing(None) => "try again later".into(),
+            RefusalKind::Forbidden => Code::UseApiKey.into(),
+            RefusalKind::Dead => remedy.into(),
         };
         Refusal { kind, message, remedy }
     }
@@ -232,8 +232,8 @@ impl Tokens {
             }
             return Err(Refusal {
                 kind: RefusalKind::Passing(None),
-                message: format!("{who} answered without an access token"),
-                remedy: "try again later".to_owned(),
+                message: format!("{who} answered without an access token").into(),
+                remedy: "try again later".into(),
             });
         };
         let expires_in = body.get("expires_in").and_then(|value| match value {
@@ -307,7 +307,7 @@ mod tests {
             (429, "{}", Passing(None), "x answered 429"),
         ] {
             let refusal = answer(status, body).refusal("x", "log in");
-            assert_eq!((refusal.kind, refusal.message.as_str()), (kind, message));
+            assert_eq!((refusal.kind, &*refusal.message), (kind, message));
         }
     }
 

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::credential::{Account, Condition, Record, Unsaved};
 use crate::oauth::{Identity, Line, Refusal, RefusalKind};
 use crate::provider::Provider;
+use crate::reason::{Code, Reason};
 use crate::secret::Secret;
 use crate::store::{self, Changes, Store, StoreError, blocking, lock};
 use conversation::Conversation;
@@ -347,7 +348,7 @@ pub(crate) fn outlook(
 fn nothing_left(record: &Record) -> Refusal {
     Refusal {
         kind: RefusalKind::Dead,
-        message: "the token has ended and there is nothing to renew it with".to_owned(),
+        message: Code::NothingToRenewWith.into(),
         remedy: login_remedy(record),
     }
 }
@@ -436,25 +437,25 @@ fn note(account: &Account, refusal: &Refusal) {
 fn lent_no_more(record: &Record, from: &std::path::Path) -> Refusal {
     Refusal {
         kind: RefusalKind::Passing(None),
-        message: format!("its token, borrowed from {}, has ended or is refused", from.display()),
-        remedy: crate::lender::remedy(record.provider()).to_owned(),
+        message: format!("its token, borrowed from {}, has ended or is refused", from.display()).into(),
+        remedy: crate::lender::remedy(record.provider()).into(),
     }
 }
 
 fn passing(message: &str) -> Refusal {
     Refusal {
         kind: RefusalKind::Passing(None),
-        message: message.to_owned(),
-        remedy: "it is tried again by itself".to_owned(),
+        message: message.into(),
+        remedy: "it is tried again by itself".into(),
     }
 }
 
 /// The command that logs in again.
-fn login_remedy(record: &Record) -> String {
+fn login_remedy(record: &Record) -> Reason {
     let flag = match record.provider() {
         "gemini-cli" => "login".to_owned(),
         "vertex" => "vertex-import FILE".to_owned(),
         other => format!("{other}-login"),
     };
-    format!("log in again: cli-proxy-api --{flag}")
+    Code::LogIn.with("command", format!("cli-proxy-api --{flag}"))
 }

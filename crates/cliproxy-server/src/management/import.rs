@@ -138,7 +138,7 @@ async fn import(ask: Ask) -> Outcome<Json<Imported>> {
         return Err(Refusal::bad("project_id missing"));
     }
     let mut grant = import_service_account(&text, None).map_err(|refusal| {
-        Refusal::coded(StatusCode::BAD_REQUEST, "invalid service account", refusal.message)
+        Refusal::coded(StatusCode::BAD_REQUEST, "invalid service account", refusal.message.to_string())
     })?;
     if let Some(location) = location.filter(|location| !location.is_empty()) {
         grant.changes = grant.changes.set("location", location);

@@ -1,6 +1,9 @@
 // How a credential stands, in one of four ways.
 
-import { known } from "../../words";
+import type { Reason } from "../../api/types";
+import { language } from "../../lib/settings";
+import { fill, known } from "../../words";
+import chinese from "../../words/reasons.zh.json";
 
 export type State = "ready" | "resting" | "error" | "off";
 
@@ -24,7 +27,19 @@ export function stateOf(facts: Facts): State {
   return facts.next_retry_after === undefined ? "error" : "resting";
 }
 
-/** Why one does not serve, in the language of the moment where the gateway names it by a word. */
-export function why(facts: { status_code?: string; status_message: string }): string {
+/** A reason in the language of the moment. The words of others, and what has no text there, stay as they are. */
+function said({ code = "", values, message }: Reason): string {
+  const text = language.value === "zh" ? (chinese as Record<string, string>)[code] : undefined;
+  return text === undefined ? message : fill(text, values);
+}
+
+/** Why one does not serve, in the language of the moment where the gateway words it. */
+export function why(facts: {
+  status_code?: string;
+  status_message: string;
+  status_reasons?: Reason[];
+}): string {
+  const reasons = facts.status_reasons ?? [];
+  if (reasons.length > 0) return reasons.map(said).join(language.value === "zh" ? "；" : "; ");
   return known(`why.${facts.status_code}`, facts.status_message);
 }

@@ -148,7 +148,7 @@ impl Onboarding {
 }
 
 fn unknown(message: &str) -> Refusal {
-    Refusal { kind: RefusalKind::Passing(None), message: message.to_owned(), remedy: REMEDY.to_owned() }
+    Refusal { kind: RefusalKind::Passing(None), message: message.into(), remedy: REMEDY.into() }
 }
 
 fn grant(tokens: &Tokens, email: &str, project: &str, now: u64) -> Grant {

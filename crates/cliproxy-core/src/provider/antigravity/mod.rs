@@ -131,8 +131,8 @@ fn no_secret() -> Refusal {
     Refusal {
         kind: RefusalKind::Passing(None),
         message: "Google wants the client secret of Antigravity to renew a token, and none is configured"
-            .to_owned(),
-        remedy: "set oauth-endpoints.antigravity.client-secret".to_owned(),
+            .into(),
+        remedy: "set oauth-endpoints.antigravity.client-secret".into(),
     }
 }
 

@@ -144,8 +144,8 @@ impl DeviceFlow {
                 if answer.status.as_u16() == 404 {
                     return Err(Refusal {
                         kind: RefusalKind::Dead,
-                        message: "OpenAI does not offer the device login to this account".to_owned(),
-                        remedy: "use cli-proxy-api --codex-login".to_owned(),
+                        message: "OpenAI does not offer the device login to this account".into(),
+                        remedy: "use cli-proxy-api --codex-login".into(),
                     });
                 }
                 let body = answer.success(WHO, REMEDY)?;
@@ -199,8 +199,8 @@ impl DeviceFlow {
 fn incomplete() -> Refusal {
     Refusal {
         kind: RefusalKind::Passing(None),
-        message: "OpenAI's answer to the device login is incomplete".to_owned(),
-        remedy: "use cli-proxy-api --codex-login".to_owned(),
+        message: "OpenAI's answer to the device login is incomplete".into(),
+        remedy: "use cli-proxy-api --codex-login".into(),
     }
 }
 
@@ -271,8 +271,8 @@ fn grant(tokens: &Tokens, now: u64) -> Result<Grant, Refusal> {
     if account.email.is_empty() && account.id.is_empty() {
         return Err(Refusal {
             kind: RefusalKind::Passing(None),
-            message: "OpenAI's answer does not say whose account this is".to_owned(),
-            remedy: REMEDY.to_owned(),
+            message: "OpenAI's answer does not say whose account this is".into(),
+            remedy: REMEDY.into(),
         });
     }
     let expired = tokens.expires_in.and_then(|seconds| rfc3339(now.saturating_add(seconds)));

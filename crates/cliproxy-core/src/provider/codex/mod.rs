@@ -25,6 +25,7 @@ use super::{
 use crate::credential::{Account, Credential, Record, Window};
 use crate::failure::{Failure, Rest, Retry};
 use crate::oauth::Identity;
+use crate::reason::Code;
 use crate::upstream::{LIMITS_EVENT, Outgoing};
 
 #[derive(Debug)]
@@ -35,9 +36,6 @@ const ORIGINATOR: (HeaderName, HeaderValue) =
     (HeaderName::from_static("originator"), HeaderValue::from_static("cli-proxy-api"));
 const ACCOUNT: HeaderName = HeaderName::from_static("chatgpt-account-id");
 const SESSION: HeaderName = HeaderName::from_static("session_id");
-
-/// What a person does about a plan that Codex is not part of.
-const NO_CODEX: &str = "use an account whose plan includes Codex, or change the plan and log in again: cli-proxy-api --codex-login";
 
 /// Headers that keep an agent's turns together at the upstream, and the format's own.
 fn is_format_header(name: &str) -> bool {
@@ -110,7 +108,7 @@ impl Provider for Codex {
 
     fn judge(&self, fault: &Fault) -> Retry {
         if fault.code.as_deref() == Some("usage_not_included") {
-            return Retry::Leave(Rest::NeedsAttention(NO_CODEX));
+            return Retry::Leave(Rest::NeedsAttention(Code::NoCodex));
         }
         // A page comes from the network in front of the service, which does not know the account.
         if fault.kind == Kind::Permission && fault.code.is_none() && fault.message.ends_with("a web page") {

@@ -180,7 +180,7 @@ fn refusals_of_the_backend_are_read() {
         (
             429,
             r#"{"error":{"type":"usage_not_included","message":"no"}}"#,
-            Retry::Leave(Rest::NeedsAttention(NO_CODEX)),
+            Retry::Leave(Rest::NeedsAttention(Code::NoCodex)),
         ),
         (
             429,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::oauth::message::shown;
 use crate::oauth::{Answer, Flow, Identity, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
+use crate::reason::Code;
 use crate::secret::Secret;
 
 const WHO: &str = "Google";
@@ -205,7 +206,9 @@ impl Choosing {
         match self.wish.take() {
             Some(wish) => match self.choose(&wish) {
                 Ok(()) => self.next(),
-                Err(message) => Err(Refusal { kind: RefusalKind::Dead, message, remedy: REMEDY.to_owned() }),
+                Err(message) => {
+                    Err(Refusal { kind: RefusalKind::Dead, message: message.into(), remedy: REMEDY.into() })
+                }
             },
             None if self.known.is_empty() => {
                 self.found.is_automatic = true;
@@ -285,8 +288,8 @@ impl Choosing {
             if self.found.ids.is_empty() {
                 return Err(Refusal {
                     kind: RefusalKind::Dead,
-                    message: "none of the projects can be used".to_owned(),
-                    remedy: REMEDY.to_owned(),
+                    message: "none of the projects can be used".into(),
+                    remedy: REMEDY.into(),
                 });
             }
             let none = Projects { ids: Vec::new(), is_automatic: false, is_checked: false };
@@ -329,8 +332,8 @@ impl Choosing {
         if looks >= MOST_LOOKS {
             return Err(Refusal {
                 kind: RefusalKind::Passing(None),
-                message: "Google has not finished setting the account up".to_owned(),
-                remedy: "log in again in a few minutes".to_owned(),
+                message: "Google has not finished setting the account up".into(),
+                remedy: "log in again in a few minutes".into(),
             });
         }
         let mut body = json!({ "tierId": tier, "metadata": metadata() });
@@ -358,8 +361,8 @@ impl Choosing {
         let Some(id) = project else {
             return Err(Refusal {
                 kind: RefusalKind::Dead,
-                message: "this account needs a Google Cloud project".to_owned(),
-                remedy: REMEDY.to_owned(),
+                message: "this account needs a Google Cloud project".into(),
+                remedy: REMEDY.into(),
             });
         };
         if !self.found.ids.contains(&id) {
@@ -419,12 +422,7 @@ fn ineligible(body: &Value) -> Option<Refusal> {
     let reason = body.get("ineligibleTiers")?.as_array()?.first()?;
     let text = |name: &str| shown(reason.get(name).and_then(Value::as_str).unwrap_or_default());
     let (code, url) = (text("reasonCode"), text("validationUrl"));
-    let remedy = if url.is_empty() {
-        "use a Gemini API key (`gemini-api-key` in config.yaml)".to_owned()
-    } else {
-        format!("verify the account at {url} and log in again")
-    };
-    let message =
-        format!("Google does not offer Code Assist to this account: {} ({code})", text("reasonMessage"));
+    let remedy = if url.is_empty() { Code::UseGeminiKey.into() } else { Code::VerifyAt.with("address", url) };
+    let message = Code::NotOffered.with("said", format!("{} ({code})", text("reasonMessage")));
     Some(Refusal { kind: RefusalKind::Dead, message, remedy })
 }

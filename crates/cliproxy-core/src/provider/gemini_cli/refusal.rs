@@ -10,6 +10,7 @@ use crate::credential::Window;
 use crate::failure::{Rest, Retry};
 use crate::provider::judge as judge_any;
 use crate::provider::quota::{Told, of_refusal};
+use crate::reason::Code;
 
 /// How long a short limit lasts when nothing is said.
 const PACE: Duration = Duration::from_secs(10);
@@ -17,18 +18,15 @@ const PACE: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
-const SHUT_OUT: &str = "Google has shut this account out of the service; remove its file and use a Gemini API key or a Vertex service account";
-const VERIFY: &str = "log in again after verifying the account with Google";
-
 /// What a refusal means for further attempts.
 pub(crate) fn judge(fault: &Fault) -> Retry {
     let code = fault.code.as_deref().unwrap_or_default();
     let message = fault.message.to_ascii_lowercase();
     if message.contains("violation of terms of service") {
-        return Retry::Leave(Rest::NeedsAttention(SHUT_OUT));
+        return Retry::Leave(Rest::NeedsAttention(Code::ShutOut));
     }
     if code == "VALIDATION_REQUIRED" {
-        return Retry::Leave(Rest::NeedsAttention(VERIFY));
+        return Retry::Leave(Rest::NeedsAttention(Code::Verify));
     }
     match fault.kind {
         Kind::RateLimit | Kind::Quota if allows_nothing(&message) => Retry::Next(Rest::ModelMissing),

@@ -15,6 +15,7 @@ use crate::oauth::message::shown;
 use crate::oauth::{
     Answer, Flow, Grant, Identity, Input, Login, Question, Refusal, RefusalKind, Request, Step, Tokens,
 };
+use crate::reason::{Code, Reason};
 use crate::secret::Secret;
 use crate::store::Changes;
 use crate::time::rfc3339;
@@ -86,8 +87,8 @@ pub(crate) fn user(answer: &Answer) -> Result<(Secret, String), Refusal> {
     if body.get("success") != Some(&Value::Bool(true)) || key.is_empty() || name.is_empty() {
         return Err(Refusal {
             kind: RefusalKind::Dead,
-            message: "iFlow gives this account no API key".to_owned(),
-            remedy: REMEDY.to_owned(),
+            message: Code::NoKeyGiven.with("who", WHO),
+            remedy: REMEDY.into(),
         });
     }
     Ok((Secret::new(key.to_owned()), name.to_owned()))
@@ -197,7 +198,7 @@ impl WithCookie {
             (At::Renewing(cookie), input) => {
                 let key = Key::read(&input.answer(WHO)?)?;
                 if key.text.is_empty() {
-                    return Err(no_key("iFlow does not show the key of this account"));
+                    return Err(no_key(Code::NoKeyShown.with("who", WHO)));
                 }
                 Ok(Step::Done(key.grant(cookie, (self.now)())))
             }
@@ -230,9 +231,9 @@ fn cookie(line: &str) -> Result<Secret, Refusal> {
         Some(part) => Ok(Secret::new(format!("{part};"))),
         None => Err(Refusal {
             kind: RefusalKind::Dead,
-            message: "the cookie has no BXAuth".to_owned(),
+            message: "the cookie has no BXAuth".into(),
             remedy: "copy the whole Cookie header of a page of platform.iflow.cn where you are logged in"
-                .to_owned(),
+                .into(),
         }),
     }
 }
@@ -259,7 +260,7 @@ impl Key {
         let text = |path: &str| body.pointer(path).and_then(Value::as_str).unwrap_or_default().trim();
         if body.get("success") != Some(&Value::Bool(true)) {
             let message = shown(text("/message"));
-            return Err(no_key(&format!("iFlow does not accept the cookie: {message}")));
+            return Err(no_key(format!("iFlow does not accept the cookie: {message}")));
         }
         Ok(Self {
             name: text("/data/name").to_owned(),
@@ -290,11 +291,11 @@ impl Key {
     }
 }
 
-pub(super) fn no_key(message: &str) -> Refusal {
+pub(super) fn no_key(message: impl Into<Reason>) -> Refusal {
     Refusal {
         kind: RefusalKind::Dead,
-        message: message.to_owned(),
-        remedy: "log in again: cli-proxy-api --iflow-cookie".to_owned(),
+        message: message.into(),
+        remedy: "log in again: cli-proxy-api --iflow-cookie".into(),
     }
 }
 

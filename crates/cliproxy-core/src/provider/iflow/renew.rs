@@ -6,6 +6,7 @@ use crate::oauth::chain::{Fetch, Then as _};
 use crate::oauth::exchange::Exchange;
 use crate::oauth::{Answer, Flow, Identity, Input, Refusal, Request, Step};
 use crate::provider::Renewal;
+use crate::reason::Code;
 use crate::store::Changes;
 use crate::time::rfc3339;
 
@@ -46,7 +47,7 @@ impl Flow for ByCookie {
 fn renewed(answer: &Answer, now: u64) -> Result<Changes, Refusal> {
     let key = Key::read(answer)?;
     if key.text.is_empty() {
-        return Err(super::login::no_key("iFlow does not show the key of this account"));
+        return Err(super::login::no_key(Code::NoKeyShown.with("who", WHO)));
     }
     Ok(Changes::default()
         .set("api_key", key.text.expose())

@@ -47,7 +47,7 @@ pub fn import(text: &[u8], prefix: Option<&str>) -> Result<Grant, Refusal> {
     let prefix = prefix.map(|prefix| prefix.trim().trim_matches('/')).filter(|prefix| !prefix.is_empty());
     if prefix.is_some_and(|prefix| prefix.contains('/')) {
         return Err(Refusal {
-            remedy: "choose a prefix without `/`".to_owned(),
+            remedy: "choose a prefix without `/`".into(),
             ..refusal("a prefix holds no `/`")
         });
     }
@@ -69,8 +69,8 @@ pub fn import(text: &[u8], prefix: Option<&str>) -> Result<Grant, Refusal> {
 fn refusal(message: &str) -> Refusal {
     Refusal {
         kind: RefusalKind::Dead,
-        message: message.to_owned(),
-        remedy: "download a JSON key of a service account from the Google Cloud console".to_owned(),
+        message: message.into(),
+        remedy: "download a JSON key of a service account from the Google Cloud console".into(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::oauth::assertion::{GRANT, SigningKey};
 use crate::oauth::chain::Then as _;
 use crate::oauth::{Flow, Identity, Input, Refusal, RefusalKind, Request, Step, Tokens};
 use crate::provider::Renewal;
+use crate::reason::Code;
 
 const WHO: &str = "Google";
 const REMEDY: &str = "import another key of the service account: cli-proxy-api --vertex-import FILE";
@@ -25,8 +26,8 @@ pub(super) fn renew(record: &Record, identity: &Identity, now: u64) -> Option<Re
 fn assertion(account: &Value, key: &str, identity: &Identity, now: u64) -> Result<Request, Refusal> {
     let unusable = |_not_a_key| Refusal {
         kind: RefusalKind::Dead,
-        message: "the private_key of the file is not an RSA private key".to_owned(),
-        remedy: REMEDY.to_owned(),
+        message: Code::NoPrivateKey.into(),
+        remedy: REMEDY.into(),
     };
     let key = SigningKey::parse(key).map_err(unusable)?;
     let token_url = text(account, "token_uri").unwrap_or(&identity.token_url);
@@ -70,5 +71,5 @@ fn of_clock(refusal: Refusal) -> Refusal {
     if !refusal.message.contains("short-lived token") {
         return refusal;
     }
-    Refusal { kind: RefusalKind::Passing(None), remedy: "set this machine's clock".to_owned(), ..refusal }
+    Refusal { kind: RefusalKind::Passing(None), remedy: "set this machine's clock".into(), ..refusal }
 }

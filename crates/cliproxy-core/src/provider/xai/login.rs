@@ -10,6 +10,7 @@ use crate::oauth::chain::{Fetch, Then as _};
 use crate::oauth::device::DeviceLogin;
 use crate::oauth::login::{Conversation, Redirect, Setup, file_part};
 use crate::oauth::{Answer, Grant, Identity, Login, Refusal, RefusalKind, Request, Tokens, claims};
+use crate::reason::Code;
 use crate::secret::Secret;
 use crate::store::Changes;
 use crate::time::rfc3339;
@@ -92,8 +93,8 @@ fn endpoint(body: &Value, name: &str, configured: &str, identity: &Identity) -> 
     }
     Err(Refusal {
         kind: RefusalKind::Dead,
-        message: format!("xAI's discovery document names a `{name}` that is not xAI's"),
-        remedy: "set `oauth-endpoints` for xai in config.yaml, if you know better".to_owned(),
+        message: Code::AddressForeign.with("name", name),
+        remedy: "set `oauth-endpoints` for xai in config.yaml, if you know better".into(),
     })
 }
 

@@ -5,7 +5,7 @@ use cliproxy_core::login::session::LoginError;
 /// What happened, and what mends it.
 pub(super) fn words(error: &LoginError) -> (String, String) {
     match error {
-        LoginError::Refused(refusal) => (refusal.message.clone(), refusal.remedy.clone()),
+        LoginError::Refused(refusal) => (refusal.message.to_string(), refusal.remedy.to_string()),
         LoginError::Storage(why) => (
             why.clone(),
             "make the auth directory writable, or choose another one with `auth-dir`".to_owned(),

@@ -1,6 +1,6 @@
 //! Accounts and their files.
 
-use cliproxy_testkit::Gateway;
+use cliproxy_testkit::{Gateway, Script, Upstream};
 use serde_json::{Value, json};
 
 use super::{KEY, Panel, send};
@@ -9,6 +9,10 @@ const ACCOUNT: &str = "{\n  \"type\": \"claude\", \"email\": \"a@b.c\", \"access
 
 /// A gateway with accounts.
 fn panel(files: &[(&str, &str)]) -> Panel {
+    panel_with("debug: false\n", files)
+}
+
+fn panel_with(config: &str, files: &[(&str, &str)]) -> Panel {
     let directory = tempfile::tempdir().unwrap();
     let accounts = directory.path().join(".cli-proxy-api");
     std::fs::create_dir(&accounts).unwrap();
@@ -16,7 +20,7 @@ fn panel(files: &[(&str, &str)]) -> Panel {
         write(&accounts.join(name), content);
     }
     let binary = crate::login::binary();
-    Panel { gateway: Gateway::start_in(directory, binary, "debug: false\n", &["--password", KEY]) }
+    Panel { gateway: Gateway::start_in(directory, binary, config, &["--password", KEY]) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a file of the test's own")]
@@ -33,6 +37,28 @@ async fn listed(panel: &Panel, name: &str) -> Value {
     let list = panel.get("/auth-files").await;
     let found = list["files"].as_array().unwrap().iter().find(|file| file["name"] == name).cloned();
     found.unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_an_account_needs_attention_is_told_by_words_that_interfaces_translate() {
+    let refusal = json!({"error": "invalid_grant", "error_description": "gone"}).to_string();
+    let provider = Upstream::start(move |_| Script::json(400, refusal.clone())).await;
+    let config = format!("oauth-endpoints: {{claude: {{token-url: '{}/token'}}}}\n", provider.url());
+    let panel = panel_with(&config, &[("a.json", &ACCOUNT.replace("2099", "2020"))]);
+    panel.gateway.line("the account needs attention").await;
+    let shown = listed(&panel, "a.json").await;
+    let (cause, remedy) =
+        ("Anthropic answered 400 `invalid_grant`: gone", "log in again: cli-proxy-api --claude-login");
+    assert_eq!(shown["status_code"], "needs-attention");
+    assert_eq!(shown["status_message"], format!("{cause}; {remedy}"));
+    let reasons = json!([
+        {"code": "answered", "message": cause,
+            "values": {"who": "Anthropic", "status": "400", "said": " `invalid_grant`: gone"}},
+        {"code": "log_in", "message": remedy, "values": {"command": "cli-proxy-api --claude-login"}},
+    ]);
+    assert_eq!(shown["status_reasons"], reasons);
+    let everybody = panel.get("/credentials").await;
+    assert_eq!(everybody["credentials"][0]["status_reasons"], reasons, "{everybody}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

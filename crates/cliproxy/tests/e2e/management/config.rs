@@ -1,6 +1,7 @@
 //! The configuration as a whole.
 
 use cliproxy_core::config::diagnostic::{Code, NOUNS};
+use cliproxy_core::reason;
 use serde_json::{Value, json};
 
 use super::contract::Contract;
@@ -178,9 +179,12 @@ fn places(text: &str) -> Vec<&str> {
     names
 }
 
+fn is_chinese(text: &str) -> bool {
+    text.chars().any(|letter| ('一'..='鿿').contains(&letter))
+}
+
 #[test]
 fn whatever_can_be_wrong_is_told_in_both_languages_of_the_dashboard() {
-    let is_chinese = |text: &str| text.chars().any(|letter| ('一'..='鿿').contains(&letter));
     let texts = include_str!("../../../../../ui/src/words/problems.zh.json");
     let mut texts: serde_json::Map<String, Value> = serde_json::from_str(texts).unwrap();
     let nouns = texts.remove("nouns").unwrap();
@@ -200,6 +204,20 @@ fn whatever_can_be_wrong_is_told_in_both_languages_of_the_dashboard() {
     let mut known: Vec<&str> = NOUNS.to_vec();
     known.sort_unstable();
     assert_eq!(nouns.keys().map(String::as_str).collect::<Vec<_>>(), known);
+}
+
+#[test]
+fn whatever_keeps_an_account_from_serving_is_told_in_both_languages_of_the_dashboard() {
+    let texts = include_str!("../../../../../ui/src/words/reasons.zh.json");
+    let mut texts: serde_json::Map<String, Value> = serde_json::from_str(texts).unwrap();
+    for code in reason::Code::ALL {
+        let word = serde_json::to_value(code).unwrap();
+        let told = texts.remove(word.as_str().unwrap()).unwrap_or_else(|| panic!("{word} has no text"));
+        let told = told.as_str().unwrap();
+        assert!(is_chinese(told), "{word}: {told}");
+        assert_eq!(places(told), places(code.text()), "{word}: {told}");
+    }
+    assert_eq!(texts, serde_json::Map::new(), "nothing is told of what cannot happen");
 }
 
 #[tokio::test]
