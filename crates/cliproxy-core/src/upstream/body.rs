@@ -1,5 +1,6 @@
 //! Bodies of upstream answers: from a socket, or made by a provider inside the process.
 
+use std::error::Error as _;
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
@@ -107,7 +108,9 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result
 }
 
 fn describe(error: &hyper::Error) -> String {
-    if error.is_incomplete_message() || error.is_closed() {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let is_cut = cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::UnexpectedEof);
+    if is_cut || error.is_incomplete_message() || error.is_closed() {
         return "the upstream closed the connection in the middle of its answer".to_owned();
     }
     if error.is_timeout() {

@@ -341,8 +341,13 @@ fn broken(error: &hyper::Error, is_forwarded: bool) -> Failure {
     } else {
         ("the upstream", Origin::Upstream)
     };
-    let message = format!("{peer} closed the connection without an answer");
-    let fault = Fault::new(Kind::BadUpstream, message).with_code("upstream_unreachable");
+    let fault = if error.is_parse() {
+        let message = format!("{peer} answered with something that is not HTTP");
+        Fault::new(Kind::BadUpstream, message).with_code("upstream_malformed")
+    } else {
+        let message = format!("{peer} closed the connection without an answer");
+        Fault::new(Kind::BadUpstream, message).with_code("upstream_unreachable")
+    };
     Failure::upstream(fault, chain(error)).with_origin(origin)
 }
 

@@ -73,7 +73,7 @@ impl ArrayDecoder {
             return Err(Fault::new(
                 Kind::BadUpstream,
                 format!(
-                    "a chunk of the upstream is larger than {} bytes; raise the limit to accept it",
+                    "a chunk of the upstream is larger than {} bytes, which is the most that is read",
                     self.limit
                 ),
             ));

@@ -65,7 +65,7 @@ impl Decoder {
             return Err(Fault::new(
                 Kind::BadUpstream,
                 format!(
-                    "an event of the upstream is larger than {} bytes; raise the limit to accept it",
+                    "an event of the upstream is larger than {} bytes, which is the most that is read",
                     self.limit
                 ),
             ));

@@ -85,7 +85,7 @@ impl StreamReader {
                     return Err(Fault::new(
                         Kind::BadUpstream,
                         format!(
-                            "the upstream's body is larger than {} bytes; raise the limit to accept it",
+                            "the upstream's body is larger than {} bytes, which is the most that is read",
                             self.limit
                         ),
                     ));

@@ -121,6 +121,24 @@ async fn bytes_that_are_not_even_http_are_a_bad_upstream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clients_hear_how_an_answer_went_wrong() {
+    for (said, told) in [
+        (&b"\x16\x03\x01\x02\x00garbage\x00\xff\xfe\r\n\r\n"[..], "answered with something that is not HTTP"),
+        (b"HTTP/1.1 banana\r\n\r\n", "answered with something that is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\ncontent-ty", "closed the connection without an answer"),
+        (b"", "closed the connection without an answer"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"half\":", "in the middle of its answer"),
+    ] {
+        let peer = Peer::saying(said);
+        let config = support::config_at("claude", &format!("http://{}", peer.address()));
+        let gateway = support::start(&format!("request-retry: 0\n{config}"), &[]);
+        let answer = support::ask_model(&gateway, "chat", "up", false).await;
+        assert_eq!(answer.status, 502, "{told}");
+        assert!(answer.error("chat").2.ends_with(told), "{told}: {}", answer.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_at_the_address_is_a_bad_upstream() {
     let address = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
