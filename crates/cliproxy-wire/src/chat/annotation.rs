@@ -20,6 +20,23 @@ pub(super) fn read(value: &mut Reader<'_>, out: &mut Vec<Annotation>) -> Result<
     })
 }
 
+/// Reads pages that stand beside an answer: addresses, or objects with one.
+pub(super) fn pages(value: &mut Reader<'_>, out: &mut Vec<Annotation>) -> Result<(), Error> {
+    if value.kind() != Kind::Array {
+        return value.skip();
+    }
+    value.array(|_, value| {
+        let mut citation = Citation::default();
+        match value.kind() {
+            Kind::String => citation.url = Some(value.str()?.into()),
+            Kind::Object => value.object(|key, value| citation.member(key, value))?,
+            _ => value.skip()?,
+        }
+        out.extend(citation.finish());
+        Ok(())
+    })
+}
+
 #[derive(Default)]
 struct Citation {
     url: Option<Str>,

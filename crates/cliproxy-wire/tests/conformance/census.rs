@@ -213,6 +213,8 @@ const CLAUDE: &[Case] = &[
 ];
 
 const TELL: &str = r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
+const TELL_IMAGE: &str =
+    r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"imageConfig":{}}}"#;
 const TELL_TOOL: &str = r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"tools":[{"functionDeclarations":[{"name":"f","description":"d"}]}]}"#;
 const TELL_SEARCH: &str =
     r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"tools":[{"googleSearch":{}}]}"#;
@@ -248,6 +250,8 @@ const GEMINI: &[Case] = &[
         "speechConfig",
     ),
     (TELL, "generationConfig.imageConfig", r#"{"aspectRatio":"1:1"}"#, "imageConfig"),
+    (TELL_IMAGE, "generationConfig.imageConfig.personGeneration", r#""ALLOW_ALL""#, "imageConfig"),
+    (TELL_SEARCH, "toolConfig.includeServerSideToolInvocations", "true", "includeServerSideToolInvocations"),
     (TELL, "generationConfig.mediaResolution", r#""MEDIA_RESOLUTION_LOW""#, "mediaResolution"),
     (TELL, "generationConfig.audioTimestamp", "true", "audioTimestamp"),
     (TELL, "generationConfig.routingConfig", r#"{"a":1}"#, "routingConfig"),

@@ -85,6 +85,31 @@ fn token_probabilities_beside_a_call_reach_every_client_that_has_them() {
 }
 
 #[test]
+fn pages_that_are_named_beside_an_answer_are_cited_for_every_client() {
+    let chunk = |delta: Value, finish: Option<&str>| {
+        json!({"id": "x", "citations": ["https://a.example"], "search_results": [{"url": "https://a.example", "title": "A", "date": null}],
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+    };
+    let answer = stream(&[chunk(json!({"content": "a [1]"}), None), chunk(json!({}), Some("stop"))])
+        + "data: [DONE]\n\n";
+    for (to, body, streamed) in read(&Profile::compatible(), &answer) {
+        for said in [body.to_string(), streamed.to_string()] {
+            assert_eq!(said.matches("https://a.example").count(), 1, "{} {said}", to.name());
+            assert!(said.contains(r#""title":"A""#), "{said}");
+        }
+    }
+    // What the answer cites itself says more.
+    let cited = chunk(
+        json!({"annotations": [{"type": "url_citation", "url_citation": {"url": "https://b.example", "start_index": 0, "end_index": 1}}]}),
+        Some("stop"),
+    );
+    let answer = stream(&[chunk(json!({"content": "a"}), None), cited]) + "data: [DONE]\n\n";
+    for (_, body, _) in read(&Profile::compatible(), &answer) {
+        assert!(!body.to_string().contains("a.example") && body.to_string().contains("b.example"), "{body}");
+    }
+}
+
+#[test]
 fn an_answer_that_its_upstream_did_not_finish_is_an_error() {
     let item = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": [{"type": "output_text", "text": "half"}]});
     for (status, words) in

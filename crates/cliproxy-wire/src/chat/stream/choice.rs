@@ -53,6 +53,7 @@ pub(in crate::chat) struct Choice {
     last_text: Option<u32>,
     /// Citations that came before any text.
     annotations: Vec<Annotation>,
+    has_cited: bool,
     /// A signature on the message as a whole.
     signature: Option<Opaque>,
     finish: Option<Str>,
@@ -73,6 +74,7 @@ impl Choice {
             audio: None,
             last_text: None,
             annotations: Vec::new(),
+            has_cited: false,
             signature: None,
             finish: None,
         }
@@ -252,9 +254,19 @@ impl Choice {
         block
     }
 
+    /// Cites pages that were named beside the answer, where the answer itself cites nothing.
+    pub(super) fn cite(&mut self, pages: &[Annotation], out: &mut Vec<Event>) {
+        if let (Open::Text(block), false) = (self.open, self.has_cited) {
+            for page in pages {
+                self.delta(block, Delta::Annotation(page.clone()), out);
+            }
+        }
+    }
+
     fn annotate(&mut self, value: &mut Reader<'_>, out: &mut Vec<Event>) -> Result<(), Error> {
         let mut found = Vec::new();
         annotation::read(value, &mut found)?;
+        self.has_cited |= !found.is_empty();
         match self.last_text {
             Some(block) => {
                 for annotation in found {

@@ -1,13 +1,14 @@
 //! The chunks of a Chat stream into events.
 
 use crate::Error;
+use crate::chat::annotation;
 use crate::chat::piece;
 use crate::chat::stop;
 use crate::codec::UpstreamContext;
 use crate::fault::{self, Fault, Kind};
 use crate::format::Format;
 use crate::json::{Kind as JsonKind, Raw, Reader};
-use crate::model::{CandidateMeta, Event, Ext, Response, Status, Stop, StopReason, Str, Usage};
+use crate::model::{Annotation, CandidateMeta, Event, Ext, Response, Status, Stop, StopReason, Str, Usage};
 use crate::sse::Frame;
 use crate::usage::Counts;
 
@@ -27,6 +28,8 @@ pub(in crate::chat) struct Decoder {
     counts: Counts,
     reported: Usage,
     bad_frames: u8,
+    /// Pages that the answer was drawn from, which some services name beside it, in every chunk.
+    sources: Vec<Annotation>,
     /// Bodies keep members that the model has no place for.
     is_body: bool,
 }
@@ -42,6 +45,7 @@ impl Decoder {
             counts: Counts::new(Format::Chat),
             reported: Usage::default(),
             bad_frames: 0,
+            sources: Vec::new(),
             is_body,
         }
     }
@@ -145,6 +149,20 @@ impl Decoder {
                 | "system_fingerprint" => {}
                 "type" if value.kind() == JsonKind::String => seen.is_error = value.str()? == "error",
                 "code" | "message" | "detail" => seen.has_words = true,
+                "search_results" | "citations" => {
+                    // The former say more than addresses.
+                    let is_better = key == "search_results" && !self.sources.iter().any(is_titled);
+                    if is_better || self.sources.is_empty() {
+                        let mut pages = Vec::new();
+                        annotation::pages(&mut value.clone(), &mut pages)?;
+                        if !pages.is_empty() {
+                            self.sources = pages;
+                        }
+                    }
+                    if self.is_body {
+                        self.head.ext.set(key, value.to_raw()?);
+                    }
+                }
                 _ if self.is_body => self.head.ext.set(key, value.to_raw()?),
                 _ => {}
             }
@@ -282,6 +300,7 @@ impl Decoder {
         self.usage(out);
         self.choices.sort_by_key(|choice| choice.index);
         for choice in &mut self.choices {
+            choice.cite(&self.sources, out);
             choice.close_all(out);
         }
         if self.choices.iter().any(Choice::has_unnamed_call) {
@@ -339,6 +358,10 @@ struct Seen<'a> {
     is_error: bool,
     /// Members of a bare error object.
     has_words: bool,
+}
+
+fn is_titled(page: &Annotation) -> bool {
+    matches!(page, Annotation::Url { title, .. } if !title.is_empty())
 }
 
 fn fault_in(value: &mut Reader<'_>) -> Option<Fault> {

@@ -127,17 +127,23 @@ fn speech(settings: &str) -> AudioOutput {
 fn image(reader: &mut Reader<'_>) -> Result<Raw, Error> {
     let mut ratio = None;
     let mut size = None;
+    let mut rest = crate::model::Ext::new();
     members(reader, |name, value| {
         match name {
             "aspectRatio" => ratio = value.opt(Reader::string)?,
             "imageSize" => size = value.opt(Reader::string)?,
-            _ => {}
+            _ => {
+                if let Some(other) = value.opt(Reader::to_raw)? {
+                    rest.set(name, other);
+                }
+            }
         }
         Ok(())
     })?;
     Ok(Raw::object(|object| {
         object.opt_str("aspect_ratio", ratio.as_deref());
         object.opt_str("image_size", size.as_deref());
+        rest.write(object);
     }))
 }
 

@@ -83,7 +83,9 @@ fn field(name: &str, value: &mut Reader<'_>, request: &mut Request) -> Result<bo
         "generationConfig" => {
             value.opt(|value| config::generation_config(value, request))?;
         }
-        "safetySettings" => request.safety = value.opt(Reader::to_raw)?,
+        "safetySettings" => {
+            request.safety = value.opt(Reader::to_raw)?.filter(|settings| !settings.is_empty());
+        }
         "cachedContent" => {
             request.cache.cached_content = value.opt(Reader::str)?.map(|name| (*name).into());
         }

@@ -100,10 +100,22 @@ fn write_output(out: &mut Object<'_>, writer: &mut Writer<'_>) {
     if let Some(image) = &request.output.image {
         let text = |name| image.get(name).and_then(|value| value.to_text());
         let (ratio, size) = (text("aspect_ratio"), text("image_size"));
-        if ratio.is_some() || size.is_some() {
+        let rest = Raw::object(|rest| {
+            let _read = image.reader().object(|name, value| {
+                if request.origin == Format::Gemini && !matches!(name, "aspect_ratio" | "image_size") {
+                    rest.raw(name, value.raw()?);
+                }
+                Ok(())
+            });
+        });
+        if ratio.is_some() || size.is_some() || !rest.is_empty() {
             out.object("imageConfig", |config| {
                 config.opt_str("aspectRatio", ratio.as_deref());
                 config.opt_str("imageSize", size.as_deref());
+                let _read = rest.reader().object(|name, value| {
+                    config.raw(name, value.raw()?);
+                    Ok(())
+                });
             });
         }
     }

@@ -22,9 +22,12 @@ pub(super) fn write(object: &mut Object<'_>, writer: &mut Writer<'_>, has_functi
     let streams =
         own("toolConfig.functionCallingConfig.streamFunctionCallArguments").filter(|_| writer.is_vertex());
     let has_hosted = request.tools.iter().any(|tool| matches!(tool, Tool::Hosted { .. }));
+    let is_report_asked = own("toolConfig.includeServerSideToolInvocations").is_some();
+    if is_report_asked && writer.target.profile.dialect != Dialect::Native {
+        writer.hint("toolConfig.includeServerSideToolInvocations");
+    }
     let reports_hosted = writer.target.profile.dialect == Dialect::Native
-        && (own("toolConfig.includeServerSideToolInvocations").is_some()
-            || (has_functions && has_hosted && writer.target.caps.mixes_tools));
+        && (is_report_asked || (has_functions && has_hosted && writer.target.caps.mixes_tools));
     if choice.is_none() && retrieval.is_none() && streams.is_none() && !reports_hosted {
         return;
     }
