@@ -105,12 +105,16 @@ pub(super) fn request(
         (Some(model), Some(at)) => rename(&job.call.body, at.clone(), model).map(Pieces::from),
         (Some(_), None) => rewritten(job, &Rewrite { model, ..Rewrite::default() })?,
     };
-    // What is read here is read again by such a relative's provider: it is put together once.
-    let whole = body.as_ref().filter(|_| lane::restricts(target.profile)).map(Pieces::whole);
-    let body = match restricted(job, target, whole.as_deref(), &mut notes)? {
-        Fit::AsItIs => whole.map(Pieces::from).or(body),
-        Fit::Changed(text) => Some(Bytes::from(text).into()),
-        Fit::NotAtAll => return Ok(None),
+    let body = if lane::restricts(target.profile) {
+        // What is read here is read again by such a relative's provider: it is put together once.
+        let whole = body.as_ref().map(Pieces::whole);
+        match restricted(job, target, whole.as_deref(), &mut notes)? {
+            Fit::AsItIs => whole.map(Pieces::from),
+            Fit::Changed(text) => Some(Bytes::from(text).into()),
+            Fit::NotAtAll => return Ok(None),
+        }
+    } else {
+        body
     };
     let changes = Changes {
         model: echoes(job, offer).then(|| job.shown().as_ref().to_owned()),
@@ -163,7 +167,7 @@ fn envelope<'a>(job: &Job, offer: &Offer, target: &Target<'a>) -> Envelope<'a> {
     }
 }
 
-/// How a body fits its upstream.
+/// How a body fits a relative of its format.
 enum Fit {
     AsItIs,
     Changed(String),
@@ -178,9 +182,6 @@ fn restricted(
     body: Option<&[u8]>,
     notes: &mut Notes,
 ) -> Result<Fit, Failure> {
-    if !lane::restricts(target.profile) {
-        return Ok(Fit::AsItIs);
-    }
     let text = match body {
         Some(body) => json::text(body).map_err(Failure::client)?,
         None => job.text()?,

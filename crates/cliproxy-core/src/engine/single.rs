@@ -17,7 +17,7 @@ use cliproxy_wire::form::{self, Part};
 use cliproxy_wire::image::order::XaiOrder;
 use cliproxy_wire::image::{Source, Wish, imagen, order};
 use cliproxy_wire::json::{self, Reader};
-use cliproxy_wire::lane::{self, Changes, Rewrite, rename, rewrite};
+use cliproxy_wire::lane::{self, Changes, Rewrite, rename, rename_in_form, rewrite};
 use cliproxy_wire::model::{Block, Request, Role, Turn, Usage};
 use cliproxy_wire::{Format, usage};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -36,7 +36,7 @@ use crate::failure::{Failure, Rest, Retry};
 use crate::provider::Operation;
 use crate::route::Offer;
 use crate::snapshot::Snapshot;
-use crate::upstream::{Reply, UpstreamBody, read_all};
+use crate::upstream::{Pieces, Reply, UpstreamBody, read_all};
 use crate::usage::Outcome;
 
 /// Models that an error names, at most.
@@ -48,15 +48,29 @@ const ASKED_AT_ONCE: usize = 4;
 pub(super) struct Single {
     operation: Operation,
     /// One; several where the upstream takes one text at a time.
-    bodies: Vec<Bytes>,
+    bodies: Vec<Pieces>,
+    lane: &'static str,
     back: Back,
     /// What the client will miss.
     dropped: Option<String>,
 }
 
 impl Single {
-    fn new(operation: Operation, bodies: Vec<Bytes>, back: Back) -> Self {
-        Self { operation, bodies, back, dropped: None }
+    /// The client's body as it is.
+    fn passed(operation: Operation, body: &Bytes, changes: Changes) -> Self {
+        let bodies = vec![body.clone().into()];
+        Self { operation, bodies, lane: "passthrough", back: Back::Pass(changes), dropped: None }
+    }
+
+    /// The client's body with changes.
+    fn patched(operation: Operation, body: Pieces, changes: Changes) -> Self {
+        Self { operation, bodies: vec![body], lane: "patch", back: Back::Pass(changes), dropped: None }
+    }
+
+    /// Bodies in another language.
+    fn translated(operation: Operation, bodies: impl IntoIterator<Item = Vec<u8>>, back: Back) -> Self {
+        let bodies = bodies.into_iter().map(|body| Bytes::from(body).into()).collect();
+        Self { operation, bodies, lane: "translate", back, dropped: None }
     }
 }
 
@@ -157,8 +171,7 @@ fn plan(job: &Job, offer: &Offer) -> Result<Option<Single>, Failure> {
         (Operation::Redraw, Kind::Codex) if job.peeked.is_form && offer.credential.account.is_some() => {
             let parts = form_of(&job.call)?.unwrap_or_default();
             let body = order::form_to_json(&parts, &offer.upstream).map_err(Failure::client)?;
-            let back = Back::Pass(Changes::default());
-            Ok(Some(Single::new(operation, vec![body.into()], back)))
+            Ok(Some(Single::patched(operation, Bytes::from(body).into(), Changes::default())))
         }
         (Operation::Predict, _) | (Operation::Draw | Operation::Redraw, Kind::OpenAi | Kind::Codex) => {
             passed(job, offer).map(Some)
@@ -181,7 +194,7 @@ fn ordered(job: &Job, offer: &Offer) -> Result<Single, Failure> {
         let retry = if is_elsewhere { Retry::Next(Rest::None) } else { Retry::Never };
         Failure::client(error).with_retry(retry)
     })?;
-    let single = Single::new(operation, vec![body.into()], Back::Drawn(wish));
+    let single = Single::translated(operation, [body], Back::Drawn(wish));
     Ok(Single { dropped: notes.header(), ..single })
 }
 
@@ -192,35 +205,36 @@ fn passed(job: &Job, offer: &Offer) -> Result<Single, Failure> {
     let names_another = peeked.model.as_deref().is_some_and(|model| *model != *offer.upstream);
     let body = match &peeked.model_at {
         // Gemini says the model in the path, and in each request of a batch.
-        _ if is_gemini && call.operation != Operation::EmbedBatch => call.body.clone(),
+        _ if is_gemini && call.operation != Operation::EmbedBatch => None,
         _ if is_gemini => batch(job, offer)?,
-        _ if !names_another => call.body.clone(),
-        Some(at) if peeked.is_form => {
-            let (before, after) = (call.body.get(..at.start), call.body.get(at.end..));
-            let parts = [before.unwrap_or_default(), offer.upstream.as_bytes(), after.unwrap_or_default()];
-            parts.concat().into()
+        _ if !names_another => None,
+        Some(at) => {
+            let rename = if peeked.is_form { rename_in_form } else { rename };
+            rename(&call.body, at.clone(), &offer.upstream).map(Pieces::from)
         }
-        Some(at) => rename(&call.body, at.clone(), &offer.upstream).unwrap_or_default().concat().into(),
         None => {
             let changes = Rewrite { model: Some(&offer.upstream), ..Rewrite::default() };
             match rewrite(call.format, job.text()?, &changes).map_err(Failure::client)? {
-                Cow::Borrowed(_) => call.body.clone(),
-                Cow::Owned(text) => text.into(),
+                Cow::Borrowed(_) => None,
+                Cow::Owned(text) => Some(Bytes::from(text).into()),
             }
         }
     };
     let model = echoes(job, offer).then(|| job.shown().as_ref().to_owned());
     let changes = Changes { model: model.filter(|_| !is_gemini), ..Changes::default() };
-    Ok(Single::new(call.operation, vec![body], Back::Pass(changes)))
+    Ok(match body {
+        None => Single::passed(call.operation, &call.body, changes),
+        Some(body) => Single::patched(call.operation, body, changes),
+    })
 }
 
-/// A batch whose requests name the upstream's model.
-fn batch(job: &Job, offer: &Offer) -> Result<Bytes, Failure> {
+/// A batch whose requests name the upstream's model; `None` where they do already.
+fn batch(job: &Job, offer: &Offer) -> Result<Option<Pieces>, Failure> {
     if *job.requested == *offer.upstream {
-        return Ok(job.call.body.clone());
+        return Ok(None);
     }
     let request = embedding::Request::of_gemini_batch(&job.call.body).map_err(Failure::client)?;
-    Ok(request.to_gemini(&offer.upstream).into())
+    Ok(Some(Bytes::from(request.to_gemini(&offer.upstream)).into()))
 }
 
 fn embed(job: &Job, offer: &Offer) -> Result<Single, Failure> {
@@ -246,8 +260,7 @@ fn embed(job: &Job, offer: &Offer) -> Result<Single, Failure> {
         Kind::Gemini => (Operation::EmbedBatch, vec![request.to_gemini(model)], embedding::read_gemini),
         _ => (Operation::Predict, request.to_vertex(model), embedding::read_vertex),
     };
-    let bodies = bodies.into_iter().map(Bytes::from).collect();
-    Ok(Single::new(operation, bodies, Back::Vectors(request, answer)))
+    Ok(Single::translated(operation, bodies, Back::Vectors(request, answer)))
 }
 
 /// A prediction for what a conversation asks.
@@ -261,7 +274,7 @@ pub(super) fn predicted(job: &mut Job) -> Result<Outbound, Failure> {
         let retry = if is_elsewhere { Retry::Next(Rest::None) } else { Retry::Never };
         Failure::client(error).with_retry(retry)
     })?;
-    Ok(outbound(body.into()))
+    Ok(outbound(Bytes::from(body).into()))
 }
 
 /// The prediction as an answer of a conversation.
@@ -277,8 +290,8 @@ pub(super) async fn conversed(mut reply: Reply, job: &Job, offer: &Offer) -> Res
     Ok(reply)
 }
 
-fn outbound(body: Bytes) -> Outbound {
-    Outbound { body: body.into(), betas: Vec::new(), way: Way::Translate(Bridge::default()), dropped: None }
+fn outbound(body: Pieces) -> Outbound {
+    Outbound { body, betas: Vec::new(), way: Way::Translate(Bridge::default()), dropped: None }
 }
 
 impl Engine {
@@ -302,7 +315,7 @@ impl Engine {
         job: &Job,
         offer: &Offer,
         operation: Operation,
-        bodies: Vec<Bytes>,
+        bodies: Vec<Pieces>,
     ) -> Result<Vec<Reply>, Failure> {
         let is_single = bodies.len() == 1;
         let asking = bodies.into_iter().map(|body| async move {
@@ -329,11 +342,7 @@ impl Engine {
         let offer = attempt.offer;
         let mut closing = Closing::new(self, job, attempt, Arc::clone(lease));
         self.tell_attempt(job, attempt);
-        closing.set_lane(match &single.back {
-            Back::Pass(_) if single.bodies.first() == Some(&job.call.body) => "passthrough",
-            Back::Pass(_) => "patch",
-            Back::Drawn(_) | Back::Vectors(..) => "translate",
-        });
+        closing.set_lane(single.lane);
         closing.note();
         let mut replies = match self.ask_each(job, offer, single.operation, single.bodies).await {
             Ok(replies) => replies,

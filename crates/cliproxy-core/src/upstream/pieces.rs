@@ -37,6 +37,15 @@ impl Pieces {
         }
     }
 
+    /// Puts what `change` makes of the text in the body's place. A body that it leaves alone, or that is no text, stays
+    /// in its pieces.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&str) -> Option<String>) {
+        let whole = self.whole();
+        if let Some(changed) = std::str::from_utf8(&whole).ok().and_then(change) {
+            *self = Bytes::from(changed).into();
+        }
+    }
+
     fn each(&self) -> impl Iterator<Item = &Bytes> {
         std::iter::once(&self.first).chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
@@ -88,5 +97,21 @@ mod tests {
         }
         assert_eq!(Pieces::from([one.clone(), two.clone(), one]).whole(), "onetwoone");
         assert_eq!(Pieces::from(two.clone()).whole().as_ptr(), two.as_ptr());
+    }
+
+    #[test]
+    fn a_change_puts_the_pieces_together_and_none_leaves_them() {
+        let [one, two] = [&b"one"[..], b"two"].map(Bytes::from_static);
+        let mut pieces = Pieces::from([one.clone(), two.clone(), one]);
+        pieces.change(|text| {
+            assert_eq!(text, "onetwoone");
+            None
+        });
+        assert!(pieces.rest.is_some());
+        pieces.change(|text| Some(text.replace("one", "1")));
+        assert_eq!((pieces.whole(), pieces.rest.is_none()), ("1two1".into(), true));
+        let mut no_text = Pieces::from(Bytes::from_static(b"\xff"));
+        no_text.change(|_| Some(String::new()));
+        assert_eq!(no_text.whole(), &b"\xff"[..]);
     }
 }

@@ -25,7 +25,7 @@ pub use image_tool::without_image_tool;
 pub use peek::{Peek, peek};
 pub use relay::{Body, Relay, body, body_usage, is_empty};
 pub use restrict::{Purpose, Restricted, Restriction, counted, restrict, restricts};
-pub use rewrite::{Envelope, Rewrite, rename, rewrite};
+pub use rewrite::{Envelope, Rewrite, rename, rename_in_form, rewrite};
 pub use tap::{Progress, Tap};
 pub use whole::Whole;
 pub use x_search::with_x_search;

@@ -138,9 +138,18 @@ fn body<'t>(format: Format, text: &'t str, changes: &Rewrite<'_>) -> Result<Cow<
 /// The body with another model at the place that names it, as [`super::peek`] saw it: what [`rewrite`] does when
 /// nothing but the name changes, without reading or copying the body. What stands before the name, the name, and the rest.
 pub fn rename(body: &Bytes, model_at: Range<usize>, model: &str) -> Option<[Bytes; 3]> {
+    renamed(body, model_at, Raw::string(model).as_str().to_owned())
+}
+
+/// The same for a form, where the name stands as it is.
+pub fn rename_in_form(body: &Bytes, model_at: Range<usize>, model: &str) -> Option<[Bytes; 3]> {
+    renamed(body, model_at, model.to_owned())
+}
+
+fn renamed(body: &Bytes, model_at: Range<usize>, written: String) -> Option<[Bytes; 3]> {
     let (before, rest) = (..model_at.start, model_at.end..);
     body.get(before).zip(body.get(rest.clone()))?;
-    Some([body.slice(before), Raw::string(model).as_str().to_owned().into(), body.slice(rest)])
+    Some([body.slice(before), written.into(), body.slice(rest)])
 }
 
 fn number(value: impl Into<i128>) -> Raw {

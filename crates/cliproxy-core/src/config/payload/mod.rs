@@ -58,22 +58,15 @@ impl Rules {
         any(&self.defaults, subject) || any(&self.overrides, subject) || any(&self.filters, subject)
     }
 
-    /// The body with everything the rules want changed.
+    /// The body with everything that the rules want changed; `None` for one that stays as it is, as one does that is no
+    /// JSON.
     ///
-    /// Every condition sees the body as translated, before any rule. A body that is no JSON
-    /// stays as it is.
-    pub fn apply(&self, subject: &Subject<'_>, body: Vec<u8>) -> Vec<u8> {
-        if !self.concern(subject) {
-            return body;
+    /// Every condition sees the body as translated, before any rule.
+    pub fn apply(&self, subject: &Subject<'_>, body: &str) -> Option<String> {
+        match patch::apply(body, &self.edits(subject, body)).ok()? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(changed) => Some(changed),
         }
-        let changed = std::str::from_utf8(&body).ok().and_then(|text| {
-            let edits = self.edits(subject, text);
-            match patch::apply(text, &edits).ok()? {
-                Cow::Borrowed(_) => None,
-                Cow::Owned(changed) => Some(changed.into_bytes()),
-            }
-        });
-        changed.unwrap_or(body)
     }
 
     /// What the rules want changed, in the order in which it is to be done.

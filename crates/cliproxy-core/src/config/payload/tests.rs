@@ -28,7 +28,7 @@ fn subject<'a>(models: &'a [&'a str], headers: &'a HeaderMap) -> Subject<'a> {
 }
 
 fn applied(text: &str, subject: &Subject<'_>, body: &str) -> String {
-    String::from_utf8(rules(text).apply(subject, body.as_bytes().to_vec())).unwrap()
+    rules(text).apply(subject, body).unwrap_or_else(|| body.to_owned())
 }
 
 /// Whether a rule that removes the member `z` applied.
@@ -193,8 +193,6 @@ fn a_body_that_is_no_json_stays_as_it_is() {
     let headers = HeaderMap::new();
     let text = "payload:\n  filter:\n    - models: [{name: '*'}]\n      params: [z]\n";
     assert_eq!(applied(text, &subject(&["m"], &headers), "{"), "{");
-    let broken = vec![b'{', 0xff];
-    assert_eq!(rules(text).apply(&subject(&["m"], &headers), broken.clone()), broken);
 }
 
 #[test]
@@ -227,6 +225,6 @@ proptest::proptest! {
         );
         let headers = HeaderMap::new();
         let (rules, _) = read(&text);
-        drop(rules.apply(&subject(&["m"], &headers), body.into_bytes()));
+        drop(rules.apply(&subject(&["m"], &headers), &body));
     }
 }

@@ -121,13 +121,12 @@ fn withhold_image_tool(job: &Job, offer: &Offer, outbound: &mut Outbound) {
     if !is_off || !matches!(format, Format::Chat | Format::Responses) {
         return;
     }
-    let body = outbound.body.whole();
-    let without = std::str::from_utf8(&body).ok().and_then(lane::without_image_tool);
-    if let Some((body, places)) = without {
-        outbound.body = Bytes::from(body).into();
-        outbound.dropped =
-            Some(outbound.dropped.take().into_iter().chain(places).collect::<Vec<_>>().join(", "));
-    }
+    let Outbound { body, dropped, .. } = outbound;
+    body.change(|text| {
+        let (changed, places) = lane::without_image_tool(text)?;
+        *dropped = Some(dropped.take().into_iter().chain(places).collect::<Vec<_>>().join(", "));
+        Some(changed)
+    });
 }
 
 /// Offers xAI's search of X, where the owner wants that.
@@ -137,12 +136,8 @@ fn offer_x_search(job: &Job, offer: &Offer, outbound: &mut Outbound) {
         && profile.dialect == Dialect::Xai
         && profile.format == Format::Responses
         && matches!(job.call.operation, Operation::Generate | Operation::Stream);
-    if !is_wanted {
-        return;
-    }
-    let body = outbound.body.whole();
-    if let Some(body) = std::str::from_utf8(&body).ok().and_then(lane::with_x_search) {
-        outbound.body = Bytes::from(body).into();
+    if is_wanted {
+        outbound.body.change(lane::with_x_search);
     }
 }
 
@@ -161,6 +156,6 @@ fn apply_payload(job: &Job, offer: &Offer, body: &mut Pieces) {
         root: profile.is_enveloped.then_some("request"),
     };
     if rules.concern(&subject) {
-        *body = Bytes::from(rules.apply(&subject, body.whole().to_vec())).into();
+        body.change(|text| rules.apply(&subject, text));
     }
 }
