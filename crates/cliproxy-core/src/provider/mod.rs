@@ -12,9 +12,13 @@ pub(crate) mod codex;
 pub mod demo;
 mod gemini;
 pub(crate) mod gemini_cli;
+mod head;
 mod iflow;
+mod job;
+mod judge;
 mod kimi;
 mod openai;
+mod outgoing;
 mod quota;
 mod qwen;
 #[cfg(test)]
@@ -22,100 +26,30 @@ mod trial;
 mod vertex;
 mod xai;
 
+pub(crate) use head::session;
 pub(crate) use iflow::login::is_same_cookie;
+pub use job::{Job, Operation};
+pub(crate) use judge::judge;
 pub use quota::Told;
 pub use vertex::login::import as import_service_account;
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use cliproxy_wire::Format;
-use cliproxy_wire::fault::{Fault, Kind as FaultKind};
-use cliproxy_wire::json;
-use cliproxy_wire::json::patch::{Edit, Path};
+use cliproxy_wire::fault::Fault;
 use cliproxy_wire::profile::Profile;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use quick_cache::sync::Cache;
 
-use crate::PRODUCT;
-use crate::credential::{Credential, Header, Kind, Record, Window};
-use crate::failure::{Failure, Rest, Retry};
+use crate::credential::{Credential, Kind, Record, Window};
+use crate::failure::{Failure, Retry};
 use crate::oauth::{Flow, Identity, Login};
 use crate::store::Changes;
-use crate::upstream::{Outgoing, Pieces, Talk};
-
-/// What is asked of an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// An answer in one piece.
-    Generate,
-    /// An answer as a stream.
-    Stream,
-    /// A count of input tokens.
-    CountTokens,
-    /// Responses: a compacted conversation.
-    Compact,
-    /// Embeddings of texts.
-    Embed,
-    /// Gemini: embeddings of several requests.
-    EmbedBatch,
-    /// Google: what a model predicts that holds no conversations.
-    Predict,
-    /// New images.
-    Draw,
-    /// Images, changed.
-    Redraw,
-}
-
-impl Operation {
-    /// What it gives, for messages.
-    pub fn noun(self) -> &'static str {
-        match self {
-            Self::Generate | Self::Stream => "answers",
-            Self::CountTokens => "counts of tokens",
-            Self::Compact => "compacted conversations",
-            Self::Embed | Self::EmbedBatch => "embeddings",
-            Self::Predict => "predictions",
-            Self::Draw => "images",
-            Self::Redraw => "changed images",
-        }
-    }
-
-    /// Whether it is about a conversation.
-    pub fn is_conversation(self) -> bool {
-        matches!(self, Self::Generate | Self::Stream | Self::CountTokens | Self::Compact)
-    }
-}
-
-/// One request for a provider to put on the wire.
-#[derive(Debug)]
-pub struct Job<'a> {
-    /// What is asked.
-    pub operation: Operation,
-    /// The model's name at the upstream.
-    pub model: &'a str,
-    /// The body in the upstream's format.
-    pub body: Pieces,
-    /// The format of the body, for providers that speak several.
-    pub format: Format,
-    /// Tokens for the `anthropic-beta` header that the body needs.
-    pub betas: &'a [String],
-    /// The client's format.
-    pub client_format: Format,
-    /// The client's headers: those that the format defines travel when the formats are the same, and configured
-    /// headers may copy any.
-    pub client_headers: &'a HeaderMap,
-    /// The client's query.
-    pub client_query: &'a str,
-    /// Gemini streams: server-sent events, not a JSON array.
-    pub is_sse: bool,
-    /// The time in Unix seconds, for services that want requests signed.
-    pub now: u64,
-    /// The account's credits pay, where its quota is used up.
-    pub pays: bool,
-}
+use crate::upstream::Outgoing;
+use head::{
+    SESSION_HEADERS, base_headers, bearer, cache_key, configured_headers, copy_headers, form_type, key_header,
+};
+use judge::not_offered;
+use outgoing::{over_socket, path_segment, post};
 
 /// A provider.
 pub trait Provider: Sync + fmt::Debug {
@@ -281,202 +215,3 @@ pub const LOGINS: [&Login; 10] = [
     &kimi::login::DEVICE,
     &xai::login::DEVICE,
 ];
-
-/// What most providers mean by an error.
-pub(crate) fn judge(fault: &Fault) -> Retry {
-    match fault.kind {
-        FaultKind::InvalidRequest
-        | FaultKind::ContextLength
-        | FaultKind::ContentPolicy
-        | FaultKind::Conflict
-        | FaultKind::TooLarge
-        | FaultKind::Unprocessable
-        | FaultKind::ClientClosed => Retry::Never,
-        FaultKind::Authentication => Retry::Next(Rest::Unauthorized),
-        FaultKind::Permission | FaultKind::Billing => Retry::Next(Rest::Forbidden),
-        FaultKind::NotFound => Retry::Next(Rest::ModelMissing),
-        FaultKind::RateLimit | FaultKind::Quota => Retry::Next(Rest::Quota(fault.retry_after)),
-        FaultKind::Overloaded
-        | FaultKind::Unavailable
-        | FaultKind::Timeout
-        | FaultKind::Api
-        | FaultKind::BadUpstream => {
-            Retry::Next(Rest::Transient(fault.retry_after.filter(|wait| *wait > Duration::ZERO)))
-        }
-    }
-}
-
-/// The client's own name of its conversation.
-pub(crate) fn session(client: &HeaderMap) -> Option<&str> {
-    let named = SESSION_HEADERS.iter().find_map(|name| client.get(name)?.to_str().ok());
-    named.filter(|name| !name.is_empty())
-}
-
-/// The name by which a Responses body has its prompt cached.
-fn cache_key(body: &[u8]) -> Option<HeaderValue> {
-    let key = json::member(std::str::from_utf8(body).ok()?, "prompt_cache_key")?;
-    HeaderValue::try_from(json::Raw::new(key).to_text()?).ok()
-}
-
-/// Headers in which clients of Responses name a conversation.
-const SESSION_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("session_id"),
-    HeaderName::from_static("session-id"),
-    HeaderName::from_static("conversation_id"),
-];
-
-/// Addresses that are kept as they were read.
-const MOST_ADDRESSES: usize = 512;
-
-/// Headers that every JSON request has.
-fn base_headers(operation: Operation) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(12);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if operation == Operation::Stream { "text/event-stream" } else { "application/json" };
-    headers.insert(ACCEPT, HeaderValue::from_static(accept));
-    // Compressed events would have to be unpacked to be forwarded one by one.
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
-    headers
-}
-
-/// The content type of a body that is the client's form: images to change come as files of one.
-fn form_type(job: &Job<'_>) -> Option<HeaderValue> {
-    let kind = job.client_headers.get(CONTENT_TYPE).filter(|_| job.operation == Operation::Redraw)?;
-    let is_form = kind.as_bytes().to_ascii_lowercase().starts_with(b"multipart/form-data");
-    is_form.then(|| kind.clone())
-}
-
-fn insert_secret(headers: &mut HeaderMap, name: HeaderName, value: String) -> Result<(), Failure> {
-    let Ok(mut value) = HeaderValue::try_from(value) else {
-        let fault = Fault::new(
-            FaultKind::Api,
-            "the configured key holds characters that no header may carry; check the key in config.yaml",
-        );
-        return Err(Failure::gateway(fault).with_retry(Retry::Next(Rest::Unauthorized)));
-    };
-    value.set_sensitive(true);
-    headers.insert(name, value);
-    Ok(())
-}
-
-fn bearer(headers: &mut HeaderMap, credential: &Credential) -> Result<(), Failure> {
-    match credential.token() {
-        Some(key) if !key.is_empty() => {
-            // Written at once in its length; this is on the way of every request.
-            insert_secret(headers, AUTHORIZATION, ["Bearer ", key.expose()].concat())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn key_header(headers: &mut HeaderMap, name: &'static str, credential: &Credential) -> Result<(), Failure> {
-    match &credential.key {
-        Some(key) => insert_secret(headers, HeaderName::from_static(name), key.expose().to_owned()),
-        None => Ok(()),
-    }
-}
-
-/// Copies the client's headers that `wanted` names.
-fn copy_headers(headers: &mut HeaderMap, client: &HeaderMap, wanted: impl Fn(&str) -> bool) {
-    for name in client.keys() {
-        if wanted(name.as_str()) {
-            for value in client.get_all(name) {
-                headers.append(name, value.clone());
-            }
-        }
-    }
-}
-
-/// Applies the headers that the entry configures; they win over everything.
-fn configured_headers(headers: &mut HeaderMap, credential: &Credential, client: &HeaderMap) {
-    for (name, value) in &credential.headers {
-        match value {
-            Header::Fixed(value) => {
-                headers.insert(name, value.clone());
-            }
-            Header::FromClient(source) => {
-                if let Some(value) = client.get(source) {
-                    headers.insert(name, value.clone());
-                }
-            }
-        }
-    }
-}
-
-/// The address that a text says. Requests go to a few addresses again and again.
-fn address_of(text: String) -> Option<Uri> {
-    static KNOWN: LazyLock<Cache<String, Uri>> = LazyLock::new(|| Cache::new(MOST_ADDRESSES));
-    if let Some(known) = KNOWN.get(&text) {
-        return Some(known);
-    }
-    let uri = Uri::try_from(&*text).ok().filter(|uri| uri.host().is_some())?;
-    KNOWN.insert(text, uri.clone());
-    Some(uri)
-}
-
-fn post(address: String, headers: HeaderMap, body: impl Into<Pieces>) -> Result<Outgoing, Failure> {
-    match address_of(address) {
-        Some(uri) => Ok(Outgoing::Http { method: Method::POST, uri, headers, body: body.into() }),
-        None => Err(Failure::gateway(Fault::new(
-            FaultKind::Api,
-            "the configured base-url of this credential is not a usable address; check it in config.yaml",
-        ))
-        .with_retry(Retry::Next(Rest::None))),
-    }
-}
-
-/// The same Responses request over a websocket: its body as the frame that asks. Whether the upstream `goes_on` from its
-/// last answer on the same socket is its own.
-fn over_socket(outgoing: Outgoing, goes_on: bool) -> Outgoing {
-    let Outgoing::Http { uri, headers, body, .. } = &outgoing else { return outgoing };
-    let edits = [
-        Edit::set(Path::root().key("type"), json::Raw::string("response.create")),
-        // Frames come one by one anyway.
-        Edit::remove(Path::root().key("stream")),
-    ];
-    let whole = body.whole();
-    let text = std::str::from_utf8(&whole).unwrap_or_default();
-    let Ok(opening) = json::patch::apply(text, &edits) else { return outgoing };
-    let mut headers = headers.clone();
-    for name in [CONTENT_TYPE, ACCEPT, ACCEPT_ENCODING] {
-        headers.remove(name);
-    }
-    headers.insert(
-        HeaderName::from_static("openai-beta"),
-        HeaderValue::from_static("responses_websockets=2026-02-06"),
-    );
-    let (uri, opening) = (uri.clone(), opening.into_owned());
-    Outgoing::Socket(Box::new(Talk { uri, headers, opening, instead: outgoing, goes_on }))
-}
-
-/// A model's name as one or more path segments: slashes stay, everything else that a path may not hold is encoded.
-fn path_segment(model: &str) -> String {
-    let mut path = String::with_capacity(model.len());
-    for byte in model.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b'@' | b':' => {
-                path.push(char::from(byte));
-            }
-            _ => {
-                path.push('%');
-                for nibble in [byte >> 4, byte & 0xF] {
-                    path.extend(
-                        char::from_digit(u32::from(nibble), 16).map(|digit| digit.to_ascii_uppercase()),
-                    );
-                }
-            }
-        }
-    }
-    path
-}
-
-/// An operation that an upstream does not have. The engine answers some of them itself.
-fn not_offered(what: &str) -> Failure {
-    Failure::gateway(
-        Fault::new(FaultKind::NotFound, format!("{what} is not offered by the upstream of this model"))
-            .with_code("not_supported")
-            .with_status(501),
-    )
-    .with_retry(Retry::Next(Rest::None))
-}

@@ -12,7 +12,7 @@ use crate::PRODUCT;
 use crate::credential::{Account, Credential, CredentialId, Header, Record};
 use crate::failure::Failure;
 use crate::secret::Secret;
-use crate::upstream::Outgoing;
+use crate::upstream::{Addresses, Outgoing};
 
 /// A credential with a key, and with headers that the entry configures.
 pub(super) fn credential(base_url: &str) -> Credential {
@@ -38,6 +38,7 @@ pub(super) struct Trial {
     pub(super) betas: Vec<String>,
     pub(super) is_sse: bool,
     pub(super) body: &'static str,
+    addresses: Addresses,
 }
 
 impl Trial {
@@ -72,6 +73,7 @@ impl Trial {
             betas: Vec::new(),
             is_sse: true,
             body: "{}",
+            addresses: Addresses::default(),
         }
     }
 
@@ -87,6 +89,7 @@ impl Trial {
             client_query: self.client_query,
             is_sse: self.is_sse,
             now: 1_700_000_000,
+            addresses: &self.addresses,
             pays: false,
         }
     }

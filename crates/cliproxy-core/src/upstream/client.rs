@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Limits;
+use super::address::Addresses;
 use super::body::{Local, UpstreamBody};
 use super::connect::{ConnectError, Connector, Tls};
 use super::kept::{Background, Line, Lines, Lost, Travelling};
@@ -83,6 +84,7 @@ pub struct Clients {
     /// Who was told to leave websockets alone.
     without_sockets: Mutex<HashSet<CredentialId>>,
     pages: Pages,
+    addresses: Addresses,
     tls: Arc<Tls>,
     environment: std::sync::OnceLock<Arc<Environment>>,
 }
@@ -92,6 +94,11 @@ impl Clients {
     pub fn new(tasks: TaskTracker, cancel: CancellationToken) -> Self {
         let sockets = Sockets::new(tasks.clone(), cancel.clone());
         Self { lines: Lines::new(tasks, cancel), sockets, ..Self::default() }
+    }
+
+    /// Addresses as they were read before.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Sends a request and waits for the head of the answer. What goes out is taken down as it does.

@@ -5,6 +5,7 @@
 //! identity (credential and proxy), all sharing one TLS configuration: accounts never share one, so one account's stall,
 //! GOAWAY or proxy fault stays its own.
 
+mod address;
 mod body;
 mod client;
 mod connect;
@@ -17,6 +18,7 @@ mod socket;
 mod tape;
 mod way;
 
+pub use address::Addresses;
 pub use body::{Local, LocalEnding, ReadError, UpstreamBody, read_all, within};
 pub use client::{Clients, Egress, Outgoing, Reply};
 pub use connect::ConnectError;

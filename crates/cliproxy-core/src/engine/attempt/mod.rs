@@ -307,6 +307,7 @@ impl Engine {
                 client_query: &job.call.query,
                 is_sse: job.call.is_sse || !matches!(outbound.way, Way::Relay(_)),
                 now: (job.call.now)(),
+                addresses: self.0.clients.addresses(),
                 pays: job.pays,
             },
             credential,

@@ -47,7 +47,7 @@ impl Provider for Antigravity {
         } else {
             request::wrapped(&job, credential).into()
         };
-        post(address, headers, body)
+        post(job.addresses, address, headers, body)
     }
 
     fn identity(&self) -> Identity {

@@ -73,7 +73,7 @@ impl Provider for Claude {
         }
         configured_headers(&mut headers, credential, job.client_headers);
         let body = if is_account { preamble::with_preamble(&job.body.whole()).into() } else { job.body };
-        post(address, headers, body)
+        post(job.addresses, address, headers, body)
     }
 
     fn identity(&self) -> Identity {

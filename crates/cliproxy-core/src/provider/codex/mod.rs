@@ -71,7 +71,7 @@ impl Provider for Codex {
         }
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
-        let outgoing = post(address, headers, job.body)?;
+        let outgoing = post(job.addresses, address, headers, job.body)?;
         let is_spoken = credential.websockets && job.operation == Operation::Stream;
         Ok(if is_spoken { over_socket(outgoing, true) } else { outgoing })
     }

@@ -44,7 +44,7 @@ impl Provider for Gemini {
         }
         key_header(&mut headers, "x-goog-api-key", credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
-        post(address, headers, job.body)
+        post(job.addresses, address, headers, job.body)
     }
 }
 

@@ -39,7 +39,7 @@ impl Provider for GeminiCli {
             }
             _ => job.body,
         };
-        post(address, headers, body)
+        post(job.addresses, address, headers, body)
     }
 
     fn identity(&self) -> Identity {

@@ -42,7 +42,7 @@ impl Provider for IFlow {
         // Last, because what is configured may name another user agent.
         sign(&mut headers, credential, job.now);
         let body = fitted(&job.body.whole(), job.operation == Operation::Stream);
-        post(format!("{}/chat/completions", credential.base_url), headers, body)
+        post(job.addresses, format!("{}/chat/completions", credential.base_url), headers, body)
     }
 
     fn identity(&self) -> Identity {

@@ -54,7 +54,7 @@ impl Provider for Kimi {
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
         let base = credential.base_url.strip_suffix("/v1").unwrap_or(&credential.base_url);
-        post(format!("{base}{path}"), headers, fitted(&job))
+        post(job.addresses, format!("{base}{path}"), headers, fitted(&job))
     }
 
     fn identity(&self) -> Identity {

@@ -34,7 +34,7 @@ impl Provider for OpenAi {
         }
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
-        post(address, headers, job.body)
+        post(job.addresses, address, headers, job.body)
     }
 }
 

@@ -52,7 +52,7 @@ impl Provider for Qwen {
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
         let body = fitted(&job.body.whole(), job.operation == Operation::Stream);
-        post(format!("{}/chat/completions", credential.base_url), headers, body)
+        post(job.addresses, format!("{}/chat/completions", credential.base_url), headers, body)
     }
 
     fn identity(&self) -> Identity {

@@ -78,7 +78,7 @@ impl Provider for Xai {
         bearer(&mut headers, credential)?;
         configured_headers(&mut headers, credential, job.client_headers);
         let body = if at_door { schema::borne(&job.body.whole()).into() } else { job.body };
-        let outgoing = post(path, headers, body)?;
+        let outgoing = post(job.addresses, path, headers, body)?;
         // The door has no websockets.
         let is_spoken = credential.websockets && job.operation == Operation::Stream && !at_door;
         Ok(if is_spoken { over_socket(outgoing, false) } else { outgoing })
