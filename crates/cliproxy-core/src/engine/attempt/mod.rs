@@ -20,6 +20,7 @@ pub(super) use self::outbound::{Outbound, Way};
 use self::packed::{is_gzip, unpack};
 use super::answer::{Answer, Closing};
 use super::listen::Listener;
+use super::open::unknown_model;
 use super::relay;
 use super::round::Rounds;
 use super::select::{blocks, choose, is_busy, nobody, not_allowed};
@@ -90,7 +91,7 @@ impl Engine {
     pub(super) async fn attempt_all(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
         let snapshot = Arc::clone(&job.snapshot);
         let Some(offers) = snapshot.routes.offers(&job.model) else {
-            return Err(Failure::client(super::unknown_model(&job.requested, &snapshot)));
+            return Err(Failure::client(unknown_model(&job.requested, &snapshot)));
         };
         let mut left_out = not_allowed(job, offers)?;
         let mut tried = left_out.clone();

@@ -1,0 +1,176 @@
+//! A call: as the client says it ([`Call`]), and on its way with what is known of it so far ([`Job`]).
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cliproxy_wire::codec::ClientContext;
+use cliproxy_wire::format::{PathWish, decode_count_request, decode_request};
+use cliproxy_wire::model::{Mode, Request};
+use cliproxy_wire::{Format, chat, image, json};
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use super::count::Counting;
+use super::single;
+use crate::access::allowance::Allowance;
+use crate::credential::affinity::Session;
+use crate::failure::Failure;
+use crate::provider::Operation;
+use crate::snapshot::Snapshot;
+use crate::upstream::Tape;
+use crate::usage::{Happening, Ticket};
+
+/// What a client asks, in its own format.
+#[derive(Debug)]
+pub struct Call {
+    /// The format.
+    pub format: Format,
+    /// What is asked.
+    pub operation: Operation,
+    /// Model of the path (Gemini), or the one that the server puts in the place of what the body says.
+    pub path_model: Option<String>,
+    /// The name that answers carry, where the server put another model in the place of the one that was asked for.
+    pub shown_model: Option<Arc<str>>,
+    /// Gemini: the stream is server-sent events instead of a JSON array.
+    pub is_sse: bool,
+    /// Gemini: the client wraps its requests as Code Assist does, and wants answers that are wrapped.
+    pub is_enveloped: bool,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// Chat: the body and the answer are those of the deprecated text completions.
+    pub is_legacy_completion: bool,
+    /// The client's query without question mark.
+    pub query: String,
+    /// The body, decompressed.
+    pub body: Bytes,
+    /// Id of the request: seed of every id in the answer.
+    pub request_id: Arc<str>,
+    /// Takes down what goes to upstreams and comes back.
+    pub tape: Option<Arc<dyn Tape>>,
+    /// Name of the client key.
+    pub client: Option<Arc<str>>,
+    /// What the client key may do, where that is limited.
+    pub allowance: Option<Arc<Allowance>>,
+    /// Unix seconds.
+    pub created: u64,
+    /// The clock, in Unix seconds.
+    pub now: fn() -> u64,
+}
+
+/// A call on its way, with what is known of it so far. Shared by its attempts.
+pub(super) struct Job {
+    pub(super) call: Call,
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) peeked: Peeked,
+    pub(super) requested: Arc<str>,
+    pub(super) model: Arc<str>,
+    pub(super) suffix: Option<Mode>,
+    /// The conversation, where it matters with whom it is.
+    pub(super) session: Option<Session>,
+    /// Decoded at most once, and only when an attempt needs it.
+    pub(super) request: Option<Arc<Request>>,
+    /// How images are wanted; known with the request.
+    pub(super) images: image::Wish,
+    /// Who is asked to count tokens.
+    pub(super) counting: Option<Counting>,
+    /// The request is paid with credits of the account that is asked.
+    pub(super) pays: bool,
+    pub(super) started: Instant,
+}
+
+/// What was seen of a body, without holding on to its text.
+pub(super) struct Peeked {
+    pub(super) model: Option<String>,
+    pub(super) model_at: Option<Range<usize>>,
+    pub(super) has_envelope: bool,
+    pub(super) is_responses_shape: bool,
+    pub(super) is_form: bool,
+    pub(super) is_stream: bool,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Job({}, {})", self.call.request_id, self.requested)
+    }
+}
+
+impl Job {
+    /// The body as text.
+    pub(super) fn text(&self) -> Result<&str, Failure> {
+        json::text(&self.call.body).map_err(Failure::client)
+    }
+
+    pub(super) fn request(&mut self) -> Result<Arc<Request>, Failure> {
+        if let Some(request) = &self.request {
+            return Ok(Arc::clone(request));
+        }
+        let path = PathWish {
+            model: self.call.path_model.as_deref().unwrap_or_default(),
+            stream: self.call.operation == Operation::Stream,
+        };
+        if let Operation::Draw | Operation::Redraw = self.call.operation {
+            return self.drawing();
+        }
+        let decoded = if self.call.operation == Operation::CountTokens {
+            decode_count_request(self.call.format, &self.call.body, path)
+        } else if self.call.is_legacy_completion {
+            chat::completions::decode_request(&self.call.body)
+        } else {
+            decode_request(self.call.format, &self.call.body, path)
+        };
+        let mut request = decoded.map_err(Failure::client)?;
+        request.stream = self.call.operation == Operation::Stream;
+        let request = Arc::new(request);
+        self.request = Some(Arc::clone(&request));
+        Ok(request)
+    }
+
+    /// The conversation that images are asked for in.
+    fn drawing(&mut self) -> Result<Arc<Request>, Failure> {
+        let decoded = match single::form_of(&self.call)? {
+            Some(parts) => image::decode_form(&parts),
+            None if self.call.operation == Operation::Redraw => image::decode_edit(&self.call.body),
+            None => image::decode_generation(&self.call.body),
+        };
+        let (request, wish) = decoded.map_err(Failure::client)?;
+        self.images = wish;
+        let request = Arc::new(request);
+        self.request = Some(Arc::clone(&request));
+        Ok(request)
+    }
+
+    pub(super) fn started(&self) -> Happening<'_> {
+        Happening::Started {
+            request_id: &self.call.request_id,
+            at: self.call.created,
+            client: self.call.client.as_ref(),
+            format: self.call.format,
+            model: &self.requested,
+            is_stream: self.call.operation == Operation::Stream,
+        }
+    }
+
+    /// The name of the model that the client knows.
+    pub(super) fn shown(&self) -> &Arc<str> {
+        self.call.shown_model.as_ref().unwrap_or(&self.requested)
+    }
+
+    /// The context for a client whose request was never decoded.
+    pub(super) fn bare_context(&self, echoes_requested: bool) -> ClientContext {
+        self.client_context(&Request::new(self.call.format, &**self.shown()), echoes_requested)
+    }
+
+    pub(super) fn client_context(&self, request: &Request, echoes_requested: bool) -> ClientContext {
+        ClientContext {
+            now: self.call.now,
+            requested_model: self.shown().as_ref().into(),
+            echoes_requested_model: echoes_requested,
+            is_sse: self.call.is_sse,
+            is_enveloped: self.call.is_enveloped,
+            ..ClientContext::new(request, Arc::clone(&self.call.request_id), self.call.created)
+        }
+    }
+}
