@@ -1,9 +1,9 @@
-//! Requests: those of Responses clients read, and those of all clients written for Responses upstreams.
+//! Requests to Responses upstreams: items, reasoning, tools, settings.
 
 use cliproxy_wire::catalog::{self, ReasoningCaps};
 use cliproxy_wire::codec::{Bridge, Notes, Strictness, Target};
 use cliproxy_wire::model::{
-    Anchor, Block, Content, HostedKind, Opaque, OpaqueKind, Owner, Reasoning, Request, Role, Tool, Turn,
+    Anchor, Block, Content, Opaque, OpaqueKind, Owner, Reasoning, Request, Role, Turn,
 };
 use cliproxy_wire::normalize::Prepared;
 use cliproxy_wire::profile::Profile;
@@ -12,147 +12,8 @@ use cliproxy_wire::schema::Cleaned;
 use cliproxy_wire::{ErrorKind, Format, responses};
 use serde_json::{Value, json};
 
-use crate::support::{self, Upstream};
-
-const MODEL: &str = "gpt-5.2";
-
-fn api() -> Upstream {
-    Upstream::new(Profile::openai_responses(), MODEL)
-}
-
-fn codex() -> Upstream {
-    Upstream::new(Profile::codex(), "gpt-5.3-codex")
-}
-
-fn read(body: &Value) -> Request {
-    support::decode(Format::Responses, body).unwrap()
-}
-
-fn items(body: &Value) -> Vec<&str> {
-    body["input"].as_array().unwrap().iter().map(|item| item["type"].as_str().unwrap()).collect()
-}
-
-const TOOL: &str = r#"{"type":"function","function":{"name":"get_weather","description":"d","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}"#;
-
-fn tool() -> Value {
-    serde_json::from_str(TOOL).unwrap()
-}
-
-#[test]
-fn j027_a_string_is_one_user_message() {
-    let text = read(&json!({"model": "m", "input": "hi"}));
-    let list = read(
-        &json!({"model": "m", "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}]}),
-    );
-    assert_eq!(text.turns, list.turns);
-    assert_eq!(text.turns, [Turn::new(Role::User, vec![Block::text("hi")])]);
-}
-
-#[test]
-fn j028_items_with_a_role_and_no_type_are_messages() {
-    let typed = json!({"model": "m", "input": [{"type": "message", "role": "user", "content": "hi"}]});
-    let bare = json!({"model": "m", "input": [{"role": "user", "content": "hi"}]});
-    assert_eq!(read(&typed), read(&bare));
-}
-
-#[test]
-fn j029_a_run_of_the_assistants_items_is_one_turn() {
-    let request = read(&serde_json::from_str(&support::fixture("responses/next_request.json")).unwrap());
-    let roles: Vec<_> = request.turns.iter().map(|turn| (turn.role, turn.blocks.len())).collect();
-    assert_eq!(roles, [(Role::User, 1), (Role::Assistant, 4), (Role::User, 2), (Role::User, 1)]);
-    let Content::Reasoning(reasoning) = &request.turns[1].blocks[0].content else {
-        panic!("reasoning first")
-    };
-    assert_eq!(reasoning.opaque[0].owner, Owner::Anthropic);
-    assert_eq!(&*reasoning.opaque[0].data, "ErUBsignature0001==");
-}
-
-#[test]
-fn j030_call_id_pairs_and_id_does_not() {
-    let request = read(&json!({"model": "m", "input": [
-        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"},
-        {"type": "function_call_output", "id": "fco_1", "call_id": "call_1", "output": "x"},
-    ]}));
-    let Content::ToolCall(call) = &request.turns[0].blocks[0].content else { panic!("a call") };
-    let Content::ToolResult(result) = &request.turns[1].blocks[0].content else { panic!("a result") };
-    assert_eq!((&*call.call_id, &*result.call_id), ("call_1", "call_1"));
-    let nameless =
-        json!({"model": "m", "input": [{"type": "function_call_output", "id": "fco_1", "output": "x"}]});
-    let error = support::decode(Format::Responses, &nameless).unwrap_err();
-    assert_eq!(error.path().as_deref(), Some("input[0].call_id"));
-}
-
-#[test]
-fn j031_output_as_text_and_as_list_are_the_same() {
-    let with = |output: Value| {
-        read(
-            &json!({"model": "m", "input": [{"type": "function_call_output", "call_id": "c", "output": output}]}),
-        )
-    };
-    assert_eq!(with(json!("18 C")), with(json!([{"type": "input_text", "text": "18 C"}])));
-}
-
-#[test]
-fn j032_tools_of_a_namespace_keep_it() {
-    let body = json!({"model": "m", "input": "x", "tools": [{"type": "namespace", "name": "files", "description": "d", "tools": [
-        {"type": "function", "name": "read", "parameters": {"type": "object", "properties": {}}},
-        {"type": "function", "name": "write", "parameters": {"type": "object", "properties": {}}},
-    ]}]});
-    let request = read(&body);
-    let names: Vec<_> = request
-        .tools
-        .iter()
-        .map(|tool| match tool {
-            Tool::Function { name, namespace, .. } => (namespace.as_deref().unwrap(), &**name),
-            _ => panic!("functions"),
-        })
-        .collect();
-    assert_eq!(names, [("files", "read"), ("files", "write")]);
-    // Towards a foreign upstream they are flat; the call comes back with both parts of its name.
-    let upstream = Upstream::new(Profile::claude(), "claude-sonnet-4-5");
-    let encoded = upstream.try_encode(Format::Responses, &body).unwrap();
-    let written: Value = serde_json::from_slice(&encoded.body).unwrap();
-    let wire = written["tools"][1]["name"].as_str().unwrap();
-    let origin = &encoded.bridge.tools[wire];
-    assert_eq!((origin.namespace.as_deref(), &*origin.name), (Some("files"), "write"));
-}
-
-#[test]
-fn j045_verbatim_google_tools_are_read() {
-    let request = read(
-        &json!({"model": "m", "input": "x", "tools": [{"google_search": {}}, {"code_execution": {}}, {"url_context": {}}]}),
-    );
-    let kinds: Vec<_> = request
-        .tools
-        .iter()
-        .map(|tool| match tool {
-            Tool::Hosted { kind, native, .. } => (*kind, native.format),
-            _ => panic!("hosted"),
-        })
-        .collect();
-    assert_eq!(
-        kinds,
-        [
-            (HostedKind::WebSearch, Format::Gemini),
-            (HostedKind::CodeExecution, Format::Gemini),
-            (HostedKind::WebFetch, Format::Gemini)
-        ]
-    );
-}
-
-#[test]
-fn j046_bodies_that_are_no_requests_are_refused_with_their_place() {
-    for (body, path) in [
-        (json!({"input": "x"}), Some("model")),
-        (json!({"model": "m"}), Some("input")),
-        (json!({"model": "m", "input": 5}), Some("input")),
-        (json!([]), None),
-    ] {
-        let error = support::decode(Format::Responses, &body).unwrap_err();
-        assert_eq!(error.path().as_deref(), path);
-        assert_eq!(error.kind(), ErrorKind::Malformed);
-    }
-}
+use super::{MODEL, api, codex, items, read, tool};
+use crate::support;
 
 #[test]
 fn j125_foreign_clients_store_nothing_and_ask_for_encrypted_reasoning() {
@@ -267,73 +128,6 @@ fn j129_reasoning_goes_only_encrypted_and_never_alone() {
     assert_eq!(items_of(vec![thought(Some("e")), Block::text("a")]), "message reasoning message");
     assert_eq!(items_of(vec![thought(None), Block::text("a")]), "message message");
     assert_eq!(items_of(vec![Block::text("a"), thought(Some("e"))]), "message message");
-}
-
-#[test]
-fn j132_codex_takes_fewer_members() {
-    let body = json!({"model": "m", "input": "hi", "max_output_tokens": 99, "temperature": 0.5, "top_p": 0.5, "user": "u",
-        "metadata": {"a": "b"}, "truncation": "auto", "safety_identifier": "s", "prompt_cache_retention": "24h",
-        "stream_options": {"include_obfuscation": false}, "service_tier": "flex", "include": ["file_search_call.results"],
-        "instructions": "be brief", "context_management": []});
-    let encoded = codex().try_encode(Format::Responses, &body).unwrap();
-    let written: Value = serde_json::from_slice(&encoded.body).unwrap();
-    for member in [
-        "max_output_tokens",
-        "temperature",
-        "top_p",
-        "user",
-        "metadata",
-        "truncation",
-        "safety_identifier",
-        "prompt_cache_retention",
-        "stream_options",
-        "service_tier",
-        "context_management",
-        "previous_response_id",
-        "parallel_tool_calls",
-    ] {
-        assert_eq!(written[member], Value::Null, "{member}");
-    }
-    assert_eq!(written["stream"], true);
-    assert_eq!(written["store"], false);
-    assert_eq!(written["instructions"], "be brief");
-    assert_eq!(written["include"], json!(["reasoning.encrypted_content"]));
-    assert!(encoded.notes.paths().contains(&"max_output_tokens".to_owned()));
-
-    let chat = json!({"model": "m", "messages": [{"role": "system", "content": "one"}, {"role": "developer", "content": "two"}, {"role": "user", "content": "hi"}, {"role": "system", "content": "three"}, {"role": "user", "content": "go"}], "tools": [tool()], "service_tier": "priority"});
-    let written = codex().encode(Format::Chat, &chat);
-    assert_eq!(written["instructions"], "");
-    let roles: Vec<_> = written["input"].as_array().unwrap().iter().map(|item| &item["role"]).collect();
-    assert_eq!(roles, ["developer", "developer", "user", "developer", "user"]);
-    assert_eq!(written["parallel_tool_calls"], true);
-    assert_eq!(written["service_tier"], "priority");
-    // The key stays the same when the conversation goes on.
-    let key = written["prompt_cache_key"].as_str().unwrap();
-    assert_eq!(key.len(), 36);
-    let mut longer = chat;
-    longer["messages"].as_array_mut().unwrap().push(json!({"role": "assistant", "content": "x"}));
-    assert_eq!(codex().encode(Format::Chat, &longer)["prompt_cache_key"], key);
-}
-
-#[test]
-fn j133_codex_takes_input_as_a_list() {
-    let written = codex().encode(Format::Responses, &json!({"model": "m", "input": "hi"}));
-    assert_eq!(
-        written["input"],
-        json!([{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}])
-    );
-}
-
-#[test]
-fn codex_has_few_hosted_tools_and_one_name_for_search() {
-    let body = json!({"model": "m", "input": "x", "tools": [
-        {"type": "web_search_preview", "search_context_size": "low"}, {"type": "local_shell"},
-        {"type": "custom", "name": "p", "format": {"type": "grammar", "syntax": "lark", "definition": "start: x"}}]});
-    let written = codex().encode(Format::Responses, &body);
-    assert_eq!(
-        written["tools"],
-        json!([{"type": "web_search", "search_context_size": "low"}, {"type": "local_shell"}, {"type": "custom", "name": "p", "format": {"type": "grammar", "syntax": "lark", "definition": "start: x"}}])
-    );
 }
 
 #[test]
@@ -517,19 +311,4 @@ fn the_counting_request_has_only_what_the_endpoint_knows() {
     let names: Vec<_> = written.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names, ["model", "instructions", "input"]);
     assert_eq!(responses::decode_count(&responses::encode_count(12)).unwrap(), 12);
-}
-
-#[test]
-fn state_of_the_service_is_refused_towards_other_upstreams() {
-    let upstream = Upstream::new(Profile::claude(), "claude-sonnet-4-5");
-    for body in [
-        json!({"model": "m", "input": "x", "previous_response_id": "resp_1"}),
-        json!({"model": "m", "input": "x", "conversation": "conv_1"}),
-        json!({"model": "m", "input": [{"type": "item_reference", "id": "msg_1"}, {"role": "user", "content": "x"}]}),
-        json!({"model": "m", "input": "x", "background": true}),
-        json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file_1"}]}]}),
-    ] {
-        let error = upstream.try_encode(Format::Responses, &body).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{body}");
-    }
 }
