@@ -64,9 +64,16 @@ pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> 
         write_head(object, response, context);
         object.array("choices", |choices| {
             for candidate in &response.candidates {
-                let text: String = candidate.blocks.iter().fold(Joined::default(), Joined::add).text;
+                let Joined { text, logprobs, .. } =
+                    candidate.blocks.iter().fold(Joined::default(), Joined::add);
                 choices.object(|choice| {
-                    write_choice(choice, candidate.index, &text, Some(&candidate.stop));
+                    write_choice(
+                        choice,
+                        candidate.index,
+                        &text,
+                        logprobs.raw().as_ref(),
+                        Some(&candidate.stop),
+                    );
                 });
             }
         });
@@ -81,6 +88,7 @@ pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> 
 #[derive(Default)]
 struct Joined {
     text: String,
+    logprobs: Tokens,
     is_after_text: bool,
 }
 
@@ -90,6 +98,9 @@ impl Joined {
         if let Content::Text(text) = &block.content {
             if !was_after_text && !self.text.is_empty() {
                 self.text.push_str("\n\n");
+            }
+            if let Some(logprobs) = &text.logprobs {
+                self.logprobs.add(logprobs, self.text.chars().count());
             }
             self.text.push_str(&text.text);
             self.is_after_text = true;
@@ -105,10 +116,74 @@ fn write_head(object: &mut Object<'_>, response: &Response, context: &ClientCont
     object.str("model", context.model(response.model.as_deref()));
 }
 
-fn write_choice(choice: &mut Object<'_>, index: u32, text: &str, stop: Option<&Stop>) {
+/// Token probabilities as this format lists them: by kind, not by token.
+#[derive(Debug, Default)]
+struct Tokens {
+    /// Elements of the lists, separated by commas.
+    lists: [String; 4],
+}
+
+impl Tokens {
+    /// Adds the tokens of a text that begins at this character.
+    fn add(&mut self, logprobs: &Raw, mut offset: usize) {
+        // What is no list of tokens says nothing.
+        let _read = logprobs.reader().array(|_, token| {
+            let token = token.to_raw()?;
+            let text = token.get("token").and_then(|text| text.to_text()).unwrap_or_default();
+            let probability = |token: &Raw| {
+                token.get("logprob").map_or_else(|| "null".to_owned(), |number| number.as_str().to_owned())
+            };
+            let others = Raw::object(|object| {
+                let Some(top) = token.get("top_logprobs") else { return };
+                let _read = top.reader().array(|_, other| {
+                    let other = other.to_raw()?;
+                    if let Some(text) = other.get("token").and_then(|text| text.to_text()) {
+                        object.raw(&text, &probability(&other));
+                    }
+                    Ok(())
+                });
+            });
+            let values = [
+                Raw::string(&text).as_str().to_owned(),
+                probability(&token),
+                others.as_str().to_owned(),
+                offset.to_string(),
+            ];
+            for (list, value) in self.lists.iter_mut().zip(values) {
+                if !list.is_empty() {
+                    list.push(',');
+                }
+                list.push_str(&value);
+            }
+            offset += text.chars().count();
+            Ok(())
+        });
+    }
+
+    /// The member, if there are tokens.
+    fn raw(&self) -> Option<Raw> {
+        let [tokens, ..] = &self.lists;
+        (!tokens.is_empty()).then(|| {
+            Raw::object(|object| {
+                let names = ["tokens", "token_logprobs", "top_logprobs", "text_offset"];
+                for (name, list) in names.iter().zip(&self.lists) {
+                    object.raw(name, &format!("[{list}]"));
+                }
+            })
+        })
+    }
+}
+
+fn write_choice(
+    choice: &mut Object<'_>,
+    index: u32,
+    text: &str,
+    logprobs: Option<&Raw>,
+    stop: Option<&Stop>,
+) {
     choice.u64("index", u64::from(index));
     choice.str("text", text);
-    choice.null("logprobs");
+    choice.raw("logprobs", logprobs.map_or("null", Raw::as_str));
     // Calls cannot be told here, so the client sees an answer that is simply over.
     choice.str_or_null(
         "finish_reason",
@@ -133,6 +208,9 @@ pub struct Encoder {
 struct Choice {
     has_text: bool,
     is_after_text: bool,
+    /// Characters so far, and at the start of the latest piece.
+    length: usize,
+    piece: usize,
     stop: Option<Stop>,
 }
 
@@ -159,17 +237,25 @@ impl Encoder {
         let needs_gap = choice.has_text && !choice.is_after_text;
         choice.has_text = true;
         choice.is_after_text = true;
+        choice.piece = choice.length + if needs_gap { 2 } else { 0 };
+        choice.length = choice.piece + text.chars().count();
         if needs_gap {
-            self.write(candidate, &["\n\n", text].concat(), None, out);
+            self.write(candidate, &["\n\n", text].concat(), None, None, out);
         } else {
-            self.write(candidate, text, None, out);
+            self.write(candidate, text, None, None, out);
         }
     }
 
-    fn write(&self, index: u32, text: &str, stop: Option<&Stop>, out: &mut Vec<u8>) {
+    fn logprobs(&mut self, candidate: u32, logprobs: &Raw, out: &mut Vec<u8>) {
+        let mut tokens = Tokens::default();
+        tokens.add(logprobs, self.choice(candidate).piece);
+        self.write(candidate, "", tokens.raw().as_ref(), None, out);
+    }
+
+    fn write(&self, index: u32, text: &str, logprobs: Option<&Raw>, stop: Option<&Stop>, out: &mut Vec<u8>) {
         sse::data(out, |out| {
             out.extend_from_slice(&self.head);
-            json::object(out, |choice| write_choice(choice, index, text, stop));
+            json::object(out, |choice| write_choice(choice, index, text, logprobs, stop));
             out.extend_from_slice(if self.context.include_usage { br#"],"usage":null}"# } else { b"]}" });
         });
     }
@@ -181,7 +267,7 @@ impl Encoder {
         }
         for (index, choice) in &self.choices {
             let default = Stop::new(crate::model::StopReason::EndTurn);
-            self.write(*index, "", Some(choice.stop.as_ref().unwrap_or(&default)), out);
+            self.write(*index, "", None, Some(choice.stop.as_ref().unwrap_or(&default)), out);
         }
         if let Some(usage) = self.usage.as_ref().filter(|_| self.context.include_usage) {
             sse::data(out, |out| {
@@ -208,6 +294,9 @@ impl StreamEncoder for Encoder {
                 choice.is_after_text &= matches!(kind, BlockKind::Text);
             }
             Event::Delta { candidate, delta: Delta::Text(text), .. } => self.text(candidate, &text, out),
+            Event::Delta { candidate, delta: Delta::Logprobs(logprobs), .. } => {
+                self.logprobs(candidate, &logprobs, out);
+            }
             Event::CandidateStop { candidate, stop } => self.choice(candidate).stop = Some(stop),
             Event::Usage(usage) => self.usage.get_or_insert_with(Usage::default).merge(&usage),
             Event::End { .. } => self.end(out),

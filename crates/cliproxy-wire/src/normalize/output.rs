@@ -102,7 +102,8 @@ fn json_object(work: &mut Work<'_>) {
         return;
     }
     work.request.output.format = OutputFormat::JsonObject;
-    if matches!(profile.format, Format::Chat | Format::Responses) && !mentions_json(&work.request) {
+    // Where the word must stand in the input, the codec that writes the input sees to it.
+    if profile.format == Format::Chat && !mentions_json(&work.request) {
         instruction::add(&mut work.request, "Answer with a JSON object.");
     }
 }

@@ -14,7 +14,7 @@ use crate::responses::NAMESPACE_DESCRIPTION;
 use super::{Work, place};
 
 /// Members that belong to the transport, that are read where the answer is written, or that this gateway itself acts on.
-const SERVED: [&str; 7] = [
+const SERVED: [&str; 6] = [
     // The envelope of Code Assist.
     "user_prompt_id",
     "session_id",
@@ -23,8 +23,6 @@ const SERVED: [&str; 7] = [
     "toolConfig.mode",
     // Padding of the upstream's stream; what is written for the client has none.
     "stream_options",
-    // The deprecated completions repeat their prompt here.
-    "echo",
     // A warm-up that is answered without an upstream.
     "generate",
 ];

@@ -52,6 +52,11 @@ pub(super) fn completion(body: &[u8], default_prompt: &str) -> Result<Request, E
         }
         "model" | "stream" | "stream_options" => draft.conversational(key, value).map(drop),
         "user" => draft.identity(key, value).map(drop),
+        "suffix" if value.kind() == Kind::String && !value.str()?.is_empty() => {
+            Err(Error::malformed("text is only written behind the prompt; put what follows into the prompt"))
+        }
+        "best_of" if value.u64()? > 1 => Err(Error::malformed("expected 1; ask for several answers with n")),
+        "suffix" | "best_of" => Ok(()),
         "echo" => {
             if value.bool()? {
                 draft.request.ext.set(key, Raw::new("true"));

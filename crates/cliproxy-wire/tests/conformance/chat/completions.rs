@@ -57,6 +57,51 @@ fn an_answer_is_its_text() {
 }
 
 #[test]
+fn token_probabilities_are_listed_by_kind() {
+    let token = |text: &str, at: f64| json!({"token": text, "logprob": at, "bytes": null, "top_logprobs": [{"token": text, "logprob": at, "bytes": null}]});
+    let tokens = [token("h\u{f6}", -0.5), token("!", -1.5)];
+    let expected = json!({"tokens": ["h\u{f6}", "!"], "token_logprobs": [-0.5, -1.5],
+        "top_logprobs": [{"h\u{f6}": -0.5}, {"!": -1.5}], "text_offset": [0, 2]});
+    let response = super::answer(&json!({"id": "c", "choices": [{"index": 0, "finish_reason": "stop",
+        "logprobs": {"content": tokens}, "message": {"role": "assistant", "content": "h\u{f6}!"}}]}));
+    let body: Value =
+        serde_json::from_slice(&completions::encode_response(&response, &client(Format::Chat))).unwrap();
+    assert_eq!(body["choices"][0]["logprobs"], expected);
+
+    let mut encoder = completions::Encoder::new(client(Format::Chat));
+    let mut out = Vec::new();
+    let chunk = |text: &str, token: &Value| {
+        let choice = json!({"index": 0, "delta": {"content": text}, "logprobs": {"content": [token]}});
+        format!("data: {}\n\n", json!({"id": "c", "choices": [choice]}))
+    };
+    let stream = chunk("h\u{f6}", &tokens[0]) + &chunk("!", &tokens[1]) + "data: [DONE]\n\n";
+    for event in events(&Profile::compatible(), &stream) {
+        encoder.event(event, &mut out);
+    }
+    let chunks = frames(&String::from_utf8(out).unwrap());
+    let told: Vec<&Value> =
+        chunks.iter().map(|chunk| &chunk["choices"][0]["logprobs"]).filter(|told| told.is_object()).collect();
+    for (at, told) in told.iter().enumerate() {
+        for name in ["tokens", "token_logprobs", "top_logprobs", "text_offset"] {
+            assert_eq!(told[name], json!([expected[name][at]]), "{name}");
+        }
+    }
+    assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn what_would_change_the_text_and_cannot_be_had_is_refused() {
+    for (name, value) in [("suffix", json!("the end")), ("best_of", json!(3))] {
+        let mut body = json!({"model": "m", "prompt": "x"});
+        body[name] = value;
+        let error = completions::decode_request(&serde_json::to_vec(&body).unwrap()).unwrap_err();
+        assert_eq!(error.path().as_deref(), Some(name), "{error}");
+    }
+    let nothing = json!({"model": "m", "prompt": "x", "suffix": "", "best_of": 1});
+    assert!(completions::decode_request(&serde_json::to_vec(&nothing).unwrap()).is_ok());
+}
+
+#[test]
 fn a_stream_holds_text_a_reason_and_the_end_mark() {
     let upstream = crate::support::fixture("chat/weather.sse");
     let mut encoder = completions::Encoder::new(client(Format::Chat));

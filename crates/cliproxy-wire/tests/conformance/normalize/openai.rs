@@ -155,13 +155,15 @@ fn j135_long_ids_are_shortened_alike_in_call_and_output() {
 
 #[test]
 fn j138_a_json_object_is_asked_for_by_its_word() {
-    let body = json!({"contents":[{"role":"user","parts":[{"text":"x"}]}],
-        "generationConfig":{"responseMimeType":"application/json"}});
-    let fitted = prepared(&openai(), Gemini, &body);
-    assert_eq!(&*fitted.request.instructions[0].text, "Answer with a JSON object.");
-    let body = json!({"contents":[{"role":"user","parts":[{"text":"give jSoN"}]}],
-        "generationConfig":{"responseMimeType":"application/json"}});
-    assert!(prepared(&openai(), Gemini, &body).request.instructions.is_empty());
+    // Asked for twice, it would be said twice.
+    for upstream in [openai(), codex(), compatible()] {
+        for (said, count) in [("x", 1), ("give jSoN", 0)] {
+            let body = json!({"contents":[{"role":"user","parts":[{"text":said}]}],
+                "generationConfig":{"responseMimeType":"application/json"}});
+            let sent = upstream.encode(Gemini, &body).to_string();
+            assert_eq!(sent.matches("Answer with a JSON object.").count(), count, "{sent}");
+        }
+    }
 }
 
 #[test]
