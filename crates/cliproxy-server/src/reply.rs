@@ -7,6 +7,7 @@ use cliproxy_wire::Format;
 use cliproxy_wire::fault::{self, Fault};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use hyper::ext::ReasonPhrase;
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -16,11 +17,22 @@ pub(crate) fn set_request_id(headers: &mut HeaderMap, format: Format, request_id
     }
 }
 
+/// A response with this status. Where HTTP has no words for it, hyper would write `<none>`.
+fn with_status(status: u16, otherwise: StatusCode, body: impl Into<Body>) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(otherwise);
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    if status.canonical_reason().is_none() {
+        let words: &'static [u8] = if status.as_u16() == 529 { b"Overloaded" } else { b"Error" };
+        response.extensions_mut().insert(ReasonPhrase::from_static(words));
+    }
+    response
+}
+
 /// A response with an error body.
 pub(crate) fn fault(format: Format, fault: &Fault, request_id: &str, was_retried: bool) -> Response {
     let (status, body) = fault::encode(format, fault, request_id);
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = with_status(status, StatusCode::INTERNAL_SERVER_ERROR, body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(seconds) = fault.retry_after_seconds() {
@@ -39,8 +51,7 @@ pub(crate) fn failure(format: Format, failure: &Failure, request_id: &str) -> Re
         return fault(format, failure.fault(), request_id, failure.was_retried());
     };
     // Same format: the upstream's own words, status and all.
-    let mut response = Response::new(Body::from(relay.body.clone()));
-    *response.status_mut() = StatusCode::from_u16(relay.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut response = with_status(relay.status, StatusCode::BAD_GATEWAY, relay.body.clone());
     let headers = response.headers_mut();
     let json = HeaderValue::from_static("application/json");
     headers.insert(CONTENT_TYPE, relay.content_type.clone().unwrap_or(json));

@@ -9,7 +9,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
+use super::Place;
 use super::call::{self, Refusal, Route};
 use super::health::json_response;
 use crate::clock::now;
@@ -44,7 +45,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1internal/operations/{*name}", get(operation))
 }
 
-async fn method(State(app): State<App>, Path(method): Path<String>, request: Request) -> Response {
+async fn method(State(app): State<App>, Place(method): Place<String>, request: Request) -> Response {
     let operation = match method.as_str() {
         "generateContent" => Operation::Generate,
         "streamGenerateContent" => Operation::Stream,
@@ -70,7 +71,7 @@ async fn method(State(app): State<App>, Path(method): Path<String>, request: Req
     }
 }
 
-async fn operation(State(app): State<App>, Path(name): Path<String>, request: Request) -> Response {
+async fn operation(State(app): State<App>, Place(name): Place<String>, request: Request) -> Response {
     let is_name = |part: &str| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_plain)

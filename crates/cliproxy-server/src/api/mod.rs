@@ -14,13 +14,15 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, OriginalUri, Path, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, Path, Request, State};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use cliproxy_core::provider::Operation;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
-use http::StatusCode;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use serde::de::DeserializeOwned;
 
 pub use self::front::Gateway;
 use crate::{App, browser, dashboard, encoding, reply};
@@ -69,6 +71,22 @@ pub fn router(app: App) -> Router {
         .layer(axum::middleware::from_fn_with_state(app.clone(), browser::guard))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
         .with_state(app)
+}
+
+/// What stands in the places of a route's path. A path that cannot be read is refused in the format that it belongs to.
+pub(crate) struct Place<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Place<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Response> {
+        let read = Path::from_request_parts(head, state).await;
+        read.map(|Path(place)| Self(place)).map_err(|_not_text| {
+            let message = "the path is not UTF-8 where its percent signs are decoded";
+            let fault = Fault::new(Kind::InvalidRequest, message);
+            reply::fault(format_of(head.uri.path()), &fault, &call::request_id(), false)
+        })
+    }
 }
 
 /// The format that a path belongs to.
@@ -139,7 +157,7 @@ async fn count_tokens(State(app): State<App>, request: Request) -> Response {
 }
 
 /// `{model}:{method}`; the model may hold slashes and, percent-encoded, anything.
-async fn gemini(State(app): State<App>, Path(rest): Path<String>, request: Request) -> Response {
+async fn gemini(State(app): State<App>, Place(rest): Place<String>, request: Request) -> Response {
     let Some((model, operation)) = gemini_operation(&rest) else { return missed(&app, request).await };
     let route = call::Route { model: Some(model), ..call::Route::new(Format::Gemini, operation) };
     serve(app, route, request).await
@@ -195,6 +213,12 @@ fn collapse(path: &str) -> String {
 
 /// Says that there is no such route.
 pub(crate) async fn not_found(request: Request) -> Response {
+    // Whoever has it among the proxies of the system calls so.
+    if request.method() == Method::CONNECT {
+        let message =
+            "the gateway is no proxy; give clients its address as their base URL, such as OPENAI_BASE_URL";
+        return refuse(request, &Fault::new(Kind::NotFound, message).with_code("not_found")).await;
+    }
     let message = format!("no route {}; GET / lists the routes", shown_path(&request));
     refuse(request, &Fault::new(Kind::NotFound, message).with_code("not_found")).await
 }

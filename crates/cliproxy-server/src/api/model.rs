@@ -4,7 +4,7 @@
 //! `x-goog-api-key` and under `/v1beta`, Codex's own for a `client_version` in the query, else OpenAI's.
 
 use axum::body::Body;
-use axum::extract::{OriginalUri, Path, Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::response::Response;
 use cliproxy_core::access::Caller;
 use cliproxy_core::route::Listed;
@@ -15,6 +15,7 @@ use cliproxy_wire::json::{self, Object};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
+use super::Place;
 use super::call::{agent, refused, request_id};
 use super::health::json_response;
 use crate::clock::now;
@@ -62,14 +63,14 @@ pub(super) async fn list_gemini(State(app): State<App>, request: Request) -> Res
     listing(&app, Shape::Gemini, &request)
 }
 
-pub(super) async fn one(State(app): State<App>, Path(model): Path<String>, request: Request) -> Response {
+pub(super) async fn one(State(app): State<App>, Place(model): Place<String>, request: Request) -> Response {
     let shape = Shape::of(&request);
     single(&app, shape, &model, &request)
 }
 
 pub(super) async fn one_gemini(
     State(app): State<App>,
-    Path(model): Path<String>,
+    Place(model): Place<String>,
     OriginalUri(_uri): OriginalUri,
     request: Request,
 ) -> Response {

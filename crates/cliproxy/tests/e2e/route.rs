@@ -3,6 +3,7 @@
 use cliproxy_testkit::{Gate, Gateway, Script, Upstream};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{self, Answer, FORMATS, TEXT};
 
@@ -402,6 +403,71 @@ async fn signs_of_life_need_no_key_and_tell_the_truth() {
     let demo = support::start("", &["--demo"]);
     let ready = support::get(&demo, "/readyz").await;
     assert_eq!((ready.status, ready.json()), (200, json!({"status": "ok", "problems": []})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_no_text_is_refused_in_the_format_that_it_belongs_to() {
+    let gateway = support::start("", &["--demo"]);
+    for (format, path) in [
+        ("gemini", "/v1beta/models/a%ff:generateContent"),
+        ("gemini", "/v1/models/a%ff:generateContent"),
+        ("chat", "/v1/models/a%ff"),
+        ("gemini", "/v1internal:a%ff"),
+        ("gemini", "/api/provider/google/v1beta/models/a%ff:generateContent"),
+        ("chat", "/api/provider/openai/v1/models/a%ff"),
+    ] {
+        for method in [Method::POST, Method::GET] {
+            let answer = call(&gateway, method.clone(), path).await;
+            if answer.status == 405 {
+                continue;
+            }
+            assert_eq!(answer.status, 400, "{method} {path}: {}", answer.body);
+            assert!(answer.error(format).2.contains("not UTF-8"), "{method} {path}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_the_gateway_for_a_proxy_hears_what_it_is() {
+    let gateway = support::start("api-keys: [client-key-0001]\n", &["--demo"]);
+    let asked = "CONNECT api.openai.com:443 HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let said = spoken(&gateway, asked, "no proxy").await;
+    assert!(said.starts_with("HTTP/1.1 404 Not Found\r\n"), "{said}");
+}
+
+/// What is said to bytes on a connection, up to `last`.
+async fn spoken(gateway: &Gateway, asked: &str, last: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut said = String::new();
+    support::within(async {
+        while !said.contains(last) {
+            let mut piece = [0; 1024];
+            let length = stream.read(&mut piece).await.unwrap();
+            assert!(length > 0, "{said}");
+            said.push_str(&String::from_utf8_lossy(&piece[..length]));
+        }
+    })
+    .await;
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_http_has_no_words_for_has_some() {
+    let demo = support::start("", &["--demo"]);
+    let upstream =
+        Upstream::start(|_| Script::json(529, r#"{"type":"error","error":{"message":"busy"}}"#)).await;
+    let relaying = support::start(&support::config("claude", &upstream), &[]);
+    for (gateway, model) in [(&demo, "demo-529"), (&relaying, "up")] {
+        let body = json!({"model": model, "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]});
+        let body = body.to_string();
+        let length = body.len();
+        let asked = format!(
+            "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let said = spoken(gateway, &asked, "\"error\"").await;
+        assert!(said.starts_with("HTTP/1.1 529 Overloaded\r\n"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

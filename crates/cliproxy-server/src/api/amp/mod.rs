@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get, post};
 use bytes::Bytes;
@@ -32,6 +32,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use self::choice::Choice;
+use super::Place;
 use super::call::{self, Refusal, Route};
 use super::health::json_response;
 use super::model::{self, Shape};
@@ -83,13 +84,13 @@ fn shape_of(provider: &str) -> Shape {
     }
 }
 
-async fn models(State(app): State<App>, Path(provider): Path<String>, request: Request) -> Response {
+async fn models(State(app): State<App>, Place(provider): Place<String>, request: Request) -> Response {
     model::listing(&app, shape_of(&provider), &request)
 }
 
 async fn one(
     State(app): State<App>,
-    Path((provider, model)): Path<(String, String)>,
+    Place((provider, model)): Place<(String, String)>,
     request: Request,
 ) -> Response {
     model::single(&app, shape_of(&provider), &model, &request)
@@ -97,7 +98,7 @@ async fn one(
 
 async fn one_gemini(
     State(app): State<App>,
-    Path((_provider, model)): Path<(String, String)>,
+    Place((_provider, model)): Place<(String, String)>,
     request: Request,
 ) -> Response {
     model::single(&app, Shape::Gemini, &model, &request)
@@ -105,14 +106,14 @@ async fn one_gemini(
 
 async fn gemini(
     State(app): State<App>,
-    Path((_provider, rest)): Path<(String, String)>,
+    Place((_provider, rest)): Place<(String, String)>,
     request: Request,
 ) -> Response {
     method(app, &rest, request).await
 }
 
 /// The paths of Vertex: calls of models in the middle of them are served, everything else is the control plane's.
-async fn google(State(app): State<App>, Path(path): Path<String>, request: Request) -> Response {
+async fn google(State(app): State<App>, Place(path): Place<String>, request: Request) -> Response {
     if request.method() != Method::POST || !path.contains("models/") {
         return control::pass(app, request).await;
     }
