@@ -325,7 +325,13 @@ fn not_let_through(hop: &Hop) -> Failure {
 
 fn connect_failure(error: &ConnectError) -> Failure {
     let (kind, message) = match error {
-        ConnectError::Timeout { .. } => (Kind::Timeout, error.to_string()),
+        ConnectError::Timeout { limit, proxy: Some(_), .. } => (
+            Kind::Timeout,
+            format!("the configured proxy opened no way to the upstream within {} s", limit.as_secs_f32()),
+        ),
+        ConnectError::Timeout { stage, limit, .. } => {
+            (Kind::Timeout, format!("no {stage} with the upstream within {} s", limit.as_secs_f32()))
+        }
         ConnectError::Proxy { .. } => (Kind::BadUpstream, NO_WAY.to_owned()),
         ConnectError::Tls { .. } => {
             (Kind::BadUpstream, "the TLS handshake with the upstream failed".to_owned())
@@ -335,7 +341,7 @@ fn connect_failure(error: &ConnectError) -> Failure {
     };
     let failure =
         Failure::upstream(Fault::new(kind, message).with_code("upstream_unreachable"), chain(error));
-    if matches!(error, ConnectError::Proxy { .. } | ConnectError::Timeout { is_of_proxy: true, .. }) {
+    if matches!(error, ConnectError::Proxy { .. } | ConnectError::Timeout { proxy: Some(_), .. }) {
         failure.with_origin(Origin::Proxy)
     } else {
         failure

@@ -54,7 +54,7 @@ pub enum ConnectError {
         source: BoxError,
     },
     /// A limit ran out.
-    #[error("no {stage} with {host} within {limit:?}")]
+    #[error("no {stage} with {host}{} within {limit:?}", through(proxy.as_deref()))]
     Timeout {
         /// What was waited for.
         stage: &'static str,
@@ -62,8 +62,8 @@ pub enum ConnectError {
         host: String,
         /// The limit.
         limit: Duration,
-        /// It ran out while a proxy was to open the way.
-        is_of_proxy: bool,
+        /// The proxy that was to open the way, without user name and password.
+        proxy: Option<String>,
     },
     /// The address is not of the open web, and the connection was wanted for somebody who may reach only that.
     #[error("{host} is not on the open web")]
@@ -160,13 +160,14 @@ impl Connector {
                 Some(hop) => self.through(hop, &destination, &host, is_tls).await,
             }
         };
-        let (io, is_forwarded) = limited(opening, limits.connect, "connection", &host, hop.is_some()).await?;
+        let (io, is_forwarded) =
+            limited(opening, limits.connect, "connection", &host, hop.as_deref()).await?;
         if !is_tls {
             return Ok(Wire { io, is_h2: false, is_forwarded });
         }
         let server = destination.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let handshake = self.tls_over(TokioIo::new(io), server, &host, self.offers_h2);
-        let stream = limited(handshake, limits.tls, "TLS handshake", &host, false).await?;
+        let stream = limited(handshake, limits.tls, "TLS handshake", &host, None).await?;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Wire { io: Box::pin(TokioIo::new(stream)), is_h2, is_forwarded })
     }
@@ -267,13 +268,20 @@ async fn limited<T>(
     limit: Option<Duration>,
     stage: &'static str,
     host: &str,
-    is_of_proxy: bool,
+    hop: Option<&Hop>,
 ) -> Result<T, ConnectError> {
     let Some(limit) = limit else { return work.await };
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
-        Err(_elapsed) => Err(ConnectError::Timeout { stage, host: host.to_owned(), limit, is_of_proxy }),
+        Err(_elapsed) => {
+            let proxy = hop.map(|hop| hop.shown.clone());
+            Err(ConnectError::Timeout { stage, host: host.to_owned(), limit, proxy })
+        }
     }
+}
+
+fn through(proxy: Option<&str>) -> String {
+    proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
 }
 
 /// The address that a guard lets through.

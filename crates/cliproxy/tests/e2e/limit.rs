@@ -32,7 +32,8 @@ async fn times_out(config: &str, what: &str) {
 async fn connecting_has_a_limit() {
     let peer = Peer::unreachable().await;
     let config = support::config_at("chat", &format!("http://{}", peer.address()));
-    times_out(&limited("connect: 1, tls: 30, first-byte: 30, idle: 30", &config), "connection").await;
+    let told = "no connection with the upstream within 1 s";
+    times_out(&limited("connect: 1, tls: 30, first-byte: 30, idle: 30", &config), told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +44,9 @@ async fn the_handshake_of_a_proxy_counts_as_connecting() {
         let target = if scheme == "http" { "https://127.0.0.1:1".to_owned() } else { upstream.url() };
         let proxy = format!("proxy-url: {scheme}://{}\n", peer.address());
         let config = proxy + support::config_at("chat", &target).as_str();
-        times_out(&limited("connect: 1, tls: 30, first-byte: 30, idle: 30", &config), "connection").await;
+        // Whose matter it is, and nothing of where anybody is.
+        let told = "the configured proxy opened no way to the upstream within 1 s";
+        times_out(&limited("connect: 1, tls: 30, first-byte: 30, idle: 30", &config), told).await;
     }
 }
 
@@ -51,7 +54,8 @@ async fn the_handshake_of_a_proxy_counts_as_connecting() {
 async fn tls_has_a_limit() {
     let peer = Peer::deaf();
     let config = support::config_at("chat", &format!("https://{}", peer.address()));
-    times_out(&limited("connect: 30, tls: 1, first-byte: 30, idle: 30", &config), "TLS").await;
+    let told = "no TLS handshake with the upstream within 1 s";
+    times_out(&limited("connect: 30, tls: 1, first-byte: 30, idle: 30", &config), told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
