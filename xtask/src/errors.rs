@@ -74,7 +74,10 @@ const CODES: &[(&str, &str)] = &[
     ),
     ("upstream_malformed", "the upstream's answer is none; the log holds what is known"),
     ("upstream_truncated", "the upstream broke its answer off; what came before is not the whole answer"),
-    ("upstream_unreachable", "no connection to the upstream or its proxy; the log names the hop that failed"),
+    (
+        "upstream_unreachable",
+        "no connection to the upstream or its proxy, or one that ended without an answer; the log names the hop that failed",
+    ),
 ];
 
 /// The text of `docs/ERRORS.md`.

@@ -302,12 +302,21 @@ fn no_upgrade(message: impl Into<String>) -> Failure {
 }
 
 /// Waits for the head of the answer on an open connection.
-pub(super) async fn first_byte<T>(
+pub(super) fn first_byte<T>(
+    sending: impl Future<Output = T>,
+    limit: Option<Duration>,
+) -> impl Future<Output = Result<T, Failure>> {
+    first_byte_after(Duration::ZERO, sending, limit)
+}
+
+/// The same when so much of the limit is over.
+pub(super) async fn first_byte_after<T>(
+    waited: Duration,
     sending: impl Future<Output = T>,
     limit: Option<Duration>,
 ) -> Result<T, Failure> {
     let Some(limit) = limit else { return Ok(sending.await) };
-    tokio::time::timeout(limit, sending).await.map_err(|_elapsed| {
+    tokio::time::timeout(limit.saturating_sub(waited), sending).await.map_err(|_elapsed| {
         let message = format!("the upstream did not begin to answer within {} s", limit.as_secs_f32());
         Failure::upstream(Fault::new(Kind::Timeout, message), "first byte limit")
     })

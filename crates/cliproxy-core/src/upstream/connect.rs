@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -163,13 +164,13 @@ impl Connector {
         let (io, is_forwarded) =
             limited(opening, limits.connect, "connection", &host, hop.as_deref()).await?;
         if !is_tls {
-            return Ok(Wire { io, is_h2: false, is_forwarded });
+            return Ok(Wire::new(io, false, is_forwarded));
         }
         let server = destination.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let handshake = self.tls_over(TokioIo::new(io), server, &host, self.offers_h2);
         let stream = limited(handshake, limits.tls, "TLS handshake", &host, None).await?;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(Wire { io: Box::pin(TokioIo::new(stream)), is_h2, is_forwarded })
+        Ok(Wire::new(Box::pin(TokioIo::new(stream)), is_h2, is_forwarded))
     }
 
     async fn direct(&mut self, destination: &Uri, host: &str) -> Result<Io, ConnectError> {
@@ -378,6 +379,14 @@ pub(super) struct Wire {
     pub(super) is_h2: bool,
     /// The peer is a proxy that wants whole addresses.
     pub(super) is_forwarded: bool,
+    /// How many reads have come to something: bytes, or the end.
+    pub(super) reads: Arc<AtomicUsize>,
+}
+
+impl Wire {
+    fn new(io: Io, is_h2: bool, is_forwarded: bool) -> Self {
+        Self { io, is_h2, is_forwarded, reads: Arc::default() }
+    }
 }
 
 impl Connection for Wire {
@@ -393,7 +402,11 @@ impl Read for Wire {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<Result<(), std::io::Error>> {
-        self.io.as_mut().poll_read(context, buffer)
+        let read = std::task::ready!(self.io.as_mut().poll_read(context, buffer));
+        if read.is_ok() {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+        }
+        Poll::Ready(read)
     }
 }
 

@@ -7,6 +7,7 @@
 mod travel;
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -26,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use self::travel::Own;
 pub use self::travel::Travelling;
 use super::Limits;
-use super::client::first_byte;
+use super::client::{first_byte, first_byte_after};
 use super::connect::{ConnectError, Connector, Speaks};
 use super::pieces::Pieces;
 use super::way::Way;
@@ -202,49 +203,73 @@ enum Open {
 
 impl Line {
     /// Sends a request and waits for the head of the answer. What a kept connection does not even begin to send, because
-    /// its peer has closed it meanwhile, is sent over another one.
+    /// its peer has closed it meanwhile, is sent over another one; what its peer closes it upon, without a byte of an
+    /// answer, once more over a fresh one.
     pub(super) async fn send(
         self: &Arc<Self>,
         mut request: Request<Pieces>,
     ) -> Result<Response<Travelling>, Lost> {
         let target = request.uri().clone();
         let place = self.place(&target)?;
+        let limit = self.limits.first_byte;
+        let mut waited = None;
         loop {
-            let kept = place.take();
-            let is_reused = kept.is_some();
+            let kept = if waited.is_none() { place.take() } else { None };
+            // Idle connections are closed by upstreams at any time, also while a request is on its way to them.
+            let spare = kept.is_some().then(|| Box::new((request.clone(), Instant::now())));
             let open = match kept {
                 Some(open) => open,
                 // Rare, and large.
                 None => Box::pin(self.open(&target, &place)).await?,
             };
+            let over = waited.unwrap_or_default();
             // Opening has limits of its own and is not counted against the upstream's thinking time.
-            let limit = self.limits.first_byte;
-            let sent = match open {
+            let (mut error, is_unheard) = match open {
                 Open::Own(mut own) => {
                     request.headers_mut().entry(HOST).or_insert_with(|| place.name.clone());
                     if !own.is_forwarded {
                         *request.uri_mut() = origin_form(&target);
                     }
-                    let sent = first_byte(own.send(request), limit).await.map_err(Lost::Limit)?;
-                    sent.map(|answer| {
-                        answer.map(|body| Travelling::over(body, own, Arc::clone(self), Arc::clone(&place)))
-                    })
+                    match first_byte_after(over, own.send(request), limit).await.map_err(Lost::Limit)? {
+                        Ok(answer) => {
+                            return Ok(
+                                answer.map(|body| Travelling::over(body, own, Arc::clone(self), place))
+                            );
+                        }
+                        Err(error) => {
+                            let is_unheard = own.ended_silently(error.error());
+                            (error, is_unheard)
+                        }
+                    }
                 }
                 Open::Shared(mut sender) => {
-                    let sent =
-                        first_byte(sender.try_send_request(request), limit).await.map_err(Lost::Limit)?;
-                    sent.map(|answer| answer.map(Travelling::driven))
+                    let sending = sender.try_send_request(request);
+                    match first_byte_after(over, sending, limit).await.map_err(Lost::Limit)? {
+                        Ok(answer) => return Ok(answer.map(Travelling::driven)),
+                        Err(error) => {
+                            let is_unheard = was_passed_over(error.error());
+                            (error, is_unheard)
+                        }
+                    }
                 }
             };
-            let mut error = match sent {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            match error.take_message() {
-                Some(unsent) if is_reused => request = unsent,
+            let unsent = error.take_message();
+            match (unsent, spare) {
+                (Some(unsent), Some(_)) => {
+                    request = unsent;
+                    *request.uri_mut() = target.clone();
+                }
+                (None, Some(spare)) if is_unheard => {
+                    let (sent, since) = *spare;
+                    tracing::debug!(
+                        upstream = %place.authority,
+                        "the upstream closed a kept connection upon a request, which is sent once more over a fresh one"
+                    );
+                    request = sent;
+                    waited = Some(since.elapsed());
+                }
                 _ => return Err(Lost::Broken(error.into_error())),
             }
-            *request.uri_mut() = target.clone();
         }
     }
 
@@ -364,6 +389,18 @@ impl Place {
         let mut kept = self.kept();
         kept.idle.retain_mut(|(own, since)| now.saturating_duration_since(*since) < IDLE && own.is_free());
         kept.idle.len()
+    }
+}
+
+/// Whether a request that many shared a connection with got no answer because of the connection: it ended, or its peer takes
+/// no more requests over it.
+fn was_passed_over(error: &hyper::Error) -> bool {
+    let Some(source) = error.source() else { return false };
+    match source.downcast_ref::<h2::Error>() {
+        Some(told) => {
+            told.is_remote() && (told.is_go_away() || told.reason() == Some(h2::Reason::REFUSED_STREAM))
+        }
+        None => source.is::<std::io::Error>(),
     }
 }
 

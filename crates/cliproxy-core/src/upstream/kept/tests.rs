@@ -52,6 +52,11 @@ async fn ask(clients: &Clients, uri: Uri) -> Result<Reply, Failure> {
     clients.send(&egress, outgoing, &Limits::default(), None).await
 }
 
+/// The same to another path of the host.
+fn elsewhere(uri: &Uri) -> Uri {
+    format!("http://{}/other", uri.authority().unwrap()).parse().unwrap()
+}
+
 async fn text(reply: Reply) -> String {
     String::from_utf8(read_all(reply.body, None, 1000).await.unwrap().to_vec()).unwrap()
 }
@@ -222,4 +227,167 @@ async fn what_is_idle_for_too_long_is_closed() {
         tokio::time::advance(IDLE + SWEEP).await;
     };
     tokio::join!(serving, asking);
+}
+
+/// As many connections as are wanted, each of which has served and stands idle.
+async fn idle<const N: usize>(peer: &Peer, clients: &Clients) -> [TcpStream; N] {
+    let serving = async {
+        let mut streams = Vec::new();
+        while streams.len() < N {
+            let mut stream = peer.accept().await;
+            request(&mut stream).await;
+            streams.push(stream);
+        }
+        for stream in &mut streams {
+            answer(stream, "before").await;
+        }
+        streams
+    };
+    let asking = futures_util::future::join_all((0..N).map(|_| ask(clients, peer.uri())));
+    let (streams, replies) = tokio::join!(serving, asking);
+    for reply in replies {
+        assert_eq!(text(reply.unwrap()).await, "before");
+    }
+    streams.try_into().unwrap()
+}
+
+/// Waits for a request on any of these connections, of which it reads a part or all, and closes that one.
+async fn closing(streams: &mut Vec<TcpStream>, reads_all: bool) {
+    let peeking = streams.iter().map(|stream| Box::pin(async { stream.peek(&mut [0]).await.unwrap() }));
+    let (_, index, _) = futures_util::future::select_all(peeking).await;
+    let mut stream = streams.remove(index);
+    if reads_all {
+        request(&mut stream).await;
+    } else {
+        // What is unread makes the end a break.
+        stream.read_u8().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_kept_connection_is_closed_upon_is_sent_once_more_over_a_fresh_one() {
+    for reads_all in [true, false] {
+        let (peer, clients) = (Peer::new().await, Clients::default());
+        let mut streams = Vec::from(idle::<3>(&peer, &clients).await);
+        let serving = async {
+            closing(&mut streams, reads_all).await;
+            // Though two others are idle, which may be as stale.
+            let mut fresh = peer.accept().await;
+            let head = request(&mut fresh).await.to_ascii_lowercase();
+            assert!(head.starts_with("get /v1?q http/1.1\r\n"), "{head}");
+            assert!(head.contains(&format!("{HOST}: {}\r\n", peer.0.local_addr().unwrap())), "{head}");
+            answer(&mut fresh, "after").await;
+            fresh
+        };
+        let (reply, _open) = tokio::join!(ask(&clients, peer.uri()), serving);
+        assert_eq!(text(reply.unwrap()).await, "after", "read all: {reads_all}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_sent_once_more_as_it_was() {
+    let (peer, clients) = (Peer::new().await, Clients::default());
+    let mut streams = Vec::from(idle::<1>(&peer, &clients).await);
+    let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
+    let body = Pieces::from([&b"one, "[..], b"two, ", b"three"].map(bytes::Bytes::from_static));
+    let headers = HeaderMap::from_iter([(http::header::COOKIE, "it is".parse().unwrap())]);
+    let outgoing = Outgoing::Http { method: Method::POST, uri: peer.uri(), headers, body };
+    let limits = Limits::default();
+    let serving = async {
+        closing(&mut streams, true).await;
+        let mut fresh = peer.accept().await;
+        let head = request(&mut fresh).await.to_ascii_lowercase();
+        assert!(head.starts_with("post ") && head.contains("cookie: it is\r\n"), "{head}");
+        let mut sent = [0; 15];
+        fresh.read_exact(&mut sent).await.unwrap();
+        assert_eq!(&sent, b"one, two, three");
+        answer(&mut fresh, "after").await;
+        fresh
+    };
+    let (reply, _open) = tokio::join!(clients.send(&egress, outgoing, &limits, None), serving);
+    assert_eq!(text(reply.unwrap()).await, "after");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_a_third_time() {
+    let (peer, clients) = (Peer::new().await, Clients::default());
+    let mut streams = Vec::from(idle::<2>(&peer, &clients).await);
+    let serving = async {
+        closing(&mut streams, true).await;
+        request(&mut peer.accept().await).await;
+    };
+    let (failed, ()) = tokio::join!(ask(&clients, peer.uri()), serving);
+    let failure = failed.unwrap_err();
+    assert!(failure.fault().message.contains("closed the connection"), "{failure:?}");
+    // The next to come is the next to be asked, over what is left.
+    let serving = async {
+        closing(&mut streams, true).await;
+        let mut fresh = peer.accept().await;
+        assert!(request(&mut fresh).await.starts_with("GET /other "));
+        answer(&mut fresh, "other").await;
+        fresh
+    };
+    let (reply, _open) = tokio::join!(ask(&clients, elsewhere(&peer.uri())), serving);
+    assert_eq!(text(reply.unwrap()).await, "other");
+}
+
+#[tokio::test]
+async fn what_has_begun_to_be_answered_is_not_sent_again() {
+    for begun in ["H", "HTTP/1.1 200 OK\r\ncontent-le", "HTTP/1.1 103 Early Hints\r\n\r\n", "\r\n"] {
+        let (peer, clients) = (Peer::new().await, Clients::default());
+        let [mut stream] = idle::<1>(&peer, &clients).await;
+        let serving = async {
+            request(&mut stream).await;
+            stream.write_all(begun.as_bytes()).await.unwrap();
+            drop(stream);
+        };
+        let (failed, ()) = tokio::join!(ask(&clients, peer.uri()), serving);
+        failed.unwrap_err();
+        let serving = async {
+            let mut fresh = peer.accept().await;
+            assert!(request(&mut fresh).await.starts_with("GET /other "), "{begun:?}");
+            answer(&mut fresh, "other").await;
+            fresh
+        };
+        let (reply, _open) = tokio::join!(ask(&clients, elsewhere(&peer.uri())), serving);
+        assert_eq!(text(reply.unwrap()).await, "other", "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_ends_is_not_begun_anew() {
+    let (peer, clients) = (Peer::new().await, Clients::default());
+    let limits = Limits { first_byte: Some(std::time::Duration::from_secs(10)), ..Limits::default() };
+    let [mut stream] = idle::<1>(&peer, &clients).await;
+    let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
+    let send = |uri: Uri| {
+        let outgoing =
+            Outgoing::Http { method: Method::GET, uri, headers: HeaderMap::new(), body: Pieces::default() };
+        clients.send(&egress, outgoing, &limits, None)
+    };
+    // The line of these limits has no connection yet.
+    let serving = async {
+        stream = peer.accept().await;
+        request(&mut stream).await;
+        answer(&mut stream, "before").await;
+        request(&mut stream).await;
+        tokio::time::pause();
+        tokio::time::advance(std::time::Duration::from_secs(11)).await;
+    };
+    let asking = async {
+        assert_eq!(text(send(peer.uri()).await.unwrap()).await, "before");
+        send(peer.uri()).await
+    };
+    let (failed, ()) = tokio::join!(asking, serving);
+    let failure = failed.unwrap_err();
+    assert!(failure.fault().message.contains("within 10 s"), "{failure:?}");
+    tokio::time::resume();
+    let serving = async {
+        let mut fresh = peer.accept().await;
+        assert!(request(&mut fresh).await.starts_with("GET /other "));
+        answer(&mut fresh, "other").await;
+        fresh
+    };
+    let (reply, _open) = tokio::join!(send(elsewhere(&peer.uri())), serving);
+    assert_eq!(text(reply.unwrap()).await, "other");
 }

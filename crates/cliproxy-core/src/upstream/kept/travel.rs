@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -23,6 +24,9 @@ pub(super) struct Own {
     connection: Option<http1::Connection<Wire, Pieces>>,
     /// The peer is a proxy that wants whole addresses.
     pub(super) is_forwarded: bool,
+    /// What the wire has read, and what of it when the last request went out.
+    reads: Arc<AtomicUsize>,
+    n_before: usize,
 }
 
 impl Own {
@@ -31,9 +35,9 @@ impl Own {
     /// # Errors
     /// Those of the connection.
     pub(super) async fn over(wire: Wire) -> hyper::Result<Self> {
-        let is_forwarded = wire.is_forwarded;
+        let (is_forwarded, reads) = (wire.is_forwarded, Arc::clone(&wire.reads));
         let (sender, connection) = http1::handshake(wire).await?;
-        Ok(Self { sender, connection: Some(connection), is_forwarded })
+        Ok(Self { sender, connection: Some(connection), is_forwarded, reads, n_before: 0 })
     }
 
     fn drive(&mut self, context: &mut Context<'_>) {
@@ -54,6 +58,7 @@ impl Own {
         &mut self,
         request: Request<Pieces>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Pieces>>> {
+        self.n_before = self.reads.load(Ordering::Relaxed);
         // The answer comes through the connection, which is woken by its socket: waking for the answer as well would
         // only run everything twice.
         let answer = tokio::task::unconstrained(self.sender.try_send_request(request));
@@ -64,6 +69,13 @@ impl Own {
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await
+    }
+
+    /// Whether the connection ended with this error before a byte of the answer to the last request came.
+    pub(super) fn ended_silently(&self, error: &hyper::Error) -> bool {
+        let n_reads = self.reads.load(Ordering::Relaxed) - self.n_before;
+        // That there is nothing more is read, too.
+        !error.is_user() && n_reads <= usize::from(error.is_incomplete_message())
     }
 }
 
