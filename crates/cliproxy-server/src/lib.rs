@@ -18,9 +18,10 @@ pub mod telemetry;
 pub use api::{Gateway, router};
 pub use listen::{ListenError, Shutdown, Tls, TlsFiles, serve};
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cliproxy_core::Engine;
+use cliproxy_core::config::Problems;
 
 /// What handlers share.
 #[derive(Clone, Debug)]
@@ -76,16 +77,44 @@ impl App {
 
 /// What is wrong at the moment, shown by `/readyz`.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<Mutex<Vec<String>>>);
+pub struct Readiness(Arc<Mutex<Wrong>>);
+
+#[derive(Debug)]
+enum Wrong {
+    Told(Vec<String>),
+    Invalid(Problems),
+}
+
+impl Default for Wrong {
+    fn default() -> Self {
+        Self::Told(Vec::new())
+    }
+}
 
 impl Readiness {
     /// Replaces what is wrong; empty when nothing is.
     pub fn set(&self, problems: Vec<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = problems;
+        *self.wrong() = Wrong::Told(problems);
     }
 
-    /// What is wrong.
-    pub fn problems(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Replaces what is wrong by a changed configuration that cannot be used.
+    pub fn set_invalid(&self, problems: Problems) {
+        *self.wrong() = Wrong::Invalid(problems);
+    }
+
+    fn wrong(&self) -> MutexGuard<'_, Wrong> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is wrong. Where the file with it lies is for its owner alone.
+    pub(crate) fn problems(&self, is_for_owner: bool) -> Vec<String> {
+        match &*self.wrong() {
+            Wrong::Told(problems) => problems.clone(),
+            Wrong::Invalid(problems) => {
+                let told =
+                    Problems { file: problems.file.clone().filter(|_| is_for_owner), ..problems.clone() };
+                vec![format!("the changed configuration is not valid and was not applied: {told}")]
+            }
+        }
     }
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use cliproxy_core::credential::Account;
 use cliproxy_wire::json;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
-use crate::App;
+use crate::peer::Origin;
+use crate::{App, browser, management};
 
 pub(crate) fn json_response(status: StatusCode, build: impl FnOnce(&mut json::Object<'_>)) -> Response {
     let mut body = Vec::new();
@@ -130,9 +132,16 @@ fn attention<'a>(accounts: impl Iterator<Item = &'a Arc<Account>>) -> Vec<String
     texts
 }
 
-/// Whether the gateway can serve, and if not, why.
-pub(super) async fn ready(State(app): State<App>) -> Response {
-    let mut problems = app.readiness.problems();
+/// Whether somebody on this machine asks, and no page of a site elsewhere for them, or somebody with the management key.
+async fn is_owner(app: &App, head: &Parts) -> bool {
+    let is_here = Origin::of(head, &app.engine.snapshot().settings.management.trusted_proxies).is_here();
+    (is_here && !browser::is_foreign_page(head)) || management::shows_key(app, head).await
+}
+
+/// Whether the gateway can serve, and if not, why. Whoever is not its owner is not told where its files lie.
+pub(super) async fn ready(State(app): State<App>, request: Request) -> Response {
+    let (head, _body) = request.into_parts();
+    let mut problems = app.readiness.problems(is_owner(&app, &head).await);
     let is_serving = !app.engine.snapshot().routes.listed().is_empty();
     if !is_serving {
         problems.push("no model is configured: add a key to config.yaml, or start with --demo".to_owned());

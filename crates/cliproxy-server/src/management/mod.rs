@@ -49,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::encoding::{NotSpooled, Spooled};
 use crate::{App, encoding};
+pub(crate) use access::shows_key;
 pub(crate) use keep_alive::alive;
 
 use answer::{Outcome, Refusal};

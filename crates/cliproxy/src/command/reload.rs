@@ -109,9 +109,7 @@ impl Taker {
                     tracing::error!(
                         "the changed configuration is not valid and was not applied:\n{problems}"
                     );
-                    self.readiness.set(vec![format!(
-                        "the changed configuration is not valid and was not applied: {problems}"
-                    )]);
+                    self.readiness.set_invalid(problems);
                 }
                 Change::Withdrawn => self.tell_ready(&self.engine.snapshot().settings),
             };

@@ -33,6 +33,51 @@ async fn an_invalid_edit_changes_nothing_and_a_valid_one_applies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_a_broken_file_lies_is_told_to_its_owner_alone() {
+    const KEY: &str = "management-key-0123456789";
+    // With client keys pages of every site may call.
+    let config = "api-keys: [client-key-0123456789]";
+    let launch = support::launch().config(config).arguments(&["--demo"]);
+    let gateway = launch.variable("MANAGEMENT_PASSWORD", KEY).start();
+    gateway.reload("port: nine", REFUSED).await;
+    let path = gateway.config().display().to_string();
+    let what = "1:7: port: expected";
+    // Whoever speaks for another is not on this machine, and what a site elsewhere asks for is not for it.
+    let far = ("x-forwarded-for", "127.0.0.1");
+    for (headers, is_owner) in [
+        (&[][..], true),
+        (&[far], false),
+        (&[("via", "1.1 proxy")], false),
+        (&[("origin", "https://evil.example")], false),
+        (&[("host", "evil.example")], false),
+        (&[("origin", "http://localhost:5173")], true),
+        (&[far, ("x-management-key", KEY)], true),
+        (&[far, ("x-management-key", "another-key-0123456789")], false),
+        (&[far, ("authorization", "Bearer management-key-0123456789")], false),
+    ] {
+        let mut request = support::client().get(format!("{}/readyz", gateway.url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = support::send(request).await;
+        let json = answer.json();
+        assert_eq!((answer.status, &json["status"]), (503, &json!("degraded")), "{headers:?}");
+        let told = json["problems"][0].as_str().unwrap();
+        assert!(told.contains(REFUSED) && told.contains(what), "{headers:?}: {told}");
+        assert_eq!(told.contains(&path), is_owner, "{headers:?}: {told}");
+        assert_eq!(told.contains("config.yaml"), is_owner, "{headers:?}: {told}");
+    }
+    // Asking for readiness with a client's key is no guess at the other one.
+    for _ in 0..10 {
+        let asked = support::client().get(format!("{}/readyz", gateway.url()));
+        support::send(asked.header(far.0, far.1).header("authorization", "Bearer client-key")).await;
+    }
+    let known = support::client().get(format!("{}/v0/management/debug", gateway.url()));
+    let known = known.header(far.0, far.1).header("authorization", format!("Bearer {KEY}"));
+    assert_eq!(support::send(known).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_edit_in_place_and_one_by_renaming_both_apply() {
     let upstream = Upstream::start(support::answering("claude")).await;
     let config = support::config("claude", &upstream);
