@@ -72,6 +72,11 @@ impl Arguments {
     pub(crate) fn begin_with_version(&self) -> bool {
         matches!(self.command, None | Some(Command::Serve)) && !self.login.json
     }
+
+    /// Whether this starts a server.
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self.command, None | Some(Command::Serve)) && !self.login.is_wanted()
+    }
 }
 
 /// What to do instead of serving.

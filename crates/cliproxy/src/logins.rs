@@ -40,6 +40,13 @@ pub(crate) struct LoginArguments {
     pub(crate) json: bool,
 }
 
+impl LoginArguments {
+    /// Whether a login or an import is asked for.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.0.is_some() || self.vertex_import.is_some()
+    }
+}
+
 /// The login that the command line asks for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted(pub(crate) Option<&'static Login>);

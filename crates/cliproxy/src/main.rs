@@ -15,8 +15,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let parsed = arguments::Arguments::try_parse_from(arguments::modernized(std::env::args_os()));
-    if parsed.as_ref().map_or(true, arguments::Arguments::begin_with_version) {
-        print_version();
+    // A server says it itself.
+    if parsed.as_ref().map_or(true, |arguments| arguments.begin_with_version() && !arguments.serves()) {
+        // A reader that has left is no reason not to do what was asked.
+        writeln!(std::io::stdout(), "{}", version()).ok();
     }
     let result = match parsed {
         Ok(arguments) => command::run(&arguments),
@@ -36,10 +38,9 @@ fn main() -> ExitCode {
 }
 
 /// Wrappers look for this line first.
-fn print_version() {
+fn version() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    // A reader that has left is no reason not to do what was asked.
-    writeln!(std::io::stdout(), "CLIProxyAPI Version: {version}, Commit: none, BuiltAt: unknown").ok();
+    format!("CLIProxyAPI Version: {version}, Commit: none, BuiltAt: unknown")
 }
 
 /// A failed start is told where the user looks.

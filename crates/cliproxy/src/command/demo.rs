@@ -4,11 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use cliproxy_core::provider::demo::MODELS;
 
-pub(super) fn invite(address: SocketAddr, is_tls: bool, is_open: bool) {
-    super::show::say(&text(address, is_tls, is_open));
-}
-
-fn text(mut address: SocketAddr, is_tls: bool, is_open: bool) -> String {
+pub(super) fn invitation(mut address: SocketAddr, is_tls: bool, is_open: bool) -> String {
     // "Every interface" is no address to call.
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());

@@ -21,22 +21,24 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::reload::{Taker, inventory, prepared};
-use super::show::say;
 use crate::arguments::Arguments;
-use crate::logging;
+use crate::logging::{self, Lines};
 
 /// Running answers get this long after the signal to end.
 const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // Dropped last: what is said and logged until the end is written.
+    let (lines, _ending) = Lines::begin().context("cannot start logging")?;
+    if arguments.begin_with_version() {
+        lines.say(&crate::version());
+    }
     let source = super::source(arguments);
     let loaded = Settings::load(&source, &env::with_dotenv(Path::new(".")))
         .map_err(|problems| anyhow!("{problems}"))?;
     let logs = Logs::new(Places::of(&loaded.settings));
     let file = logs.apply(&loaded.settings.logging);
-    // Dropped last: what is logged until the end is written.
-    let (level, _ending) =
-        logging::start(loaded.settings.logging.debug, &logs).context("cannot start logging")?;
+    let level = logging::start(loaded.settings.logging.debug, &logs, &lines);
     if let Err(error) = file {
         tracing::error!("the log goes to standard output, because its file cannot be written: {error}");
     }
@@ -46,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start the runtime")?;
     let password = arguments.password.clone().filter(|password| !password.is_empty()).map(Secret::from);
-    runtime.block_on(start(arguments.demo, password, source, loaded, (level, logs)))
+    runtime.block_on(start(arguments.demo, password, source, loaded, (level, logs, lines)))
 }
 
 /// Switches transparent huge pages off for this process. Where a system gives them to everybody, every little of memory
@@ -66,7 +68,7 @@ async fn start(
     password: Option<Secret>,
     source: Source,
     loaded: Loaded,
-    (level, logs): (logging::Level, Logs),
+    (level, logs, lines): (logging::Level, Logs, Lines),
 ) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.render(source.path.as_deref()));
@@ -130,9 +132,10 @@ async fn start(
     });
 
     end_on_signal(&engine, shutdown.clone());
-    announce(&engine, address);
+    announce(&lines, &engine, address);
     if has_demo {
-        super::demo::invite(address, tls.is_some(), settings.access.client_keys.is_empty());
+        let is_open = settings.access.client_keys.is_empty();
+        lines.say(&super::demo::invitation(address, tls.is_some(), is_open));
     }
     serve(listener, Gateway::new(app), tls, shutdown).await;
     telemetry.finish(&engine).await;
@@ -164,9 +167,9 @@ async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
 }
 
 /// Programs that wrap this one wait for these lines.
-fn announce(engine: &Engine, address: std::net::SocketAddr) {
-    say(&format!("API server started successfully on: {address}"));
-    say(&inventory(engine));
+fn announce(lines: &Lines, engine: &Engine, address: std::net::SocketAddr) {
+    lines.say(&format!("API server started successfully on: {address}"));
+    lines.say(&inventory(engine));
 }
 
 /// The first signal ends in order, a second one at once.

@@ -3,7 +3,8 @@
 //! A line that ends a request would else cost that request a system call, and a terminal or pipe that nobody reads would
 //! hold up the traffic. Lines that come within a few milliseconds of each other go out together; warnings and errors do not
 //! wait. What is buffered is written before the program ends. When nobody takes the lines, more than the bound are counted
-//! instead of kept, and their number is told once somebody does.
+//! instead of kept, and their number is told once somebody does. What a server says to programs that wrap it goes the same
+//! way, from the first line on: a pipe that is full already keeps no server from serving.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Takes lines.
 #[derive(Clone, Default)]
-pub(super) struct Lines(Arc<Shared>);
+pub(crate) struct Lines(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -50,8 +51,23 @@ enum Writer {
 }
 
 impl Lines {
+    /// Those of this process; they are written at the latest when the ending is dropped.
+    ///
+    /// # Errors
+    /// When the system has no thread to write them.
+    pub(crate) fn begin() -> io::Result<(Self, Ending)> {
+        let lines = Self::default();
+        let ending = lines.start(io::stdout())?;
+        Ok((lines, ending))
+    }
+
+    /// Says something that is no entry of the log.
+    pub(crate) fn say(&self, text: &str) {
+        self.take(format!("{text}\n").as_bytes(), true);
+    }
+
     /// Starts the thread. Until [`Ending`] is dropped it writes what comes.
-    pub(super) fn start(&self, out: impl Write + Send + 'static) -> io::Result<Ending> {
+    fn start(&self, out: impl Write + Send + 'static) -> io::Result<Ending> {
         self.0.lock().writer = Writer::Busy;
         let shared = Arc::clone(&self.0);
         let started = std::thread::Builder::new().name("log".to_owned()).spawn(move || shared.write(out));

@@ -18,8 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-pub(crate) use self::lines::Ending;
-use self::lines::Lines;
+pub(crate) use self::lines::Lines;
 
 /// Changes the level while the process runs.
 #[derive(Clone)]
@@ -44,21 +43,16 @@ fn targets(is_debug: bool) -> Targets {
         .with_target("cli_proxy_api", own)
 }
 
-/// Starts logging; what is logged is written at the latest when the ending is dropped.
-///
-/// # Errors
-/// When the system has no thread to write the lines.
-pub(crate) fn start(is_debug: bool, logs: &Logs) -> io::Result<(Level, Ending)> {
+/// Starts logging.
+pub(crate) fn start(is_debug: bool, logs: &Logs, lines: &Lines) -> Level {
     use std::io::IsTerminal as _;
     let (filter, handle) = reload::Layer::new(targets(is_debug));
-    let lines = Lines::default();
-    let ending = lines.start(io::stdout())?;
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(io::stdout().is_terminal())
         .event_format(Line { logs: logs.clone() })
-        .with_writer(Output { logs: logs.clone(), lines });
+        .with_writer(Output { logs: logs.clone(), lines: lines.clone() });
     tracing_subscriber::registry().with(filter).with(layer).init();
-    Ok((Level(handle), ending))
+    Level(handle)
 }
 
 /// Standard output, or the file in its place.

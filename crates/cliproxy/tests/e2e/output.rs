@@ -1,7 +1,7 @@
 //! Output that nobody reads: it ends no command, no login and no server, and holds none of them up.
 
 use std::fs::File;
-use std::io::{PipeReader, PipeWriter};
+use std::io::{PipeReader, PipeWriter, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -32,6 +32,22 @@ fn closed() -> PipeWriter {
 /// A pipe whose reader is there and reads nothing.
 fn unread() -> (PipeReader, PipeWriter) {
     std::io::pipe().unwrap()
+}
+
+/// A pipe that is full already, and whose reader reads nothing.
+fn full() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = unread();
+    let mut filling = writer.try_clone().unwrap();
+    let (telling, told) = std::sync::mpsc::channel();
+    // It waits for room until the reader goes, and so leaves none.
+    std::thread::spawn(move || {
+        while filling.write_all(&[b'.'; 512]).is_ok() {
+            telling.send(()).ok();
+        }
+    });
+    told.recv().unwrap();
+    while told.recv_timeout(Duration::from_millis(100)).is_ok() {}
+    (reader, writer)
 }
 
 /// How a process ends, if it does.
@@ -69,14 +85,14 @@ async fn commands_whose_output_nobody_reads_end_as_they_would() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_output_nobody_reads_serves_and_ends() {
-    for is_closed in [true, false] {
+    let some = |(reader, writer)| (Some(reader), writer);
+    for output in [(None, closed()), some(unread()), some(full())] {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!("host: 127.0.0.1\nport: {port}\nauth-dir: auth\ndebug: true\n");
         support::write(&home.join("config.yaml"), &config);
-        let (reader, writer) = unread();
-        let output = if is_closed { closed() } else { writer };
+        let (reader, output) = output;
         let errors = output.try_clone().unwrap();
         let child = begin(home, &["--config", "config.yaml"], output, errors);
         let process = child.id().to_string();
@@ -96,7 +112,7 @@ async fn a_server_whose_output_nobody_reads_serves_and_ends() {
             assert_eq!(within(ask()).await.unwrap().status(), 404);
         }
         assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
-        assert!(end(child).await.success(), "closed: {is_closed}");
+        assert!(end(child).await.success(), "closed: {}", reader.is_none());
         drop(reader);
     }
 }
