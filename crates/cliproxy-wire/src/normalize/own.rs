@@ -53,6 +53,14 @@ pub(super) fn tell(work: &mut Work<'_>) -> Result<(), Error> {
             told.member("", name, value);
         }
     }
+    if let Some(image) = source.output.image.as_ref().filter(|_| origin == Format::Gemini) {
+        let _checked = image.reader().object(|name, _| {
+            if !matches!(name, "aspect_ratio" | "image_size") {
+                told.path("generationConfig.imageConfig", name);
+            }
+            Ok(())
+        });
+    }
     if source.include.iter().any(|wish| !READ.contains(&&**wish)) {
         told.path("", "include");
     }

@@ -277,7 +277,18 @@ impl Writer<'_> {
                 }),
             }
         }
-        object.opt_raw("image_config", output.image.as_ref());
+        let image = output.image.as_ref().map(|image| {
+            if self.request.origin == Format::Chat {
+                return image.clone();
+            }
+            // The rest is another format's.
+            Raw::object(|object| {
+                for name in ["aspect_ratio", "image_size"] {
+                    object.opt_raw(name, image.get(name).as_ref());
+                }
+            })
+        });
+        object.opt_raw("image_config", image.filter(|image| !image.is_empty()).as_ref());
     }
 
     /// Reasoning members, and members that only this format understands.
