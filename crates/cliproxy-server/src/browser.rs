@@ -3,23 +3,17 @@
 //! With client keys any page may call, because it must know a key. Without keys a gateway on loopback would be open to
 //! every page its owner visits. So calls that carry the origin of a foreign web site are refused, and calls to a name
 //! that is not this machine's: a site can make its own name resolve to this machine, and then its pages are "same origin".
+//! Here are the rules; the router holds them, and what takes the short way past it has a [`Passage`].
 
 use std::net::IpAddr;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
 use cliproxy_core::snapshot::Snapshot;
-use cliproxy_wire::fault::{Fault, Kind};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, HOST, ORIGIN, VARY,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-
-use crate::api::{amp, count_missed, refuse};
-use crate::{App, logs};
+use http::{HeaderMap, HeaderValue, Uri};
 
 /// What a call that no browser has to do with passes with.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +22,7 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    /// The passage of a request that [`guard`] would let through; `None` where it has to look.
+    /// The passage of a request that the router would let through; `None` where it has to look.
     pub(crate) fn of<B>(snapshot: &Snapshot, request: &http::Request<B>) -> Option<Self> {
         let is_open = !snapshot.access.is_required();
         let is_for_this_machine = !snapshot.settings.access.allow_unauthenticated_remote;
@@ -38,7 +32,7 @@ impl Passage {
         (!is_to_be_judged).then_some(Self { is_open })
     }
 
-    /// Says in the answer what [`guard`] would say.
+    /// Says in the answer what the router would say.
     pub(crate) fn mark(self, headers: &mut HeaderMap) {
         if !self.is_open {
             allow(headers, None, false);
@@ -46,63 +40,8 @@ impl Passage {
     }
 }
 
-/// Adds cross-origin headers, answers preflights, refuses foreign pages where no key protects.
-pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    if app.logs.is_to_file() {
-        return Box::pin(logs::follow(request, |request| guarded(app, request, next))).await;
-    }
-    guarded(app, request, next).await
-}
-
-async fn guarded(app: App, request: Request, next: Next) -> Response {
-    let origin = request.headers().get(ORIGIN).cloned();
-    let is_open = !app.engine.snapshot().access.is_required();
-    let is_foreign = is_open && origin.as_ref().is_some_and(is_foreign_site);
-    let is_for_this_machine = !app.engine.snapshot().settings.access.allow_unauthenticated_remote;
-    let is_elsewhere = host(request.uri(), request.headers()).is_some_and(is_foreign_name);
-    if is_open && is_for_this_machine && is_elsewhere {
-        return refusal(
-            &app,
-            request,
-            "without client keys the gateway serves this machine only, by the names localhost and 127.0.0.1; add api-keys to config.yaml to use another name",
-        )
-        .await;
-    }
-    // Nothing of what the owner has with others is for the pages of a third.
-    let is_private = amp::is_control(request.uri().path());
-    if request.method() == Method::OPTIONS && is_private {
-        return refusal(&app, request, "web pages of other sites may not use this address").await;
-    }
-    if request.method() == Method::OPTIONS {
-        let mut response = Response::new(axum::body::Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        if !is_foreign {
-            allow(response.headers_mut(), origin, is_open);
-        }
-        return response;
-    }
-    if is_foreign {
-        return refusal(
-            &app,
-            request,
-            "web pages may not use a gateway without client keys; add api-keys to config.yaml and send one of them",
-        )
-        .await;
-    }
-    let mut response = next.run(request).await;
-    if !is_private && (origin.is_some() || !is_open) {
-        allow(response.headers_mut(), origin, is_open);
-    }
-    response
-}
-
-async fn refusal(app: &App, request: Request, message: &str) -> Response {
-    count_missed(app, request.uri().path(), Kind::Permission);
-    refuse(request, &Fault::new(Kind::Permission, message)).await
-}
-
 /// The name by which the gateway is called, without the port.
-fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+pub(crate) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let header = || headers.get(HOST).map(|host| host.to_str().unwrap_or("?"));
     uri.host().or_else(header).map(without_port)
 }
@@ -115,7 +54,8 @@ fn without_port(host: &str) -> &str {
     host.get(..end).unwrap_or_default()
 }
 
-fn allow(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_open: bool) {
+/// Says to whom the answer may be shown.
+pub(crate) fn allow(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_open: bool) {
     let allowed =
         if is_open { origin.unwrap_or(HeaderValue::from_static("*")) } else { HeaderValue::from_static("*") };
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
@@ -158,7 +98,7 @@ pub(crate) fn is_foreign_site(origin: &HeaderValue) -> bool {
 }
 
 /// A name that somebody else may have made resolve to this machine. An address is no name.
-fn is_foreign_name(host: &str) -> bool {
+pub(crate) fn is_foreign_name(host: &str) -> bool {
     // As nearly all programs write it.
     if matches!(host, "127.0.0.1" | "localhost") {
         return false;

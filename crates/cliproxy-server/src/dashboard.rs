@@ -20,8 +20,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::App;
-use crate::api::{health, not_found};
+use crate::api::not_found;
+use crate::{App, health};
 
 /// Scripts, styles and calls of this address alone; pictures also out of style sheets.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \

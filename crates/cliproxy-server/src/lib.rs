@@ -6,17 +6,21 @@ mod browser;
 pub mod clock;
 mod dashboard;
 mod encoding;
+mod front;
+mod health;
 mod listen;
 pub mod logs;
 pub mod management;
 mod peer;
 mod reply;
+mod router;
 mod sockets;
 mod stream;
 pub mod telemetry;
 
-pub use api::{Gateway, router};
+pub use front::Gateway;
 pub use listen::{ListenError, Shutdown, Tls, TlsFiles, serve};
+pub use router::router;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,10 +1,11 @@
-//! Turning faults into responses of the client's format: the one place that sets status and headers of errors.
+//! Turning faults into responses of the client's format, the one place that sets status and headers of errors; and what
+//! is said in plain JSON.
 
 use axum::body::Body;
 use axum::response::Response;
 use cliproxy_core::Failure;
-use cliproxy_wire::Format;
 use cliproxy_wire::fault::{self, Fault};
+use cliproxy_wire::{Format, json};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::ext::ReasonPhrase;
@@ -26,6 +27,16 @@ fn with_status(status: u16, otherwise: StatusCode, body: impl Into<Body>) -> Res
         let words: &'static [u8] = if status.as_u16() == 529 { b"Overloaded" } else { b"Error" };
         response.extensions_mut().insert(ReasonPhrase::from_static(words));
     }
+    response
+}
+
+/// A response with a JSON object.
+pub(crate) fn json_response(status: StatusCode, build: impl FnOnce(&mut json::Object<'_>)) -> Response {
+    let mut body = Vec::new();
+    json::object(&mut body, build);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

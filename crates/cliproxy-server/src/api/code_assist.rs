@@ -25,10 +25,9 @@ use http::{Method, StatusCode};
 
 use super::Place;
 use super::call::{self, Refusal, Route};
-use super::health::json_response;
 use crate::clock::now;
 use crate::peer::Origin;
-use crate::{App, browser};
+use crate::{App, browser, reply};
 
 /// The method that a client calls first, and does nothing without.
 const SIGN_IN: &str = ":loadCodeAssist";
@@ -109,7 +108,7 @@ async fn assist(app: App, call: String, request: Request) -> Response {
 
 /// What a client is told without an account: that it has a tier and a project, so that it goes on to models.
 fn signed_in() -> Response {
-    json_response(StatusCode::OK, |root| {
+    reply::json_response(StatusCode::OK, |root| {
         let tier = |tier: &mut cliproxy_wire::json::Object<'_>| {
             tier.str("id", TIER);
             tier.str("name", "cli-proxy-api");
@@ -124,7 +123,7 @@ fn signed_in() -> Response {
 
 /// None, told in the answer's own shape: a refusal is a warning in the client's log at every start.
 fn no_experiments() -> Response {
-    json_response(StatusCode::OK, |root| {
+    reply::json_response(StatusCode::OK, |root| {
         root.array("experimentIds", |_none| {});
         root.array("flags", |_none| {});
     })

@@ -8,10 +8,9 @@ use cliproxy_core::engine::TokenState;
 use cliproxy_wire::json::Object;
 use http::StatusCode;
 
-use super::health::json_response;
 use super::model::{Shape, denied};
-use crate::App;
 use crate::clock::now;
+use crate::{App, reply};
 
 /// How the tokens stand: the one that lasts longest at the top, and all of them in a list.
 pub(super) async fn cache(State(app): State<App>, request: Request) -> Response {
@@ -20,7 +19,7 @@ pub(super) async fn cache(State(app): State<App>, request: Request) -> Response 
     }
     let states = app.engine.token_states();
     let now = now();
-    json_response(StatusCode::OK, |root| {
+    reply::json_response(StatusCode::OK, |root| {
         root.str("status", "ok");
         match states.first() {
             Some(state) => write(root, state, now),
@@ -64,7 +63,7 @@ pub(super) async fn token_test(State(app): State<App>, request: Request) -> Resp
         return denied;
     }
     match app.engine.try_tokens(now).await {
-        Ok(_) => json_response(StatusCode::OK, |root| {
+        Ok(_) => reply::json_response(StatusCode::OK, |root| {
             root.str("status", "ok");
             root.str("message", "Token authentication successful");
         }),
@@ -78,7 +77,7 @@ pub(super) async fn full_test(State(app): State<App>, request: Request) -> Respo
         return denied;
     }
     match app.engine.try_tokens(now).await {
-        Ok(has_project) => json_response(StatusCode::OK, |root| {
+        Ok(has_project) => reply::json_response(StatusCode::OK, |root| {
             root.str("status", "ok");
             root.str(
                 "message",
@@ -95,7 +94,7 @@ pub(super) async fn full_test(State(app): State<App>, request: Request) -> Respo
 }
 
 fn failed(message: &str) -> Response {
-    json_response(StatusCode::INTERNAL_SERVER_ERROR, |root| {
+    reply::json_response(StatusCode::INTERNAL_SERVER_ERROR, |root| {
         root.str("status", "error");
         root.str("message", message);
     })

@@ -1,22 +1,18 @@
-//! Client routes: which path is which format and operation, and the answers to what is no route.
+//! Client routes: which path is which format and operation, and what is said to a path that is none.
 
 pub(crate) mod amp;
 pub(crate) mod call;
 mod code_assist;
 mod debug;
-mod front;
-pub(crate) mod health;
 mod model;
 mod page;
 mod socket;
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, Path, Request, State};
+use axum::extract::{FromRequestParts, OriginalUri, Path, Request, State};
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use cliproxy_core::provider::Operation;
 use cliproxy_wire::Format;
 use cliproxy_wire::fault::{Fault, Kind};
@@ -24,18 +20,11 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
-pub use self::front::Gateway;
-use crate::{App, browser, dashboard, encoding, reply};
+use crate::{App, encoding, reply};
 
-/// The gateway's routes, ready to be served or mounted into another program.
-pub fn router(app: App) -> Router {
+/// The routes of clients.
+pub(crate) fn routes() -> Router<App> {
     Router::new()
-        .route("/", get(dashboard::root))
-        .route("/health", get(health::health))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(crate::telemetry::scrape))
-        .route("/keep-alive", get(crate::management::alive))
         .route("/v1/models", get(model::list))
         .route("/v1/models/{*model}", get(model::one).post(gemini))
         .route("/v1beta/models", get(model::list_gemini))
@@ -64,13 +53,6 @@ pub fn router(app: App) -> Router {
         .route("/v1/debug/test", post(debug::full_test))
         .merge(code_assist::routes())
         .merge(amp::routes())
-        .merge(crate::management::routes())
-        .merge(dashboard::routes())
-        .fallback(any(unknown))
-        .method_not_allowed_fallback(wrong_method)
-        .layer(axum::middleware::from_fn_with_state(app.clone(), browser::guard))
-        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
-        .with_state(app)
 }
 
 /// What stands in the places of a route's path. A path that cannot be read is refused in the format that it belongs to.
@@ -168,7 +150,7 @@ async fn serve(app: App, route: call::Route, request: Request) -> Response {
 }
 
 /// Model and operation of `{model}:{method}`.
-fn gemini_operation(rest: &str) -> Option<(String, Operation)> {
+pub(crate) fn gemini_operation(rest: &str) -> Option<(String, Operation)> {
     let (model, method) = rest.rsplit_once(':')?;
     let operation = match method {
         "generateContent" => Operation::Generate,
@@ -180,35 +162,6 @@ fn gemini_operation(rest: &str) -> Option<(String, Operation)> {
         _ => return None,
     };
     Some((model.strip_prefix("models/").unwrap_or(model).to_owned(), operation))
-}
-
-async fn unknown(State(app): State<App>, mut request: Request) -> Response {
-    // A slash too many is forgiven instead of redirected: clients drop the body of redirected posts.
-    let path = request.uri().path();
-    let collapsed = collapse(path);
-    if collapsed.is_empty() || collapsed == path {
-        return missed(&app, request).await;
-    }
-    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
-    let Ok(target) = format!("{collapsed}{query}").parse() else { return missed(&app, request).await };
-    *request.uri_mut() = target;
-    // What the first routing left there is of the path as it was. Who sent it stays true.
-    let peer = request.extensions_mut().remove::<ConnectInfo<SocketAddr>>();
-    request.extensions_mut().clear();
-    if let Some(peer) = peer {
-        request.extensions_mut().insert(peer);
-    }
-    tower::ServiceExt::oneshot(router(app), request).await.unwrap_or_else(|never| match never {})
-}
-
-/// Clients whose base address ends in a slash send doubled ones; some append `/v1` to a base that has it.
-fn collapse(path: &str) -> String {
-    let mut clean = String::with_capacity(path.len());
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        clean.push('/');
-        clean.push_str(segment);
-    }
-    clean.strip_prefix("/v1/v1/").map(|rest| format!("/v1/{rest}")).unwrap_or(clean)
 }
 
 /// Says that there is no such route.
@@ -224,7 +177,7 @@ pub(crate) async fn not_found(request: Request) -> Response {
 }
 
 /// The same for a path that a client may have meant for a call: it is counted.
-async fn missed(app: &App, request: Request) -> Response {
+pub(crate) async fn missed(app: &App, request: Request) -> Response {
     count_missed(app, request.uri().path(), Kind::NotFound);
     not_found(request).await
 }
@@ -236,7 +189,8 @@ pub(crate) fn count_missed(app: &App, path: &str, kind: Kind) {
     }
 }
 
-async fn wrong_method(State(app): State<App>, request: Request) -> Response {
+/// Says which methods a path has.
+pub(crate) async fn wrong_method(State(app): State<App>, request: Request) -> Response {
     count_missed(&app, request.uri().path(), Kind::InvalidRequest);
     let message = format!(
         "{} is not a method of {}; the header `allow` names those that are",

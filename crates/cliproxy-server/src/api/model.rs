@@ -17,7 +17,6 @@ use http::{HeaderValue, StatusCode};
 
 use super::Place;
 use super::call::{agent, refused, request_id};
-use super::health::json_response;
 use crate::clock::now;
 use crate::{App, reply};
 
@@ -93,7 +92,7 @@ pub(super) fn listing(app: &App, shape: Shape, request: &Request) -> Response {
         Err(denied) => return *denied,
     };
     let listed = app.engine.offered(&app.engine.snapshot(), caller.allowance.as_deref());
-    json_response(StatusCode::OK, |root| match shape {
+    reply::json_response(StatusCode::OK, |root| match shape {
         Shape::OpenAi => {
             root.str("object", "list");
             root.array("data", |data| {

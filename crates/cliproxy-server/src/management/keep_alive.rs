@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::{Console, access};
-use crate::App;
-use crate::api::{health, not_found};
+use crate::api::not_found;
 use crate::peer::Origin;
+use crate::{App, reply};
 
 /// Longest silence between two calls.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -49,10 +49,10 @@ pub(crate) async fn alive(State(app): State<App>, request: Request) -> Response 
     let snapshot = app.engine.snapshot();
     let is_here = Origin::of(&head, &snapshot.settings.management.trusted_proxies).is_here();
     if !is_here || !shown(&head).is_some_and(|shown| password.matches(shown)) {
-        return health::json_response(StatusCode::UNAUTHORIZED, |root| root.str("error", "invalid password"));
+        return reply::json_response(StatusCode::UNAUTHORIZED, |root| root.str("error", "invalid password"));
     }
     console.alive.0.notify_one();
-    health::json_response(StatusCode::OK, |root| root.str("status", "ok"))
+    reply::json_response(StatusCode::OK, |root| root.str("status", "ok"))
 }
 
 /// What is shown as the password.

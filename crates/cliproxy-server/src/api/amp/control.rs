@@ -12,11 +12,10 @@ use http::StatusCode;
 use http::header::ORIGIN;
 
 use super::forward::{self, Sender};
-use crate::api::health::json_response;
-use crate::api::{call, reply};
+use crate::api::call;
 use crate::clock::now;
 use crate::peer::Origin;
-use crate::{App, browser, encoding};
+use crate::{App, browser, encoding, reply};
 
 /// Pages, and all below them. No key is asked for, because a browser has none to send.
 const PAGES: [&str; 3] = ["/threads", "/docs", "/settings"];
@@ -80,7 +79,7 @@ pub(super) async fn pass(app: App, request: Request) -> Response {
         Ok(sender) => sender,
         Err((status, message)) => {
             encoding::drain(&head.headers, body).await;
-            return json_response(status, |root| root.str("error", message));
+            return reply::json_response(status, |root| root.str("error", message));
         }
     };
     let limit = usize::try_from(snapshot.settings.max_request_body_bytes).unwrap_or(usize::MAX);

@@ -21,8 +21,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use http_body::Frame;
 
-use crate::App;
-use crate::api::health::json_response;
+use crate::{App, reply};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -64,7 +63,7 @@ pub(super) async fn forward(
 }
 
 fn unreachable() -> Response {
-    json_response(StatusCode::BAD_GATEWAY, |root| {
+    reply::json_response(StatusCode::BAD_GATEWAY, |root| {
         root.str("error", "amp_upstream_proxy_error");
         root.str("message", "Failed to reach Amp upstream");
     })

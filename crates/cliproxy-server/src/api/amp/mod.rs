@@ -34,9 +34,8 @@ use http::{Method, StatusCode};
 use self::choice::Choice;
 use super::Place;
 use super::call::{self, Refusal, Route};
-use super::health::json_response;
 use super::model::{self, Shape};
-use crate::{App, encoding};
+use crate::{App, encoding, reply};
 
 /// All routes of Amp's programs. They are there whatever is configured, so that a reload needs no other router.
 pub(super) fn routes() -> Router<App> {
@@ -122,7 +121,9 @@ async fn google(State(app): State<App>, Place(path): Place<String>, request: Req
         _ => {
             let (head, body) = request.into_parts();
             encoding::drain(&head.headers, body).await;
-            json_response(StatusCode::BAD_REQUEST, |root| root.str("error", "Invalid Gemini API path format"))
+            reply::json_response(StatusCode::BAD_REQUEST, |root| {
+                root.str("error", "Invalid Gemini API path format");
+            })
         }
     }
 }

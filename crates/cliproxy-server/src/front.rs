@@ -22,8 +22,9 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use tower::Service as _;
 
-use super::call::{self, Route};
-use super::{gemini_operation, panicked, router};
+use crate::api::call::{self, Route};
+use crate::api::{gemini_operation, panicked};
+use crate::router::router;
 use crate::sockets::Sockets;
 use crate::stream::Egress;
 use crate::{App, browser};

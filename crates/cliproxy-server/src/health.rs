@@ -3,33 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use cliproxy_core::credential::Account;
-use cliproxy_wire::json;
-use http::header::CONTENT_TYPE;
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
 
 use crate::peer::Origin;
-use crate::{App, browser, management};
-
-pub(crate) fn json_response(status: StatusCode, build: impl FnOnce(&mut json::Object<'_>)) -> Response {
-    let mut body = Vec::new();
-    json::object(&mut body, build);
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
+use crate::{App, browser, management, reply};
 
 /// The root document: helper scripts poll it until it answers 200.
 pub(crate) fn root(app: &App) -> Response {
     let snapshot = app.engine.snapshot();
     let is_required = snapshot.access.is_required();
     let is_object = snapshot.settings.gemini_cli_proxy.has_root_document;
-    json_response(StatusCode::OK, |root| {
+    reply::json_response(StatusCode::OK, |root| {
         root.str("message", "CLI Proxy API Server");
         if is_object {
             root.object("endpoints", |endpoints| {
@@ -93,17 +81,17 @@ pub(crate) fn root(app: &App) -> Response {
     })
 }
 
-pub(super) async fn health() -> Response {
+pub(crate) async fn health() -> Response {
     #[expect(clippy::disallowed_methods, reason = "a health check tells the time of the machine")]
     let now = jiff::Timestamp::try_from(std::time::SystemTime::now()).unwrap_or_default();
-    json_response(StatusCode::OK, |root| {
+    reply::json_response(StatusCode::OK, |root| {
         root.str("status", "ok");
         root.str("timestamp", &format!("{now:.3}"));
     })
 }
 
-pub(super) async fn alive() -> Response {
-    json_response(StatusCode::OK, |root| root.str("status", "ok"))
+pub(crate) async fn alive() -> Response {
+    reply::json_response(StatusCode::OK, |root| root.str("status", "ok"))
 }
 
 /// What people have to do about accounts, by provider. It does not make the gateway unready, because the others serve;
@@ -139,7 +127,7 @@ async fn is_owner(app: &App, head: &Parts) -> bool {
 }
 
 /// Whether the gateway can serve, and if not, why. Whoever is not its owner is not told where its files lie.
-pub(super) async fn ready(State(app): State<App>, request: Request) -> Response {
+pub(crate) async fn ready(State(app): State<App>, request: Request) -> Response {
     let (head, _body) = request.into_parts();
     let mut problems = app.readiness.problems(is_owner(&app, &head).await);
     let is_serving = !app.engine.snapshot().routes.listed().is_empty();
@@ -148,7 +136,7 @@ pub(super) async fn ready(State(app): State<App>, request: Request) -> Response 
     }
     let attention = attention(app.engine.accounts().values());
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json_response(status, |root| {
+    reply::json_response(status, |root| {
         root.str("status", if problems.is_empty() { "ok" } else { "degraded" });
         root.array("problems", |list| {
             for problem in &problems {
