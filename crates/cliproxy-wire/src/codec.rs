@@ -244,10 +244,14 @@ pub struct ToolOrigin {
 pub struct Notes(Vec<String>);
 
 impl Notes {
+    /// As many paths as are held: more than the header has room for, and few enough to look through for each member of
+    /// a request that consists of unknown ones.
+    const MOST: usize = 256;
+
     /// Adds a path once.
     pub fn add(&mut self, path: impl Into<String>) {
         let path = path.into();
-        if !self.0.contains(&path) {
+        if self.0.len() < Self::MOST && !self.0.contains(&path) {
             self.0.push(path);
         }
     }
@@ -262,12 +266,12 @@ impl Notes {
         self.0.is_empty()
     }
 
-    /// The header value: comma separated, at most 1 KiB.
+    /// The header value: comma separated, at most 1 KiB, without the paths that have no room.
     pub fn header(&self) -> Option<String> {
         let mut value = String::new();
         for path in &self.0 {
             if value.len() + path.len() + 2 > 1024 {
-                break;
+                continue;
             }
             if !value.is_empty() {
                 value.push_str(", ");
@@ -275,5 +279,33 @@ impl Notes {
             value.push_str(path);
         }
         (!value.is_empty()).then_some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_without_room_does_not_hide_those_behind_it() {
+        let mut notes = Notes::default();
+        for path in ["seed".to_owned(), "x".repeat(2000), "n".to_owned(), "seed".to_owned()] {
+            notes.add(path);
+        }
+        assert_eq!(notes.header().as_deref(), Some("seed, n"));
+    }
+
+    #[test]
+    fn notes_are_bounded() {
+        let mut notes = Notes::default();
+        for number in 0..100_000 {
+            notes.add(format!("member{number}"));
+        }
+        assert_eq!(notes.paths().len(), Notes::MOST);
+        assert!(
+            notes
+                .header()
+                .is_some_and(|value| value.len() <= 1024 && value.starts_with("member0, member1, "))
+        );
     }
 }
