@@ -41,14 +41,18 @@ pub type Str = Arc<str>;
 pub struct Ext(Vec<(Box<str>, Raw)>);
 
 impl Ext {
+    /// With more members than these none is looked for when another is set: it goes behind them, and the last counts.
+    const LOOKED_THROUGH: usize = 128;
+
     /// Nothing.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Adds a member; an earlier one of that name is replaced.
+    /// Adds a member; an earlier one of that name counts no longer.
     pub fn set(&mut self, name: &str, value: Raw) {
-        match self.0.iter_mut().find(|(known, _)| **known == *name) {
+        let looked = if self.0.len() > Self::LOOKED_THROUGH { 0 } else { self.0.len() };
+        match self.0.iter_mut().take(looked).find(|(known, _)| **known == *name) {
             Some((_, slot)) => *slot = value,
             None => self.0.push((name.into(), value)),
         }
@@ -56,13 +60,15 @@ impl Ext {
 
     /// The member `name`.
     pub fn get(&self, name: &str) -> Option<&Raw> {
-        self.0.iter().find(|(known, _)| **known == *name).map(|(_, value)| value)
+        self.0.iter().rfind(|(known, _)| **known == *name).map(|(_, value)| value)
     }
 
     /// Takes the member `name` out.
     pub fn take(&mut self, name: &str) -> Option<Raw> {
-        let at = self.0.iter().position(|(known, _)| **known == *name)?;
-        Some(self.0.remove(at).1)
+        let at = self.0.iter().rposition(|(known, _)| **known == *name)?;
+        let (_, value) = self.0.remove(at);
+        self.0.retain(|(known, _)| **known != *name);
+        Some(value)
     }
 
     /// True without members.
@@ -79,6 +85,28 @@ impl Ext {
     pub fn write(&self, object: &mut crate::json::Object<'_>) {
         for (name, value) in self.iter() {
             object.raw(name, value.as_str());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_member_of_a_name_counts_however_many_there_are() {
+        for others in [0, Ext::LOOKED_THROUGH, 10 * Ext::LOOKED_THROUGH] {
+            let mut ext = Ext::new();
+            for number in 0..others {
+                ext.set(&format!("member{number}"), Raw::new("0"));
+            }
+            for value in ["1", "2", "3"] {
+                ext.set("name", Raw::new(value));
+            }
+            assert_eq!(ext.get("name"), Some(&Raw::new("3")));
+            assert_eq!(ext.take("name"), Some(Raw::new("3")));
+            assert_eq!(ext.get("name"), None);
+            assert_eq!(ext.iter().count(), others);
         }
     }
 }
