@@ -86,14 +86,15 @@ impl Decode {
 
     fn drain(&mut self, each: &mut dyn FnMut(Event)) {
         let Some(restore) = &mut self.restore else {
-            for event in self.events.drain(..) {
+            // Its room is given back: most streams are silent for most of their time.
+            for event in std::mem::take(&mut self.events) {
                 self.is_over |= matches!(event, Event::End { .. } | Event::Error(_));
                 each(event);
             }
             return;
         };
         let mut restored = Vec::with_capacity(self.events.len());
-        for event in self.events.drain(..) {
+        for event in std::mem::take(&mut self.events) {
             restore.event(event, &mut restored);
         }
         for event in restored {

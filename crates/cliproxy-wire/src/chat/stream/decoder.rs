@@ -234,6 +234,10 @@ impl Decoder {
             return Ok(());
         }
         let at = known.unwrap_or_else(|| {
+            // Nearly always the first stays the only one.
+            if choices.is_empty() {
+                choices.reserve_exact(1);
+            }
             choices.push(Choice::new(index, context));
             choices.len() - 1
         });

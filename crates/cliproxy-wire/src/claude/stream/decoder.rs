@@ -24,8 +24,9 @@ pub struct Decoder {
     id: Option<Str>,
     is_started: bool,
     is_ended: bool,
-    /// The open blocks by ordinal, which is the order in which they began.
-    open: BTreeMap<u32, Open>,
+    /// The open blocks by ordinal, which is the order in which they began. Boxed: nearly always there is one, and a map
+    /// makes room for eleven.
+    open: BTreeMap<u32, Box<Open>>,
     /// The ordinals of open blocks by the upstream's index.
     ordinals: HashMap<u64, u32>,
     blocks: u32,
@@ -170,7 +171,7 @@ impl Decoder {
             Ok(open) => {
                 self.calls += u32::from(open.is_call());
                 self.ordinals.insert(index, self.blocks);
-                self.open.insert(self.blocks, open);
+                self.open.insert(self.blocks, Box::new(open));
                 self.blocks += 1;
             }
             // All that a call can lack is its name.

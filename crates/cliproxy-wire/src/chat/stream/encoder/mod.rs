@@ -67,6 +67,10 @@ impl Encoder {
     /// Position of the choice with this index.
     fn choice(&mut self, index: u32) -> usize {
         self.choices.iter().position(|choice| choice.index == index).unwrap_or_else(|| {
+            // Nearly always the first stays the only one.
+            if self.choices.is_empty() {
+                self.choices.reserve_exact(1);
+            }
             self.choices.push(Choice::new(index));
             self.choices.len() - 1
         })

@@ -26,7 +26,8 @@ pub struct Encoder {
     usage: Option<Usage>,
     is_native: bool,
     is_over: bool,
-    lines: BTreeMap<u32, Line>,
+    /// By candidate. Boxed: nearly always there is one, and a map makes room for eleven.
+    lines: BTreeMap<u32, Box<Line>>,
 }
 
 impl Encoder {
@@ -104,6 +105,10 @@ impl StreamEncoder for Encoder {
             }
             Event::BlockStart { candidate, block, kind } => {
                 let line = self.lines.entry(candidate).or_default();
+                // Nearly always one waits alone.
+                if line.queue.is_empty() {
+                    line.queue.reserve_exact(1);
+                }
                 line.queue.push_back(Pending::new(block, kind));
                 if line.queue.len() == 1 {
                     line.begin(candidate, &mut self.head, out);
