@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,10 +15,9 @@ use futures_util::future::BoxFuture;
 use http::{Request, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,8 +30,10 @@ use crate::Gateway;
 /// A connection, plain or TLS. One type for both: HTTP over it is compiled once.
 type Io = Either<TcpStream, Box<tokio_rustls::server::TlsStream<TcpStream>>>;
 
-/// Longest wait for a request's head, the first one of a connection counted from the connection on.
+/// Longest wait for a connection's first bytes, and for a request's head.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// What HTTP/2 begins with over a plain connection. Source: RFC 9113 section 3.4; no request of HTTP/1 has this method.
+const HTTP2: &[u8; 4] = b"PRI ";
 /// Longest TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -94,11 +95,7 @@ pub fn serve(
 }
 
 async fn accept(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, shutdown: Shutdown) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
-    let (builder, gateway) = (Arc::new(builder), Arc::new(gateway));
-    let graceful = GracefulShutdown::new();
+    let (protocols, gateway) = (Arc::new(Protocols::new()), Arc::new(gateway));
     let connections = TaskTracker::new();
     loop {
         let (stream, peer) = tokio::select! {
@@ -115,8 +112,7 @@ async fn accept(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, shutd
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("cannot set TCP_NODELAY: {error}");
         }
-        let watcher = graceful.watcher();
-        let (builder, gateway, tls) = (Arc::clone(&builder), Arc::clone(&gateway), tls.clone());
+        let (protocols, gateway, tls) = (Arc::clone(&protocols), Arc::clone(&gateway), tls.clone());
         let token = shutdown.token.clone();
         // Handshakes run on the connection's task, so a slow one does not hold up the others.
         connections.spawn(async move {
@@ -128,14 +124,14 @@ async fn accept(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, shutd
                 },
             };
             if let Some(stream) = stream {
-                wake::able_to_be_quiet(connection(&builder, stream, peer, gateway, watcher)).await;
+                wake::able_to_be_quiet(connection(&protocols, stream, peer, gateway, token)).await;
             }
         });
     }
     drop(listener);
     connections.close();
     let sockets = gateway.sockets();
-    let answered = async { tokio::join!(graceful.shutdown(), sockets.finish()) };
+    let answered = async { tokio::join!(connections.wait(), sockets.finish()) };
     tokio::select! {
         ((), ()) = answered => {}
         () = tokio::time::sleep(shutdown.grace) => {
@@ -146,32 +142,109 @@ async fn accept(listener: TcpListener, gateway: Gateway, tls: Option<Tls>, shutd
     sockets.leave().await;
 }
 
-/// Serves one connection to its end. One whose first request does not come is closed: the limit on heads begins only
-/// when it is known which version of HTTP is spoken, which a peer can put off for ever.
+/// How each version of HTTP is spoken.
+struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    fn new() -> Self {
+        let mut http1 = http1::Builder::new();
+        http1.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2.timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+        Self { http1, http2 }
+    }
+}
+
+/// Whether the peer speaks HTTP/2: over TLS that was agreed upon, else its first bytes tell, which are left for whoever reads
+/// the connection. To hand them on instead would have the reader see the rest as a second piece, and make twice the room.
+async fn speaks_http2(stream: &Io) -> io::Result<bool> {
+    let stream = match stream {
+        Io::Left(stream) => stream,
+        Io::Right(stream) => return Ok(stream.get_ref().1.alpn_protocol() == Some(b"h2")),
+    };
+    let mut start = [0; HTTP2.len()];
+    loop {
+        let length = stream.peek(&mut start).await?;
+        let begun = start.get(..length).unwrap_or_default();
+        if length == 0 || length == HTTP2.len() || !HTTP2.starts_with(begun) {
+            return Ok(begun == HTTP2);
+        }
+        // Bytes that are left make the socket ready, so that nothing tells when more come.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Serves one connection to its end, which from the token on comes with the answer that is on its way.
 async fn connection(
-    builder: &auto::Builder<TokioExecutor>,
+    protocols: &Protocols,
     stream: Io,
     peer: SocketAddr,
     gateway: Arc<Gateway>,
-    watcher: Watcher,
+    token: CancellationToken,
 ) {
+    let spoken = tokio::select! {
+        spoken = tokio::time::timeout(HEAD_LIMIT, speaks_http2(&stream)) => spoken,
+        () = token.cancelled() => return,
+    };
+    let result = match spoken {
+        Err(_elapsed) => return tracing::debug!("a connection brought nothing in time"),
+        Ok(Err(error)) => return tracing::debug!("connection ended: {error}"),
+        Ok(Ok(false)) => {
+            let service =
+                service_fn(move |request: Request<Incoming>| gateway.answer(Arriving::of(request), peer));
+            let serving = protocols.http1.serve_connection(TokioIo::new(stream), service);
+            let mut serving = pin!(serving.with_upgrades());
+            tokio::select! {
+                biased;
+                result = &mut serving => result,
+                () = token.cancelled() => {
+                    serving.as_mut().graceful_shutdown();
+                    serving.await
+                }
+            }
+        }
+        // Rare, and large.
+        Ok(Ok(true)) => Box::pin(multiplexed(protocols, stream, peer, gateway, token)).await,
+    };
+    if let Err(error) = result {
+        tracing::debug!("connection ended: {error}");
+    }
+}
+
+/// Serves one connection of HTTP/2 to its end. One that brings no first request is closed.
+async fn multiplexed(
+    protocols: &Protocols,
+    stream: Io,
+    peer: SocketAddr,
+    gateway: Arc<Gateway>,
+    token: CancellationToken,
+) -> hyper::Result<()> {
     let asked = CancellationToken::new();
     let note = asked.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         note.cancel();
         gateway.answer(Arriving::of(request), peer)
     });
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let mut serving = pin!(protocols.http2.serve_connection(TokioIo::new(stream), service));
     let late = async {
         if tokio::time::timeout(HEAD_LIMIT, asked.cancelled()).await.is_ok() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
-        result = watcher.watch(serving.into_owned()) => if let Err(error) = result {
-            tracing::debug!("connection ended: {error}");
-        },
-        () = late => tracing::debug!("a connection brought no request in time"),
+        biased;
+        result = &mut serving => result,
+        () = token.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+        () = late => {
+            tracing::debug!("a connection brought no request in time");
+            Ok(())
+        }
     }
 }
 
