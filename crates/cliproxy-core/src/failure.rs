@@ -21,6 +21,7 @@ struct Inner {
     relay: Option<Relay>,
     detail: String,
     broke_early: bool,
+    unheard: Option<Duration>,
     attempts: u32,
     request: Option<(HeaderMap, Bytes)>,
 }
@@ -88,6 +89,7 @@ impl Failure {
             relay: None,
             detail,
             broke_early: false,
+            unheard: None,
             attempts: 0,
             request: None,
         }))
@@ -142,6 +144,18 @@ impl Failure {
     pub(crate) fn after_head(mut self) -> Self {
         self.0.broke_early = true;
         self
+    }
+
+    /// The same failure, of a kept connection that ended without a byte of an answer, so long after it was asked.
+    #[must_use]
+    pub(crate) fn after_silence(mut self, waited: Duration) -> Self {
+        self.0.unheard = Some(waited);
+        self
+    }
+
+    /// How long after it was asked a kept connection ended without a byte of an answer, if that is what happened.
+    pub(crate) fn unheard(&self) -> Option<Duration> {
+        self.0.unheard
     }
 
     /// The same failure, as the last of so many attempts.

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod boxed;
 pub mod config;
 pub mod credential;
 pub mod desk;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,6 +22,7 @@ use super::pieces::Pieces;
 use super::socket::{self, First, Keeper, Key, Socket, Sockets, Talk, Turn};
 use super::tape::{Asked, Script, Tape, take_down};
 use super::way::{Environment, Hop, Way};
+use crate::boxed::in_place;
 use crate::credential::CredentialId;
 use crate::env;
 use crate::failure::{Failure, Origin};
@@ -113,7 +115,33 @@ impl Clients {
         limits: &'s Limits,
         tape: Option<&'s dyn Tape>,
     ) -> BoxFuture<'s, Result<Reply, Failure>> {
-        Box::pin(self.send_on(egress, outgoing, limits, tape))
+        in_place(|| self.send_on(egress, outgoing, limits, tape, None))
+    }
+
+    /// Sends what `make` makes; where a kept connection ended upon it without a byte of an answer, once more over a fresh
+    /// one. That is for what may come twice, and not for a request that uses a token up: its peer may have read it. It is
+    /// made anew rather than kept, since hardly ever it has to be.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send), and those of `make`.
+    pub async fn send_again(
+        &self,
+        egress: &Egress,
+        make: impl Fn() -> Result<Outgoing, Failure>,
+        limits: &Limits,
+        tape: Option<&dyn Tape>,
+    ) -> Result<Reply, Failure> {
+        let failure = match self.send(egress, make()?, limits, tape).await {
+            Err(failure) => failure,
+            answered => return answered,
+        };
+        let Some(waited) = failure.unheard() else { return Err(failure) };
+        tracing::debug!(
+            credential = %egress.credential,
+            "the upstream closed a kept connection upon a request, which is sent once more over a fresh one"
+        );
+        let outgoing = make()?;
+        in_place(|| self.send_on(egress, outgoing, limits, tape, Some(waited))).await
     }
 
     async fn send_on(
@@ -122,6 +150,7 @@ impl Clients {
         mut outgoing: Outgoing,
         limits: &Limits,
         tape: Option<&dyn Tape>,
+        waited: Option<Duration>,
     ) -> Result<Reply, Failure> {
         if let Outgoing::Socket(talk) = outgoing {
             let Talk { uri, headers, opening, instead, goes_on } = *talk;
@@ -154,7 +183,7 @@ impl Clients {
         }
         let line = self.line(egress, limits);
         let forwarder = authenticated(&line, &mut request);
-        let (head, body) = answered(line.send(request).await, forwarder.as_deref())?.into_parts();
+        let (head, body) = answered(line.send(request, waited).await, forwarder.as_deref())?.into_parts();
         Ok(Reply { status: head.status, headers: head.headers, body: UpstreamBody::Http(body) })
     }
 
@@ -291,6 +320,9 @@ fn answered<B>(answer: Result<Response<B>, Lost>, forwarder: Option<&Hop>) -> Re
         (Ok(answer), _) => Ok(answer),
         (Err(Lost::Connect(error)), _) => Err(connect_failure(&error)),
         (Err(Lost::Broken(error)), forwarder) => Err(broken(&error, forwarder.is_some())),
+        (Err(Lost::Unheard(error, waited)), forwarder) => {
+            Err(broken(&error, forwarder.is_some()).after_silence(waited))
+        }
         (Err(Lost::Limit(failure)), _) => Err(failure),
     }
 }
@@ -306,17 +338,17 @@ pub(super) fn first_byte<T>(
     sending: impl Future<Output = T>,
     limit: Option<Duration>,
 ) -> impl Future<Output = Result<T, Failure>> {
-    first_byte_after(Duration::ZERO, sending, limit)
+    first_byte_since(Instant::now(), sending, limit)
 }
 
-/// The same when so much of the limit is over.
-pub(super) async fn first_byte_after<T>(
-    waited: Duration,
+/// The same when it is waited for since then.
+pub(super) async fn first_byte_since<T>(
+    since: Instant,
     sending: impl Future<Output = T>,
     limit: Option<Duration>,
 ) -> Result<T, Failure> {
     let Some(limit) = limit else { return Ok(sending.await) };
-    tokio::time::timeout(limit.saturating_sub(waited), sending).await.map_err(|_elapsed| {
+    tokio::time::timeout_at(since + limit, sending).await.map_err(|_elapsed| {
         let message = format!("the upstream did not begin to answer within {} s", limit.as_secs_f32());
         Failure::upstream(Fault::new(Kind::Timeout, message), "first byte limit")
     })

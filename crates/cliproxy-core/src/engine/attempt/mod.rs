@@ -99,12 +99,14 @@ impl Engine {
         let mut rounds = Rounds::new(&snapshot, offers);
         let most = snapshot.settings.retry.credentials_per_round.map_or(u32::MAX, std::num::NonZeroU32::get);
         let mut in_round = 0;
-        let patience = Instant::now() + snapshot.settings.retry.longest_wait;
+        let mut patience = None;
         loop {
             let mut chosen = None;
             if in_round < most {
                 chosen = choose(&self.0.pool, job, offers, &tried);
                 if chosen.is_none() && is_busy(offers, &tried) {
+                    let longest = snapshot.settings.retry.longest_wait;
+                    let patience = *patience.get_or_insert_with(|| Instant::now() + longest);
                     chosen = self.wait_for_place(job, offers, &tried, patience).await;
                 }
             }
@@ -296,8 +298,8 @@ impl Engine {
         let profile = offer.profile(job.call.format);
         self.freshen(credential, job.call.now).await?;
         let provider = provider::of(credential.kind);
-        let outgoing = provider.prepare(
-            provider::Job {
+        let outgoing = || {
+            let job = provider::Job {
                 operation,
                 model: &offer.upstream,
                 body: outbound.body.clone(),
@@ -310,12 +312,13 @@ impl Engine {
                 now: (job.call.now)(),
                 addresses: self.0.clients.addresses(),
                 pays: job.pays,
-            },
-            credential,
-        )?;
+            };
+            provider.prepare(job, credential)
+        };
         let egress = Egress { credential: credential.id.clone(), proxy: credential.proxy.clone() };
         let tape = job.call.tape.as_ref();
-        let sending = self.0.clients.send(&egress, outgoing, &job.snapshot.limits, tape.map(|tape| &**tape));
+        let script = tape.map(|tape| &**tape);
+        let sending = self.0.clients.send_again(&egress, outgoing, &job.snapshot.limits, script);
         let mut reply = match sending.await {
             Ok(reply) => reply,
             Err(failure) => {

@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use self::travel::Own;
 pub use self::travel::Travelling;
 use super::Limits;
-use super::client::{first_byte, first_byte_after};
+use super::client::{first_byte, first_byte_since};
 use super::connect::{ConnectError, Connector, Speaks};
 use super::pieces::Pieces;
 use super::way::Way;
@@ -50,6 +50,8 @@ pub(super) enum Lost {
     Connect(ConnectError),
     /// It broke.
     Broken(hyper::Error),
+    /// It had served before, and ended without a byte of an answer, so long after the request was sent.
+    Unheard(hyper::Error, Duration),
     /// What its limits said.
     Limit(Failure),
 }
@@ -203,34 +205,34 @@ enum Open {
 
 impl Line {
     /// Sends a request and waits for the head of the answer. What a kept connection does not even begin to send, because
-    /// its peer has closed it meanwhile, is sent over another one; what its peer closes it upon, without a byte of an
-    /// answer, once more over a fresh one.
+    /// its peer has closed it meanwhile, is sent over another one. With `waited`, so much of the limit is over, and no kept
+    /// connection is used.
     pub(super) async fn send(
         self: &Arc<Self>,
         mut request: Request<Pieces>,
+        waited: Option<Duration>,
     ) -> Result<Response<Travelling>, Lost> {
         let target = request.uri().clone();
         let place = self.place(&target)?;
         let limit = self.limits.first_byte;
-        let mut waited = None;
         loop {
             let kept = if waited.is_none() { place.take() } else { None };
-            // Idle connections are closed by upstreams at any time, also while a request is on its way to them.
-            let spare = kept.is_some().then(|| Box::new((request.clone(), Instant::now())));
+            let is_reused = kept.is_some();
             let open = match kept {
                 Some(open) => open,
                 // Rare, and large.
                 None => Box::pin(self.open(&target, &place)).await?,
             };
-            let over = waited.unwrap_or_default();
             // Opening has limits of its own and is not counted against the upstream's thinking time.
+            let began = Instant::now();
+            let since = waited.and_then(|waited| began.checked_sub(waited)).unwrap_or(began);
             let (mut error, is_unheard) = match open {
                 Open::Own(mut own) => {
                     request.headers_mut().entry(HOST).or_insert_with(|| place.name.clone());
                     if !own.is_forwarded {
                         *request.uri_mut() = origin_form(&target);
                     }
-                    match first_byte_after(over, own.send(request), limit).await.map_err(Lost::Limit)? {
+                    match first_byte_since(since, own.send(request), limit).await.map_err(Lost::Limit)? {
                         Ok(answer) => {
                             return Ok(
                                 answer.map(|body| Travelling::over(body, own, Arc::clone(self), place))
@@ -244,7 +246,7 @@ impl Line {
                 }
                 Open::Shared(mut sender) => {
                     let sending = sender.try_send_request(request);
-                    match first_byte_after(over, sending, limit).await.map_err(Lost::Limit)? {
+                    match first_byte_since(since, sending, limit).await.map_err(Lost::Limit)? {
                         Ok(answer) => return Ok(answer.map(Travelling::driven)),
                         Err(error) => {
                             let is_unheard = was_passed_over(error.error());
@@ -253,23 +255,14 @@ impl Line {
                     }
                 }
             };
-            let unsent = error.take_message();
-            match (unsent, spare) {
-                (Some(unsent), Some(_)) => {
-                    request = unsent;
-                    *request.uri_mut() = target.clone();
-                }
-                (None, Some(spare)) if is_unheard => {
-                    let (sent, since) = *spare;
-                    tracing::debug!(
-                        upstream = %place.authority,
-                        "the upstream closed a kept connection upon a request, which is sent once more over a fresh one"
-                    );
-                    request = sent;
-                    waited = Some(since.elapsed());
+            match error.take_message() {
+                Some(unsent) if is_reused => request = unsent,
+                None if is_reused && is_unheard => {
+                    return Err(Lost::Unheard(error.into_error(), since.elapsed()));
                 }
                 _ => return Err(Lost::Broken(error.into_error())),
             }
+            *request.uri_mut() = target.clone();
         }
     }
 

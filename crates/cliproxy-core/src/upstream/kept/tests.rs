@@ -47,9 +47,11 @@ async fn answer(stream: &mut TcpStream, text: &str) {
 
 async fn ask(clients: &Clients, uri: Uri) -> Result<Reply, Failure> {
     let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
-    let outgoing =
-        Outgoing::Http { method: Method::GET, uri, headers: HeaderMap::new(), body: Pieces::default() };
-    clients.send(&egress, outgoing, &Limits::default(), None).await
+    clients.send_again(&egress, || Ok(get(uri.clone())), &Limits::default(), None).await
+}
+
+fn get(uri: Uri) -> Outgoing {
+    Outgoing::Http { method: Method::GET, uri, headers: HeaderMap::new(), body: Pieces::default() }
 }
 
 /// The same to another path of the host.
@@ -291,7 +293,10 @@ async fn a_body_is_sent_once_more_as_it_was() {
     let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
     let body = Pieces::from([&b"one, "[..], b"two, ", b"three"].map(bytes::Bytes::from_static));
     let headers = HeaderMap::from_iter([(http::header::COOKIE, "it is".parse().unwrap())]);
-    let outgoing = Outgoing::Http { method: Method::POST, uri: peer.uri(), headers, body };
+    let outgoing = || {
+        let (headers, body) = (headers.clone(), body.clone());
+        Ok(Outgoing::Http { method: Method::POST, uri: peer.uri(), headers, body })
+    };
     let limits = Limits::default();
     let serving = async {
         closing(&mut streams, true).await;
@@ -304,7 +309,7 @@ async fn a_body_is_sent_once_more_as_it_was() {
         answer(&mut fresh, "after").await;
         fresh
     };
-    let (reply, _open) = tokio::join!(clients.send(&egress, outgoing, &limits, None), serving);
+    let (reply, _open) = tokio::join!(clients.send_again(&egress, outgoing, &limits, None), serving);
     assert_eq!(text(reply.unwrap()).await, "after");
 }
 
@@ -360,11 +365,7 @@ async fn a_limit_that_ends_is_not_begun_anew() {
     let limits = Limits { first_byte: Some(std::time::Duration::from_secs(10)), ..Limits::default() };
     let [mut stream] = idle::<1>(&peer, &clients).await;
     let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
-    let send = |uri: Uri| {
-        let outgoing =
-            Outgoing::Http { method: Method::GET, uri, headers: HeaderMap::new(), body: Pieces::default() };
-        clients.send(&egress, outgoing, &limits, None)
-    };
+    let send = |uri: Uri| clients.send_again(&egress, move || Ok(get(uri.clone())), &limits, None);
     // The line of these limits has no connection yet.
     let serving = async {
         stream = peer.accept().await;
@@ -390,4 +391,17 @@ async fn a_limit_that_ends_is_not_begun_anew() {
     };
     let (reply, _open) = tokio::join!(send(elsewhere(&peer.uri())), serving);
     assert_eq!(text(reply.unwrap()).await, "other");
+}
+
+#[tokio::test]
+async fn what_may_not_come_twice_is_sent_once() {
+    let (peer, clients) = (Peer::new().await, Clients::default());
+    let mut streams = Vec::from(idle::<1>(&peer, &clients).await);
+    let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
+    let limits = Limits::default();
+    let sending = clients.send(&egress, get(peer.uri()), &limits, None);
+    let (failed, ()) = tokio::join!(sending, closing(&mut streams, true));
+    let failure = failed.unwrap_err();
+    assert!(failure.fault().message.contains("closed the connection"), "{failure:?}");
+    assert!(failure.unheard().is_some());
 }
