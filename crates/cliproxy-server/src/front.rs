@@ -16,6 +16,7 @@ use std::task::Poll;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
+use cliproxy_core::boxed::in_place;
 use cliproxy_core::provider::Operation;
 use cliproxy_wire::Format;
 use http::{Method, Request, Response};
@@ -59,10 +60,10 @@ impl Gateway {
         let is_plain = request.method() == Method::POST && !self.app.logs.is_to_file();
         let direct = if is_plain { route(request.uri().path()) } else { None };
         if let Some(route) = direct
-            && let Some(passage) = browser::Passage::of(&self.app.engine.snapshot(), &request)
+            && let Some(passage) = browser::Passage::of(&self.app.engine.glance(), &request)
         {
             let app = Arc::clone(&self.app);
-            return Box::pin(async move {
+            return in_place(move || async move {
                 // Polled where it stands: what wraps a future moves all of it.
                 let mut serving = pin!(call::serve(&app, route, request));
                 let answering = poll_fn(|context| {

@@ -110,26 +110,26 @@ impl Access {
             return Ok(Caller::default());
         }
         let (mut was_presented, mut has_no_scheme) = (false, false);
-        let header = |name: HeaderName| headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
-        let from_headers = header(AUTHORIZATION)
-            .map(bearer)
-            .chain(header(GOOGLE_KEY).chain(header(KEY)).map(|value| (value, true)));
-        for (value, is_clear) in from_headers {
-            let value = value.trim_ascii();
-            if value.is_empty() {
-                continue;
-            }
-            was_presented |= is_clear;
-            has_no_scheme |= !is_clear;
-            if let Some(caller) = self.find(value) {
-                return Ok(caller);
+        for name in [AUTHORIZATION, GOOGLE_KEY, KEY] {
+            for value in headers.get_all(&name) {
+                let value = value.as_bytes();
+                let (value, is_clear) = if name == AUTHORIZATION { bearer(value) } else { (value, true) };
+                let value = value.trim_ascii();
+                if value.is_empty() {
+                    continue;
+                }
+                was_presented |= is_clear;
+                has_no_scheme |= !is_clear;
+                if let Some(caller) = self.find(value) {
+                    return Ok(caller.clone());
+                }
             }
         }
         for wanted in ["key", "auth_token"] {
             for value in query_values(query, wanted) {
                 was_presented = true;
                 if let Some(caller) = self.find(value.as_bytes()) {
-                    return Ok(caller);
+                    return Ok(caller.clone());
                 }
             }
         }
@@ -165,12 +165,12 @@ impl Access {
         }
     }
 
-    fn find(&self, presented: &[u8]) -> Option<Caller> {
+    fn find(&self, presented: &[u8]) -> Option<&Caller> {
         // All keys are compared, so that the time does not tell which one came close.
         let mut found = None;
         for (key, caller) in &self.keys {
             if key.matches(presented) && !key.is_empty() {
-                found = Some(caller.clone());
+                found = Some(caller);
             }
         }
         found

@@ -50,6 +50,7 @@ pub use trial::TokenState;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -64,6 +65,7 @@ use self::job::Job;
 use self::memory::Memories;
 use self::underway::Underway;
 use crate::access::meter::Meter;
+use crate::boxed::in_place;
 use crate::config::Settings;
 use crate::credential::{CredentialId, Pool, Window};
 use crate::failure::Failure;
@@ -106,6 +108,11 @@ impl Engine {
     /// The snapshot of the moment.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.snapshot.load_full()
+    }
+
+    /// The same for a look that is over at once, which need not be counted among those that hold on to it.
+    pub fn glance(&self) -> impl Deref<Target = Arc<Snapshot>> {
+        self.0.snapshot.load()
     }
 
     /// Swaps the configuration. Running requests keep the one they began with; what happened to credentials that stay
@@ -186,7 +193,7 @@ impl Engine {
     /// When no answer began.
     pub fn run(&self, opened: Opened) -> BoxFuture<'static, Result<Answer, Failure>> {
         let engine = self.clone();
-        Box::pin(async move { engine.run_to_answer(opened).await })
+        in_place(move || async move { engine.run_to_answer(opened).await })
     }
 
     async fn run_to_answer(&self, opened: Opened) -> Result<Answer, Failure> {

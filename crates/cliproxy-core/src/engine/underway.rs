@@ -166,7 +166,7 @@ impl Engine {
 
     /// Adds what the configuration says of a request.
     fn appraise(&self, record: &mut Record) {
-        let snapshot = self.snapshot();
+        let snapshot = self.glance();
         // What was begun is kept, whatever is switched meanwhile: it may be noted.
         record.is_kept =
             record.ticket.is_kept() || wants_record(&snapshot, record.operation, record.client.as_ref());

@@ -20,12 +20,13 @@ pub(super) const SESSION_HEADERS: [HeaderName; 3] = [
 /// Headers that every JSON request has.
 pub(super) fn base_headers(operation: Operation) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(12);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if operation == Operation::Stream { "text/event-stream" } else { "application/json" };
-    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    let json = const { HeaderValue::from_static("application/json") };
+    let events = const { HeaderValue::from_static("text/event-stream") };
+    headers.insert(CONTENT_TYPE, json.clone());
+    headers.insert(ACCEPT, if operation == Operation::Stream { events } else { json });
     // Compressed events would have to be unpacked to be forwarded one by one.
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
+    headers.insert(ACCEPT_ENCODING, const { HeaderValue::from_static("identity") });
+    headers.insert(USER_AGENT, const { HeaderValue::from_static(PRODUCT) });
     headers
 }
 

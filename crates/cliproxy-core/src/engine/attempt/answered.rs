@@ -98,13 +98,16 @@ impl Engine {
             Ok(stream) => {
                 let is_array = job.call.format == Format::Gemini && !job.call.is_sse;
                 let kind = if is_array {
-                    "application/json; charset=UTF-8"
+                    const { HeaderValue::from_static("application/json; charset=UTF-8") }
                 } else {
-                    "text/event-stream; charset=utf-8"
+                    const { HeaderValue::from_static("text/event-stream; charset=utf-8") }
                 };
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-                headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-                headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+                headers.insert(CONTENT_TYPE, kind);
+                headers.insert(http::header::CACHE_CONTROL, const { HeaderValue::from_static("no-cache") });
+                headers.insert(
+                    const { HeaderName::from_static("x-accel-buffering") },
+                    const { HeaderValue::from_static("no") },
+                );
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Stream(stream) })
             }
             Err((fault, closing)) => Err(closing.fail(self.judge_inside(job, offer, fault)).after_head()),
@@ -123,7 +126,10 @@ impl Engine {
             Ok((body, usage, kind)) => {
                 closing.begun();
                 closing.close(Outcome::Complete, usage);
-                headers.insert(CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/json")));
+                headers.insert(
+                    CONTENT_TYPE,
+                    kind.unwrap_or(const { HeaderValue::from_static("application/json") }),
+                );
                 Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(body) })
             }
             Err(failure) => Err(closing.fail(failure)),
@@ -292,7 +298,7 @@ pub(in crate::engine) fn answer_headers(upstream: &HeaderMap, job: &Job, asked: 
     let [id, other] =
         [const { HeaderName::from_static("request-id") }, const { HeaderName::from_static("x-request-id") }];
     if let Some(id) = upstream.get(id).or_else(|| upstream.get(other)) {
-        headers.insert(HeaderName::from_static("x-upstream-request-id"), id.clone());
+        headers.insert(const { HeaderName::from_static("x-upstream-request-id") }, id.clone());
     }
     headers
 }

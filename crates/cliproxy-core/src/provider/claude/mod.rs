@@ -58,15 +58,14 @@ impl Provider for Claude {
                 address.push_str("?beta=true");
             }
         }
-        headers.entry(VERSION).or_insert(HeaderValue::from_static("2023-06-01"));
+        headers.entry(VERSION).or_insert(const { HeaderValue::from_static("2023-06-01") });
         if !betas.is_empty() {
             let list = betas.into_iter().collect::<Vec<_>>().join(",");
             if let Ok(value) = HeaderValue::try_from(list) {
                 headers.insert(BETA, value);
             }
         }
-        let host = credential.base_url.split("://").nth(1).unwrap_or_default();
-        if host.split(['/', ':']).next() == Some("api.anthropic.com") && !is_account {
+        if is_first_party(&credential.base_url) && !is_account {
             key_header(&mut headers, "x-api-key", credential)?;
         } else {
             bearer(&mut headers, credential)?;
@@ -109,6 +108,13 @@ impl Provider for Claude {
         }
         judge(fault)
     }
+}
+
+/// Whether an address is one of Anthropic's own host.
+fn is_first_party(base_url: &str) -> bool {
+    let rest = ["https://", "http://"].iter().find_map(|scheme| base_url.strip_prefix(scheme));
+    let after = rest.and_then(|rest| rest.strip_prefix("api.anthropic.com"));
+    after.is_some_and(|after| after.is_empty() || after.starts_with(['/', ':']))
 }
 
 #[cfg(test)]

@@ -73,16 +73,16 @@ impl Route {
     }
 }
 
-/// A fresh request id. Such ids are unique and no secrets, so they are keyed hashes of a counter; a random number would
-/// cost every request a system call.
+/// A fresh request id. Such ids are unique and no secrets, so they are a counter in two disguises, each with a random
+/// number of this process; a random number of its own would cost every request a system call.
 pub(crate) fn request_id() -> Arc<str> {
-    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+    static KEYS: LazyLock<[u64; 2]> = LazyLock::new(|| [(); 2].map(|()| RandomState::new().hash_one(0)));
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let mut id = *b"req_00000000000000000000000000000000";
     let (_, digits) = id.split_at_mut(4);
-    for (digits, key) in digits.chunks_exact_mut(16).zip(&*KEYS) {
-        let mut left = key.hash_one(number);
+    for (digits, key) in digits.chunks_exact_mut(16).zip(*KEYS) {
+        let mut left = disguised(key.wrapping_add(number));
         for digit in digits.iter_mut().rev() {
             *digit = hex_digit(left);
             left >>= 4;
@@ -91,12 +91,18 @@ pub(crate) fn request_id() -> Arc<str> {
     std::str::from_utf8(&id).unwrap_or_default().into()
 }
 
+/// Another number for every number, in no order that can be seen. Source: the last steps of `SplitMix64`.
+fn disguised(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
+}
+
 /// The last digit of a number.
 fn hex_digit(number: u64) -> u8 {
-    match (number & 0xF) as u8 {
-        digit @ ..10 => b'0' + digit,
-        digit => b'a' + digit - 10,
-    }
+    let digit = (number & 0xF) as u8;
+    // What lies between the digits and the letters.
+    digit + if digit < 10 { b'0' } else { b'a' - 10 }
 }
 
 /// Serves one call.
@@ -310,7 +316,7 @@ async fn answered(
 ) -> Result<Response<Egress>, Refusal> {
     let query = head.uri.query().unwrap_or_default();
     let (keepalive, streams_by_default) = {
-        let snapshot = app.engine.snapshot();
+        let snapshot = app.engine.glance();
         snapshot.access.conceal(&mut head.headers);
         let streaming = &snapshot.settings.streaming;
         let keepalive = (streaming.keepalive, streaming.nonstream_keepalive);

@@ -31,7 +31,7 @@ pub(super) enum Wanted {
 }
 
 pub(super) fn wanted(app: &App) -> Wanted {
-    let logging = &app.engine.snapshot().settings.logging;
+    let logging = &app.engine.glance().settings.logging;
     match (logging.commercial_mode, logging.requests) {
         (true, _) => Wanted::Nothing,
         (false, true) => Wanted::Everything,
