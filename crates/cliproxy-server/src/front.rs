@@ -62,7 +62,7 @@ impl Gateway {
         if let Some(route) = direct
             && let Some(passage) = browser::Passage::of(&self.app.engine.glance(), &request)
         {
-            let app = Arc::clone(&self.app);
+            let (app, request) = (Arc::clone(&self.app), call::arrived(request));
             return in_place(move || async move {
                 // Polled where it stands: what wraps a future moves all of it.
                 let mut serving = pin!(call::serve(&app, route, request));

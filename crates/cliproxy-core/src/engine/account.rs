@@ -324,7 +324,7 @@ impl Engine {
         if has_token() && !refresh::is_over(&account.record(), now()) {
             return Ok(());
         }
-        match self.renew(account, Wanted::Ahead, now).await {
+        match Box::pin(self.renew(account, Wanted::Ahead, now)).await {
             // Its last seconds are used.
             Err(refusal) if !has_token() || refresh::has_ended(&account.record(), now()) => {
                 Err(not_fresh(credential, &refusal))

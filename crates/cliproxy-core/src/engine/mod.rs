@@ -200,7 +200,7 @@ impl Engine {
         let mut underway = Underway::new(self, opened.0);
         let (job, attempts) = underway.parts();
         let result = match job.call.operation {
-            Operation::CountTokens => self.count(job, attempts).await,
+            Operation::CountTokens => Box::pin(self.count(job, attempts)).await,
             _ => self.attempt_models(job, attempts).await,
         };
         underway.end(result)

@@ -63,7 +63,8 @@ impl Engine {
             let time = end.saturating_duration_since(tokio::time::Instant::now());
             let private_hosts = Arc::clone(&rules.private_hosts);
             let fetch = Fetch { wanted: *wanted, bytes: left, time, private_hosts };
-            let fetched = self.0.clients.fetch(url, &fetch, &snapshot.settings.proxy).await;
+            // Few requests come here; the others need not make room for it.
+            let fetched = Box::pin(self.0.clients.fetch(url, &fetch, &snapshot.settings.proxy)).await;
             let noun = match wanted {
                 Wanted::Image => "image",
                 Wanted::Document => "file",

@@ -367,7 +367,7 @@ impl Engine {
                 streaming.keepalive,
                 closing,
             );
-            return self.begin(job, offer, stream, headers).await;
+            return self.begin(job, offer, Box::new(stream), headers).await;
         }
         if let Some(dropped) = single.dropped.and_then(|dropped| HeaderValue::try_from(dropped).ok()) {
             headers.insert(HeaderName::from_static("x-gateway-dropped"), dropped);

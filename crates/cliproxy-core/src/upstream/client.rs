@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -164,7 +165,8 @@ impl Clients {
         if let Some(tape) = tape {
             take_down(tape, &egress.credential, &outgoing);
         }
-        let mut request = Request::default();
+        // It is handed on through several futures.
+        let mut request = Box::<Request<Pieces>>::default();
         match outgoing {
             Outgoing::Local { status, headers, body } => {
                 return Ok(Reply { status, headers, body: UpstreamBody::Local(body) });
@@ -334,17 +336,17 @@ fn no_upgrade(message: impl Into<String>) -> Failure {
 }
 
 /// Waits for the head of the answer on an open connection.
-pub(super) fn first_byte<T>(
+pub(super) async fn first_byte<T>(
     sending: impl Future<Output = T>,
     limit: Option<Duration>,
-) -> impl Future<Output = Result<T, Failure>> {
-    first_byte_since(Instant::now(), sending, limit)
+) -> Result<T, Failure> {
+    first_byte_since(Instant::now(), pin!(sending), limit).await
 }
 
-/// The same when it is waited for since then.
+/// The same when it is waited for since then. What is waited for stays where it is.
 pub(super) async fn first_byte_since<T>(
     since: Instant,
-    sending: impl Future<Output = T>,
+    sending: Pin<&mut impl Future<Output = T>>,
     limit: Option<Duration>,
 ) -> Result<T, Failure> {
     let Some(limit) = limit else { return Ok(sending.await) };

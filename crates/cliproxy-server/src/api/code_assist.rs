@@ -137,7 +137,7 @@ fn nobody() -> Fault {
 /// A request that was let in and read. The client's own token stays here: it is no key of ours and no upstream's.
 async fn received(app: &App, request: Request) -> Result<(Box<Parts>, Bytes, Caller), Refusal> {
     let (mut head, body, caller) =
-        call::received(app, request, admit, |head| call::check_media(&head.headers)).await?;
+        call::received(app, call::arrived(request), admit, |head| call::check_media(&head.headers)).await?;
     head.headers.remove(AUTHORIZATION);
     app.engine.snapshot().access.conceal(&mut head.headers);
     Ok((head, body, caller))

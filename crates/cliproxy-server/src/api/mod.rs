@@ -146,7 +146,7 @@ async fn gemini(State(app): State<App>, Place(rest): Place<String>, request: Req
 }
 
 async fn serve(app: App, route: call::Route, request: Request) -> Response {
-    call::serve(&app, route, request).await.map(Body::new)
+    call::serve(&app, route, call::arrived(request)).await.map(Body::new)
 }
 
 /// Model and operation of `{model}:{method}`.

@@ -124,7 +124,7 @@ impl Request {
         let instructions = self.instructions.iter().map(|block| block.text.len());
         let text: usize = blocks.chain(tools).chain(instructions).map(|length| length + MEMBERS).sum();
         // Escapes.
-        4096 + text + text / 12
+        1024 + text + text / 12
     }
 }
 

@@ -40,27 +40,26 @@ impl Engine {
         Recorder::new(self.0.memories.shared(job, offer), job.call.format, profile)
     }
 
-    pub(super) async fn stream_answer(
+    /// A stream that has not begun.
+    pub(super) fn stream(
         &self,
         job: &mut Job,
         offer: &Offer,
         way: Way,
-        accepted: Accepted,
-    ) -> Result<Answer, Failure> {
-        let Accepted { reply, headers, closing } = accepted;
+        (reply, closing): (Reply, Closing),
+    ) -> Result<Box<AnswerStream>, Failure> {
         let pipe = match self.pipe(job, offer, way, &reply) {
             Ok(pipe) => pipe,
             Err(failure) => return Err(closing.fail(failure)),
         };
-        let stream = AnswerStream::new(
+        Ok(Box::new(AnswerStream::new(
             reply.body,
             pipe,
             job.call.format,
             job.snapshot.limits.idle,
             job.snapshot.settings.streaming.keepalive,
             closing,
-        );
-        self.begin(job, offer, stream, headers).await
+        )))
     }
 
     /// What the pieces of a stream go through.
@@ -91,10 +90,10 @@ impl Engine {
         &self,
         job: &Job,
         offer: &Offer,
-        stream: AnswerStream,
+        stream: Box<AnswerStream>,
         mut headers: HeaderMap,
     ) -> Result<Answer, Failure> {
-        match Box::new(stream).begin().await {
+        match stream.begin().await {
             Ok(stream) => {
                 let is_array = job.call.format == Format::Gemini && !job.call.is_sse;
                 let kind = if is_array {
@@ -151,12 +150,14 @@ impl Engine {
         let answer = match way {
             // A stream in answer to a whole request is folded, unless its last event is the whole answer.
             Way::Relay(_) if is_stream && !ends_whole => {
-                return self.translated(job, offer, Bridge::default(), reply).await;
+                return Box::pin(self.translated(job, offer, Bridge::default(), reply)).await;
             }
-            Way::Translate(bridge) => return self.translated(job, offer, bridge, reply).await,
+            // What passes bytes need not make room for it.
+            Way::Translate(bridge) => return Box::pin(self.translated(job, offer, bridge, reply)).await,
             Way::Relay(plan) if is_stream => {
                 closing.set_lane(plan.lane());
-                plan.gathered(job, reply.body, idle).await.map(|(body, usage)| (body, usage, None))
+                let gathering = Box::pin(plan.gathered(job, reply.body, idle));
+                gathering.await.map(|(body, usage)| (body, usage, None))
             }
             Way::Relay(plan) => {
                 closing.set_lane(plan.lane());

@@ -85,7 +85,7 @@ impl Engine {
             }
         }
         (job.model, job.suffix) = wanted;
-        self.attempt_with_credits(job, attempts, failure).await
+        Box::pin(self.attempt_with_credits(job, attempts, failure)).await
     }
 
     pub(super) async fn attempt_all(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
@@ -107,7 +107,7 @@ impl Engine {
                 if chosen.is_none() && is_busy(offers, &tried) {
                     let longest = snapshot.settings.retry.longest_wait;
                     let patience = *patience.get_or_insert_with(|| Instant::now() + longest);
-                    chosen = self.wait_for_place(job, offers, &tried, patience).await;
+                    chosen = Box::pin(self.wait_for_place(job, offers, &tried, patience)).await;
                 }
             }
             let Some((index, offer, lease)) = chosen else {
@@ -192,7 +192,8 @@ impl Engine {
             let Err(failure) = result else { return result };
             if let Some(token) = token.filter(|_| failure.is_unauthorized()) {
                 is_renewed = true;
-                let Err(rest) = self.renew_refused(&offer.credential, token, job.call.now).await else {
+                let renewing = Box::pin(self.renew_refused(&offer.credential, token, job.call.now));
+                let Err(rest) = renewing.await else {
                     tracing::debug!(request_id = %job.call.request_id, credential = %offer.credential.id, "repeating with a renewed token");
                     continue;
                 };
@@ -230,7 +231,7 @@ impl Engine {
         let wants_stream = job.call.operation == Operation::Stream;
         let profile = offer.profile(job.call.format);
         if !job.call.operation.is_conversation()
-            && let Some(result) = self.attempt_single(job, &attempt, lease).await
+            && let Some(result) = Box::pin(self.attempt_single(job, &attempt, lease)).await
         {
             return result;
         }
@@ -255,7 +256,7 @@ impl Engine {
         };
         closing.answered(reply.status);
         if is_predicted {
-            reply = match single::conversed(reply, job, offer).await {
+            reply = match Box::pin(single::conversed(reply, job, offer)).await {
                 Ok(reply) => reply,
                 Err(fault) => return Err(closing.fail(self.judge_inside(job, offer, fault))),
             };
@@ -266,7 +267,8 @@ impl Engine {
             headers.insert(HeaderName::from_static("x-gateway-dropped"), dropped);
         }
         if wants_stream {
-            self.stream_answer(job, offer, outbound.way, Accepted { reply, headers, closing }).await
+            let stream = self.stream(job, offer, outbound.way, (reply, closing))?;
+            self.begin(job, offer, stream, headers).await
         } else {
             self.whole_answer(job, offer, outbound.way, Accepted { reply, headers, closing }).await
         }
@@ -327,7 +329,7 @@ impl Engine {
             }
         };
         if is_gzip(&reply.headers) {
-            reply = unpack(reply, job).await?;
+            reply = Box::pin(unpack(reply, job)).await?;
         }
         if let Some(tape) = tape {
             tape.answered(reply.status, &reply.headers);
@@ -346,7 +348,8 @@ impl Engine {
             return Ok(reply);
         }
         let (status, headers) = (reply.status, reply.headers);
-        let body = read_all(reply.body, job.snapshot.limits.idle, LONGEST_ERROR).await.unwrap_or_default();
+        let reading = Box::pin(read_all(reply.body, job.snapshot.limits.idle, LONGEST_ERROR));
+        let body = reading.await.unwrap_or_default();
         let fault = fault::decode(
             profile.format,
             status.as_u16(),

@@ -9,6 +9,7 @@ mod travel;
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -209,7 +210,7 @@ impl Line {
     /// connection is used.
     pub(super) async fn send(
         self: &Arc<Self>,
-        mut request: Request<Pieces>,
+        mut request: Box<Request<Pieces>>,
         waited: Option<Duration>,
     ) -> Result<Response<Travelling>, Lost> {
         let target = request.uri().clone();
@@ -232,7 +233,8 @@ impl Line {
                     if !own.is_forwarded {
                         *request.uri_mut() = origin_form(&target);
                     }
-                    match first_byte_since(since, own.send(request), limit).await.map_err(Lost::Limit)? {
+                    let sent = first_byte_since(since, pin!(own.send(request)), limit).await;
+                    match sent.map_err(Lost::Limit)? {
                         Ok(answer) => {
                             return Ok(
                                 answer.map(|body| Travelling::over(body, own, Arc::clone(self), place))
@@ -245,7 +247,7 @@ impl Line {
                     }
                 }
                 Open::Shared(mut sender) => {
-                    let sending = sender.try_send_request(request);
+                    let sending = pin!(sender.try_send_request(*request));
                     match first_byte_since(since, sending, limit).await.map_err(Lost::Limit)? {
                         Ok(answer) => return Ok(answer.map(Travelling::driven)),
                         Err(error) => {
@@ -256,7 +258,7 @@ impl Line {
                 }
             };
             match error.take_message() {
-                Some(unsent) if is_reused => request = unsent,
+                Some(unsent) if is_reused => request = Box::new(unsent),
                 None if is_reused && is_unheard => {
                     return Err(Lost::Unheard(error.into_error(), since.elapsed()));
                 }

@@ -56,12 +56,12 @@ impl Own {
     /// With the request, when nothing of it was sent.
     pub(super) async fn send(
         &mut self,
-        request: Request<Pieces>,
+        request: Box<Request<Pieces>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Pieces>>> {
         self.n_before = self.reads.load(Ordering::Relaxed);
         // The answer comes through the connection, which is woken by its socket: waking for the answer as well would
         // only run everything twice.
-        let answer = tokio::task::unconstrained(self.sender.try_send_request(request));
+        let answer = tokio::task::unconstrained(self.sender.try_send_request(*request));
         let mut answer = pin!(answer);
         let connection = &mut self.connection;
         std::future::poll_fn(|context| {

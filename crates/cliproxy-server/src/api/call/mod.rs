@@ -105,8 +105,17 @@ fn hex_digit(number: u64) -> u8 {
     digit + if digit < 10 { b'0' } else { b'a' - 10 }
 }
 
+/// A request's head, which is handed on through many futures that need not make room for it, and its body.
+pub(crate) type Arrived<B> = (Box<Parts>, B);
+
+/// A request in its parts.
+pub(crate) fn arrived<B>(request: http::Request<B>) -> Arrived<B> {
+    let (head, body) = request.into_parts();
+    (Box::new(head), body)
+}
+
 /// Serves one call.
-pub(crate) async fn serve<B>(app: &App, route: Route, request: http::Request<B>) -> Response<Egress>
+pub(crate) async fn serve<B>(app: &App, route: Route, request: Arrived<B>) -> Response<Egress>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -219,7 +228,7 @@ impl From<Failure> for Refusal {
 async fn run<B>(
     app: &App,
     route: Route,
-    request: http::Request<B>,
+    request: Arrived<B>,
     id: &Arc<str>,
 ) -> Result<Response<Egress>, Refusal>
 where
@@ -251,16 +260,13 @@ pub(crate) fn reject(
 /// Reads a request that `admit` lets in and `check` finds readable by its head.
 pub(crate) async fn received<B>(
     app: &App,
-    request: http::Request<B>,
+    (head, body): Arrived<B>,
     admit: impl Fn(&Snapshot, &Parts) -> Result<Caller, Fault>,
     check: impl Fn(&Parts) -> Result<(), Fault>,
 ) -> Result<(Box<Parts>, Bytes, Caller), Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let (head, body) = request.into_parts();
-    // It is handed on through several futures.
-    let head = Box::new(head);
     let snapshot = app.engine.snapshot();
     let caller = match admit(&snapshot, &head) {
         Ok(caller) => caller,
