@@ -143,7 +143,10 @@ async fn a_turn_says_what_is_new_alone_whatever_the_clients_format() {
 async fn record(gateway: &Gateway, id: &str) -> String {
     loop {
         let files = std::fs::read_dir(gateway.accounts().join("logs")).into_iter().flatten();
-        let mut texts = files.filter_map(|file| std::fs::read_to_string(file.unwrap().path()).ok());
+        // What a record is put together from has other names.
+        let whole =
+            files.map(|file| file.unwrap().path()).filter(|path| path.extension() == Some("log".as_ref()));
+        let mut texts = whole.filter_map(|path| std::fs::read_to_string(path).ok());
         if let Some(text) = texts.find(|text| text.contains(id) && text.contains("=== RESPONSE ===")) {
             return text;
         }
