@@ -349,8 +349,10 @@ pub(super) async fn first_byte_since<T>(
     sending: Pin<&mut impl Future<Output = T>>,
     limit: Option<Duration>,
 ) -> Result<T, Failure> {
-    let Some(limit) = limit else { return Ok(sending.await) };
-    tokio::time::timeout_at(since + limit, sending).await.map_err(|_elapsed| {
+    // One that ends later than time is told is none.
+    let end = limit.and_then(|limit| Some((limit, since.checked_add(limit)?)));
+    let Some((limit, end)) = end else { return Ok(sending.await) };
+    tokio::time::timeout_at(end, sending).await.map_err(|_elapsed| {
         let message = format!("the upstream did not begin to answer within {} s", limit.as_secs_f32());
         Failure::upstream(Fault::new(Kind::Timeout, message), "first byte limit")
     })

@@ -405,3 +405,18 @@ async fn what_may_not_come_twice_is_sent_once() {
     assert!(failure.fault().message.contains("closed the connection"), "{failure:?}");
     assert!(failure.unheard().is_some());
 }
+
+#[tokio::test]
+async fn a_limit_beyond_the_end_of_time_is_none() {
+    let (peer, clients) = (Peer::new().await, Clients::default());
+    let egress = Egress { credential: CredentialId::new("a"), proxy: Proxy::Direct };
+    let limits = Limits { first_byte: Some(std::time::Duration::MAX), ..Limits::default() };
+    let serving = async {
+        let mut stream = peer.accept().await;
+        request(&mut stream).await;
+        answer(&mut stream, "one").await;
+        stream
+    };
+    let (reply, _open) = tokio::join!(clients.send(&egress, get(peer.uri()), &limits, None), serving);
+    assert_eq!(text(reply.unwrap()).await, "one");
+}
