@@ -81,7 +81,7 @@ impl ClientContext {
             reasoning_field: ReasoningField::Content,
             declares_web_search: declares(HostedKind::WebSearch),
             declares_code_execution: declares(HostedKind::CodeExecution),
-            echo: request.echo.clone(),
+            echo: request.echo.detached(),
             include: request.include.clone(),
             input: None,
             is_sse: true,

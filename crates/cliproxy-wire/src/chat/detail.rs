@@ -219,7 +219,7 @@ impl Entry {
                     object.str(key, value);
                 }
             }
-            object.opt_str("id", self.id.as_deref());
+            object.opt_str("id", self.id.as_ref());
             for (key, value) in &self.rest {
                 object.raw(key, value.as_str());
             }

@@ -50,8 +50,8 @@ pub(super) fn write_audio(object: &mut Object<'_>, audio: &Audio, context: &Clie
     };
     object.object("audio", |object| {
         let Some(data) = whole else {
-            object.opt_str("id", audio.id.as_deref());
-            object.opt_str("transcript", audio.transcript.as_deref());
+            object.opt_str("id", audio.id.as_ref());
+            object.opt_str("transcript", audio.transcript.as_ref());
             object.opt_u64("expires_at", audio.expires_at);
             return;
         };

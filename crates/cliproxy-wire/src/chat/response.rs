@@ -70,7 +70,7 @@ pub(super) fn write(response: &Response, context: &ClientContext) -> Vec<u8> {
             object.object("usage", |object| write_chat(usage, object));
         }
         object.opt_str("service_tier", response.service_tier.as_deref().and_then(tier_word));
-        object.opt_str("system_fingerprint", response.system_fingerprint.as_deref());
+        object.opt_str("system_fingerprint", response.system_fingerprint.as_ref());
         if is_own {
             response.ext.write(object);
         }

@@ -28,14 +28,14 @@ pub(super) enum Place {
 #[derive(Debug, Default)]
 pub(super) struct Members<'a> {
     pub(super) kind: Cow<'a, str>,
-    text: Option<Cow<'a, str>>,
-    thinking: Option<Cow<'a, str>>,
+    text: Option<Str>,
+    thinking: Option<Str>,
     signature: Option<Cow<'a, str>>,
     data: Option<Cow<'a, str>>,
     pub(super) id: Option<Cow<'a, str>>,
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) call_id: Option<Cow<'a, str>>,
-    pub(super) input: Option<&'a str>,
+    pub(super) input: Option<Raw>,
     pub(super) content: Option<&'a str>,
     result: Option<Vec<Block>>,
     pub(super) is_error: Option<bool>,
@@ -52,6 +52,10 @@ pub(super) fn text<'a>(value: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, E
     if value.kind() == Kind::String { value.str().map(Some) } else { Ok(None) }
 }
 
+fn kept(value: &mut Reader<'_>) -> Result<Option<Str>, Error> {
+    if value.kind() == Kind::String { value.kept().map(Some) } else { Ok(None) }
+}
+
 impl<'a> Members<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let mut members = Self::default();
@@ -62,14 +66,14 @@ impl<'a> Members<'a> {
     fn member(&mut self, key: &str, value: &mut Reader<'a>) -> Result<(), Error> {
         match key {
             "type" => self.kind = value.str()?,
-            "text" => self.text = text(value)?,
-            "thinking" => self.thinking = text(value)?,
+            "text" => self.text = kept(value)?,
+            "thinking" => self.thinking = kept(value)?,
             "signature" => self.signature = text(value)?,
             "data" => self.data = text(value)?,
             "id" => self.id = text(value)?,
             "name" => self.name = text(value)?,
             "tool_use_id" => self.call_id = text(value)?,
-            "input" => self.input = Some(value.raw()?),
+            "input" => self.input = Some(value.kept_raw()?),
             // The common order names the type first; then nothing is read twice.
             "content" if self.kind == "tool_result" => self.result = Some(result_content(value)?),
             "content" => self.content = Some(value.raw()?),
@@ -92,7 +96,7 @@ impl<'a> Members<'a> {
 /// Reads one block and appends what it is to `blocks`.
 pub(super) fn read(reader: &mut Reader<'_>, blocks: &mut Vec<Block>) -> Result<Place, Error> {
     if reader.kind() == Kind::String {
-        blocks.push(Block::text(reader.str()?));
+        blocks.push(Block::text(reader.kept()?));
         return Ok(Place::Here);
     }
     let start = reader.clone();
@@ -101,7 +105,7 @@ pub(super) fn read(reader: &mut Reader<'_>, blocks: &mut Vec<Block>) -> Result<P
     let content = match &*members.kind {
         "text" => text_block(&mut members)?,
         "thinking" => Content::Reasoning(thinking(
-            members.thinking.as_deref().unwrap_or_default(),
+            members.thinking.take().unwrap_or_default(),
             members.signature.as_deref().unwrap_or_default(),
         )),
         "redacted_thinking" => {
@@ -157,7 +161,7 @@ fn text_block(members: &mut Members<'_>) -> Result<Content, Error> {
 }
 
 /// A thinking block; the signature is the provider's own or an envelope.
-pub(super) fn thinking(text: &str, signature: &str) -> Reasoning {
+fn thinking(text: Str, signature: &str) -> Reasoning {
     let mut reasoning = Reasoning::default();
     let mut restored = None;
     if !signature.is_empty() {
@@ -170,7 +174,7 @@ pub(super) fn thinking(text: &str, signature: &str) -> Reasoning {
         }
     }
     if !text.is_empty() {
-        reasoning.summary.push(text.into());
+        reasoning.summary.push(text);
     } else if let Some(text) = restored.filter(|text| !text.is_empty()) {
         reasoning.summary.push(text);
     }
@@ -211,9 +215,9 @@ fn tool_call(members: &mut Members<'_>) -> Result<Content, Error> {
         name: members.name.take().ok_or_else(|| Error::missing("name"))?.into(),
         namespace: None,
         kind: CallKind::Function,
-        arguments: Arguments::Json(match members.input {
-            None | Some("null") => "{}".into(),
-            Some(input) => input.into(),
+        arguments: Arguments::Json(match &members.input {
+            Some(input) if input.kind() != Kind::Null => input.to_str(),
+            _ => "{}".into(),
         }),
         native: None,
         caller: members.ext.take("caller").map(|value| Native { format: Format::Claude, value }),
@@ -245,7 +249,7 @@ pub(super) fn result_content(reader: &mut Reader<'_>) -> Result<Vec<Block>, Erro
     let mut blocks = Vec::new();
     match reader.kind() {
         Kind::Null => reader.skip()?,
-        Kind::String => blocks.push(Block::text(reader.str()?)),
+        Kind::String => blocks.push(Block::text(reader.kept()?)),
         Kind::Object => {
             read(reader, &mut blocks)?;
         }

@@ -70,7 +70,7 @@ pub(super) fn block(phase: HostedPhase, members: &Members<'_>, whole: &str) -> R
         let name = members.name.as_deref().unwrap_or_default();
         hosted.kind = if members.kind == "mcp_tool_use" { HostedKind::Mcp } else { kind(name) };
         hosted.id = members.id.as_deref().ok_or_else(|| Error::missing("id"))?.into();
-        hosted.input = members.input.map(|raw| input(name, raw));
+        hosted.input = members.input.as_ref().map(|raw| input(name, raw.as_str()));
     } else {
         hosted.kind = kind(members.kind.trim_end_matches("_tool_result"));
         hosted.id = members.call_id.as_deref().ok_or_else(|| Error::missing("tool_use_id"))?.into();

@@ -128,8 +128,8 @@ impl Request {
                         request.object("content", |content| {
                             content.array("parts", |parts| parts.object(|part| part.str("text", text)));
                         });
-                        request.opt_str("taskType", self.task.as_deref());
-                        request.opt_str("title", self.title.as_deref());
+                        request.opt_str("taskType", self.task.as_ref());
+                        request.opt_str("title", self.title.as_ref());
                         request.opt_u64("outputDimensionality", self.dimensions);
                     });
                 }
@@ -154,8 +154,8 @@ impl Request {
                 for text in texts {
                     list.object(|instance| {
                         instance.str("content", text);
-                        instance.opt_str("task_type", self.task.as_deref());
-                        instance.opt_str("title", self.title.as_deref());
+                        instance.opt_str("task_type", self.task.as_ref());
+                        instance.opt_str("title", self.title.as_ref());
                     });
                 }
             });

@@ -88,7 +88,7 @@ fn write_candidate(out: &mut Object<'_>, candidate: &Candidate, is_native: bool,
     }
     out.str("finishReason", stop::encode(&candidate.stop));
     out.u64("index", u64::from(candidate.index));
-    out.opt_str("finishMessage", candidate.stop.explanation.as_deref());
+    out.opt_str("finishMessage", candidate.stop.explanation.as_ref());
     match &candidate.grounding {
         Some(grounding) => out.raw("groundingMetadata", grounding.as_str()),
         None if !gathered.is_empty() => gathered.write(out),

@@ -15,7 +15,7 @@ use crate::model::{Audio, Content, Document, Image, Media, Owner, Str, Video};
 /// A part.
 #[derive(Debug, Default)]
 pub(super) struct Part<'a> {
-    pub(super) text: Option<Fragment<'a>>,
+    pub(super) text: Option<Words<'a>>,
     pub(super) is_thought: bool,
     pub(super) signature: Option<Cow<'a, str>>,
     pub(super) call: Option<Call<'a>>,
@@ -37,6 +37,43 @@ pub(super) struct Part<'a> {
     pub(super) is_foreign: bool,
     /// The whole part.
     pub(super) whole: Whole<'a>,
+}
+
+/// A text: the whole of it in a request, a piece in a stream.
+#[derive(Debug)]
+pub(super) enum Words<'a> {
+    /// It goes into a block.
+    Whole(Str),
+    /// It goes into a channel.
+    Piece(Fragment<'a>),
+}
+
+impl<'a> Words<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        if reader.has_body() { reader.kept().map(Self::Whole) } else { reader.fragment().map(Self::Piece) }
+    }
+
+    /// As the whole of a text.
+    pub(super) fn whole(self) -> Str {
+        let fragment = match self {
+            Self::Whole(text) => return text,
+            Self::Piece(fragment) => fragment,
+        };
+        let mut channel = Surrogates::default();
+        let text = channel.join(fragment);
+        match channel.finish() {
+            Some(left) => [&*text, left.encode_utf8(&mut [0; 4])].concat().into(),
+            None => text.into(),
+        }
+    }
+
+    /// As a piece of a text.
+    pub(super) fn piece(self) -> Fragment<'a> {
+        match self {
+            Self::Whole(text) => Fragment::whole(text.as_str().to_owned()),
+            Self::Piece(fragment) => fragment,
+        }
+    }
 }
 
 /// The span of a part, cut out only when somebody asks.
@@ -61,7 +98,7 @@ impl Whole<'_> {
 pub(super) struct Call<'a> {
     pub(super) id: Option<Cow<'a, str>>,
     pub(super) name: Option<Cow<'a, str>>,
-    pub(super) args: Option<&'a str>,
+    pub(super) args: Option<Raw>,
     /// `partialArgs` (Vertex): pieces of arguments by path.
     pub(super) partial: Option<&'a str>,
     pub(super) continues: bool,
@@ -72,7 +109,7 @@ pub(super) struct Call<'a> {
 pub(super) struct CallResult<'a> {
     pub(super) id: Option<Cow<'a, str>>,
     pub(super) name: Option<Cow<'a, str>>,
-    pub(super) response: Option<&'a str>,
+    pub(super) response: Option<Raw>,
     pub(super) blobs: Vec<Part<'a>>,
     /// Members that only this format has: `willContinue`, `scheduling`.
     pub(super) rest: Vec<(&'static str, &'a str)>,
@@ -122,12 +159,12 @@ pub(super) struct HostedPart<'a> {
 pub(super) fn read<'a>(reader: &mut Reader<'a>) -> Result<Part<'a>, Error> {
     let mut part = Part { whole: Whole(reader.clone()), ..Part::default() };
     if reader.kind() == Kind::String {
-        part.text = Some(reader.fragment()?);
+        part.text = Some(Words::read(reader)?);
         return Ok(part);
     }
     members(reader, |name, value| {
         match name {
-            "text" => part.text = value.opt(Reader::fragment)?,
+            "text" => part.text = value.opt(Words::read)?,
             "thought" => part.is_thought = value.opt(Reader::bool)?.unwrap_or(false),
             "thoughtSignature" => part.signature = value.opt(Reader::str)?.filter(|data| !data.is_empty()),
             "functionCall" => part.call = value.opt(call)?,
@@ -153,7 +190,7 @@ fn call<'a>(reader: &mut Reader<'a>) -> Result<Call<'a>, Error> {
         match name {
             "id" => call.id = value.opt(Reader::str)?.filter(|id| !id.is_empty()),
             "name" => call.name = value.opt(Reader::str)?.filter(|name| !name.is_empty()),
-            "args" => call.args = value.opt(Reader::raw)?,
+            "args" => call.args = value.opt(Reader::kept_raw)?,
             "partialArgs" => call.partial = value.opt(Reader::raw)?,
             "willContinue" => call.continues = value.opt(Reader::bool)?.unwrap_or(false),
             _ => {}
@@ -169,7 +206,7 @@ fn call_result<'a>(reader: &mut Reader<'a>) -> Result<CallResult<'a>, Error> {
         match name {
             "id" => result.id = value.opt(Reader::str)?.filter(|id| !id.is_empty()),
             "name" => result.name = value.opt(Reader::str)?.filter(|name| !name.is_empty()),
-            "response" => result.response = value.opt(Reader::raw)?,
+            "response" => result.response = value.opt(Reader::kept_raw)?,
             "parts" => {
                 result.blobs.clear();
                 value.opt(|value| {
@@ -263,16 +300,6 @@ pub(super) fn each<'a>(
             Err(Error::malformed(format!("expected an array, found {}", kind.noun())))
         }
         _ => read(reader),
-    }
-}
-
-/// The text of a fragment that stands alone.
-pub(super) fn whole_text(fragment: Fragment<'_>) -> Cow<'_, str> {
-    let mut channel = Surrogates::default();
-    let text = channel.join(fragment);
-    match channel.finish() {
-        Some(left) => [&*text, left.encode_utf8(&mut [0; 4])].concat().into(),
-        None => text,
     }
 }
 

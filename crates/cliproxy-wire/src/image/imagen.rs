@@ -80,7 +80,7 @@ pub fn answer(body: &[u8], model: &str, request_id: &str) -> Result<Vec<u8>, Fau
                 });
                 // All of them may have been held back; then nothing comes, or a reason.
                 candidate.str("finishReason", if images.is_empty() { "IMAGE_SAFETY" } else { "STOP" });
-                candidate.opt_str("finishMessage", reason.as_deref());
+                candidate.opt_str("finishMessage", reason.as_ref());
                 candidate.u64("index", 0);
             });
         });

@@ -13,22 +13,24 @@
 mod extent;
 pub mod patch;
 mod reader;
+mod shared;
 mod writer;
 
 pub use reader::{Fragment, Kind, Reader, Surrogates};
-pub use writer::{Array, Object, array, escape, object, string};
+pub use shared::Str;
+pub use writer::{Array, Object, Words, array, escape, object, string};
 
 use std::fmt;
 use std::sync::Arc;
 
 /// One complete JSON value as text, exactly as it was received or built.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Raw(Arc<str>);
+pub struct Raw(Str);
 
 impl Raw {
     /// Wraps text that is known to be one valid JSON value (a span taken by [`Reader::raw`], or built by
     /// [`object`] and its relatives).
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
+    pub fn new(text: impl Into<Str>) -> Self {
         Self(text.into())
     }
 
@@ -69,9 +71,20 @@ impl Raw {
         &self.0
     }
 
+    /// The text, shared.
+    pub fn to_str(&self) -> Str {
+        self.0.clone()
+    }
+
+    /// The same value, in a memory of its own: see [`Str::detached`].
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(self.0.detached())
+    }
+
     /// A reader at the start of the value.
     pub fn reader(&self) -> Reader<'_> {
-        Reader::new(&self.0)
+        Reader::new(&self.0).with_body(self.0.body())
     }
 
     /// The kind of the value.
@@ -141,6 +154,14 @@ pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 fn into_text(bytes: Vec<u8>) -> String {
     // The writer only ever appends `str` data, so this cannot fail; an empty value is the harmless answer.
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The text of a body, for a reader whose texts may stay pieces of it. A byte order mark is left out.
+///
+/// # Errors
+/// When the bytes are not UTF-8.
+pub fn body(bytes: &[u8]) -> Result<Arc<str>, crate::Error> {
+    text(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)).map(Arc::from)
 }
 
 /// The text of a body.

@@ -1,6 +1,62 @@
 //! The push writer: objects and arrays straight into a byte buffer.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::Str;
 use super::reader::{is_special, specials};
+
+/// A text that can be written as a JSON string.
+pub trait Words {
+    /// Appends it as a JSON string.
+    fn write(&self, out: &mut Vec<u8>);
+}
+
+impl Words for str {
+    fn write(&self, out: &mut Vec<u8>) {
+        string(out, self);
+    }
+}
+
+impl Words for Str {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Some(written) = self.as_written() else { return string(out, self) };
+        out.reserve(written.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(written.as_bytes());
+        out.push(b'"');
+    }
+}
+
+impl Words for String {
+    fn write(&self, out: &mut Vec<u8>) {
+        string(out, self);
+    }
+}
+
+impl Words for Cow<'_, str> {
+    fn write(&self, out: &mut Vec<u8>) {
+        string(out, self);
+    }
+}
+
+impl Words for Arc<str> {
+    fn write(&self, out: &mut Vec<u8>) {
+        string(out, self);
+    }
+}
+
+impl Words for Box<str> {
+    fn write(&self, out: &mut Vec<u8>) {
+        string(out, self);
+    }
+}
+
+impl<W: Words + ?Sized> Words for &W {
+    fn write(&self, out: &mut Vec<u8>) {
+        (**self).write(out);
+    }
+}
 
 /// Appends `value` as a JSON string. Only what JSON demands is escaped, so non-ASCII text stays as it is.
 pub fn string(out: &mut Vec<u8>, value: &str) {
@@ -28,6 +84,9 @@ pub fn escape(out: &mut Vec<u8>, value: &str) {
             escape_byte(out, *byte);
         }
         rest = rest.get(run + 1..).unwrap_or_default();
+    }
+    if !rest.iter().copied().any(is_special) {
+        return out.extend_from_slice(rest);
     }
     for byte in rest {
         if is_special(*byte) {
@@ -114,20 +173,20 @@ impl Object<'_> {
     }
 
     /// A string member.
-    pub fn str(&mut self, key: &str, value: &str) {
+    pub fn str(&mut self, key: &str, value: &(impl Words + ?Sized)) {
         self.key(key);
-        string(self.out, value);
+        value.write(self.out);
     }
 
     /// A string member if there is a value.
-    pub fn opt_str(&mut self, key: &str, value: Option<&str>) {
+    pub fn opt_str(&mut self, key: &str, value: Option<&(impl Words + ?Sized)>) {
         if let Some(value) = value {
             self.str(key, value);
         }
     }
 
     /// A string member, `null` without a value.
-    pub fn str_or_null(&mut self, key: &str, value: Option<&str>) {
+    pub fn str_or_null(&mut self, key: &str, value: Option<&(impl Words + ?Sized)>) {
         match value {
             Some(value) => self.str(key, value),
             None => self.null(key),
@@ -230,9 +289,9 @@ impl Array<'_> {
     }
 
     /// A string.
-    pub fn str(&mut self, value: &str) {
+    pub fn str(&mut self, value: &(impl Words + ?Sized)) {
         self.comma();
-        string(self.out, value);
+        value.write(self.out);
     }
 
     /// An element that is already JSON text.

@@ -28,12 +28,8 @@ pub use response::{Candidate, Response, Status, Stop, StopReason};
 pub use tool::{Arguments, CallKind, CustomFormat, Tool, ToolChoice};
 pub use usage::Usage;
 
-use std::sync::Arc;
-
 use crate::json::Raw;
-
-/// Shared text.
-pub type Str = Arc<str>;
+pub use crate::json::Str;
 
 /// Members that the model has no place for, in their order, by name. They belong to the format the value came
 /// from, and only that format's encoder writes them back.
@@ -56,6 +52,11 @@ impl Ext {
             Some((_, slot)) => *slot = value,
             None => self.0.push((name.into(), value)),
         }
+    }
+
+    /// The same members, in a memory of their own: see [`Str::detached`].
+    pub(crate) fn detached(&self) -> Self {
+        Self(self.0.iter().map(|(name, value)| (name.clone(), value.detached())).collect())
     }
 
     /// The member `name`.

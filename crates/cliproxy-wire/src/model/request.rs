@@ -102,10 +102,10 @@ impl Request {
     pub(crate) fn size_hint(&self) -> usize {
         const MEMBERS: usize = 96;
         let blocks = self.turns.iter().flat_map(|turn| &turn.blocks).map(|block| match &block.content {
-            Content::Text(text) => text.text.len(),
-            Content::ToolCall(call) => call.arguments.as_str().len(),
+            Content::Text(text) => text.text.written_len(),
+            Content::ToolCall(call) => call.arguments.text().written_len(),
             Content::ToolResult(result) => {
-                result.content.iter().filter_map(Block::as_text).map(|text| text.text.len()).sum()
+                result.content.iter().filter_map(Block::as_text).map(|text| text.text.written_len()).sum()
             }
             Content::Image(image) => match &image.source {
                 Media::Inline { base64, .. } => base64.len(),
@@ -116,12 +116,12 @@ impl Request {
         });
         let tools = self.tools.iter().map(|tool| match tool {
             Tool::Function { description, schema, .. } => {
-                description.as_ref().map_or(0, |text| text.len())
+                description.as_ref().map_or(0, Str::written_len)
                     + schema.as_ref().map_or(0, |schema| schema.as_str().len())
             }
             _ => 1024,
         });
-        let instructions = self.instructions.iter().map(|block| block.text.len());
+        let instructions = self.instructions.iter().map(|block| block.text.written_len());
         let text: usize = blocks.chain(tools).chain(instructions).map(|length| length + MEMBERS).sum();
         // Escapes.
         1024 + text + text / 12

@@ -94,6 +94,13 @@ pub enum Arguments {
 }
 
 impl Arguments {
+    /// The text of either kind, shared.
+    pub fn text(&self) -> &Str {
+        match self {
+            Self::Json(text) | Self::Text(text) => text,
+        }
+    }
+
     /// The text of either kind.
     pub fn as_str(&self) -> &str {
         match self {

@@ -21,7 +21,7 @@ pub(super) fn apply(request: &mut Request, target: &Target<'_>) {
             }
         }
         Format::Claude => {
-            request.instructions.retain(|instruction| !instruction.text.trim().is_empty());
+            request.instructions.retain(|instruction| !instruction.text.is_blank());
             claude(request, target);
         }
         Format::Gemini => middle_to_user(request, reminder),

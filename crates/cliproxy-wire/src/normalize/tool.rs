@@ -224,7 +224,7 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
         }
         Format::Gemini => {
             // Some backends insist on a description.
-            if description.as_ref().is_none_or(|text| text.is_empty()) && target.profile.is_enveloped {
+            if description.as_ref().is_none_or(Str::is_empty) && target.profile.is_enveloped {
                 *description = Some(Str::clone(name));
             }
         }

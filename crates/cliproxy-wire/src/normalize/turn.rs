@@ -27,7 +27,7 @@ pub(super) fn drop_empty(turns: &mut Vec<Turn>, format: Format) {
 fn is_said(block: &Block, format: Format) -> bool {
     match &block.content {
         Content::Text(text) if text.opaque.is_some() => true,
-        Content::Text(text) if format == Format::Claude => !text.text.trim().is_empty(),
+        Content::Text(text) if format == Format::Claude => !text.text.is_blank(),
         Content::Text(text) => !text.text.is_empty(),
         Content::Refusal(text) => !text.is_empty(),
         Content::Reasoning(reasoning) => {

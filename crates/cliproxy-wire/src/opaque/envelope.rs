@@ -52,8 +52,8 @@ pub fn wrap(opaque: &Opaque, text: Option<&str>) -> Option<String> {
     json::object(&mut body, |object| {
         object.str("p", owner_word(opaque.owner));
         object.str("k", kind_word(opaque.kind));
-        object.opt_str("s", opaque.scope.as_deref());
-        object.opt_str("m", opaque.model.as_deref());
+        object.opt_str("s", opaque.scope.as_ref());
+        object.opt_str("m", opaque.model.as_ref());
         object.str("a", &anchor_word(opaque.anchor));
         object.str("d", &opaque.data);
         object.opt_str("t", text);

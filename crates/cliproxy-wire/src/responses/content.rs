@@ -28,15 +28,13 @@ pub(super) fn read(value: &mut Reader<'_>, parts: &mut Parts) -> Result<(), Erro
     match value.kind() {
         Kind::Null => value.skip(),
         Kind::String => {
-            let text = value.str()?;
-            parts.blocks.push(Block::text(text.as_ref()));
+            parts.blocks.push(Block::text(value.kept()?));
             Ok(())
         }
         Kind::Object => part(value, parts),
         _ => value.array(|_, element| match element.kind() {
             Kind::String => {
-                let text = element.str()?;
-                parts.blocks.push(Block::text(text.as_ref()));
+                parts.blocks.push(Block::text(element.kept()?));
                 Ok(())
             }
             _ => part(element, parts),

@@ -120,8 +120,8 @@ impl Fields {
                 self.code.as_ref().map(|code| Raw::object(|object| object.raw("code", code.as_str())))
             }
             HostedKind::Mcp => Some(Raw::object(|object| {
-                object.opt_str("name", self.name.as_deref());
-                object.opt_str("server_label", self.server_label.as_deref());
+                object.opt_str("name", self.name.as_ref());
+                object.opt_str("server_label", self.server_label.as_ref());
                 object.opt_raw("arguments", self.arguments.as_ref());
             })),
             HostedKind::ToolSearch => self.arguments.clone(),

@@ -257,8 +257,8 @@ impl<'a> Item<'a> {
                 reasoning.summary.extend(text);
             }
         }
-        let says_nothing = reasoning.opaque.is_empty()
-            && reasoning.summary.iter().chain(&reasoning.raw).all(|part| part.is_empty());
+        let says_nothing =
+            reasoning.opaque.is_empty() && reasoning.summary.iter().chain(&reasoning.raw).all(Str::is_empty);
         (!says_nothing).then_some(reasoning)
     }
 
@@ -390,7 +390,7 @@ mod tests {
     fn an_envelope_gives_back_its_owner_and_text() {
         let json = r#"{"type":"reasoning","summary":[],"encrypted_content":"R1dTAXsicCI6ImFudGhyb3BpYyIsImsiOiJzaWciLCJhIjoidGhpcyIsImQiOiJFclVCc2lnbmF0dXJlMDAwMT09IiwidCI6Ik5lZWQgdGhlIHdlYXRoZXIuIn0="}"#;
         let Content::Reasoning(reasoning) = block(json).content else { panic!("reasoning") };
-        assert_eq!(reasoning.summary, ["Need the weather.".into()]);
+        assert_eq!(reasoning.summary, ["Need the weather."]);
         let state = reasoning.opaque.first().unwrap();
         assert_eq!((state.owner, &*state.data), (Owner::Anthropic, "ErUBsignature0001=="));
     }

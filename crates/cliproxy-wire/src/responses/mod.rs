@@ -82,7 +82,7 @@ pub fn encode_response(response: &Response, context: &ClientContext) -> Vec<u8> 
 
 /// A string member; `null` means absent.
 fn text(value: &mut Reader<'_>) -> Result<Option<Str>, Error> {
-    value.opt(|value| value.str().map(|text| text.as_ref().into()))
+    value.opt(Reader::kept)
 }
 
 /// A string member; anything else is passed over.
@@ -107,7 +107,7 @@ fn text_or_json(value: &mut Reader<'_>) -> Result<Option<Str>, Error> {
             value.skip()?;
             Ok(None)
         }
-        _ => value.raw().map(|span| Some(span.into())),
+        _ => value.kept_raw().map(|value| Some(value.to_str())),
     }
 }
 

@@ -41,7 +41,7 @@ impl Cleaned {
             known.bytes = 0;
         }
         if bytes <= MAX_BYTES
-            && known.schemas.insert((schema.clone(), dialect, purpose), result.clone()).is_none()
+            && known.schemas.insert((schema.detached(), dialect, purpose), result.detached()).is_none()
         {
             known.bytes += bytes;
         }

@@ -149,7 +149,7 @@ impl Conversation {
             }
         }
         if let Some(refusal) = message.refusal.filter(|refusal| !refusal.is_empty()) {
-            blocks.push(Block::new(Content::Refusal((*refusal).into())));
+            blocks.push(Block::new(Content::Refusal(refusal)));
         }
         if let Some(audio) = message.audio {
             let value = Raw::object(|object| object.raw("audio", audio.as_str()));
@@ -222,9 +222,9 @@ struct Message<'a> {
     tool_call_id: Option<Cow<'a, str>>,
     calls: Vec<Call<'a>>,
     function_call: Option<Call<'a>>,
-    refusal: Option<Cow<'a, str>>,
+    refusal: Option<Str>,
     /// `reasoning_content`, `reasoning`, `reasoning_text`, `thinking`: the first that says something counts.
-    reasoning: [Option<Cow<'a, str>>; 4],
+    reasoning: [Option<Str>; 4],
     details: Option<detail::History>,
     /// `thinking_blocks`
     thinking: Vec<Block>,
@@ -258,11 +258,11 @@ impl<'a> Message<'a> {
                 call.function(value)?;
                 self.function_call = Some(call);
             }
-            "refusal" => self.refusal = Some(value.str()?),
-            "reasoning_content" if value.kind() == Kind::String => *content = Some(value.str()?),
-            "reasoning" if value.kind() == Kind::String => *reasoning = Some(value.str()?),
-            "reasoning_text" if value.kind() == Kind::String => *text = Some(value.str()?),
-            "thinking" if value.kind() == Kind::String => *thinking = Some(value.str()?),
+            "refusal" => self.refusal = Some(value.kept()?),
+            "reasoning_content" if value.kind() == Kind::String => *content = Some(value.kept()?),
+            "reasoning" if value.kind() == Kind::String => *reasoning = Some(value.kept()?),
+            "reasoning_text" if value.kind() == Kind::String => *text = Some(value.kept()?),
+            "thinking" if value.kind() == Kind::String => *thinking = Some(value.kept()?),
             "reasoning_details" => self.details = Some(detail::History::read(value)?),
             "thinking_blocks" => part::content(value, &mut self.thinking)?,
             "images" if self.role.as_deref().is_none_or(|role| role == "assistant") => {
@@ -281,8 +281,7 @@ impl<'a> Message<'a> {
     }
 
     fn reasoning(&self) -> Option<Str> {
-        let said = self.reasoning.iter().flatten().find(|text| !text.is_empty());
-        said.map(|text| (**text).into())
+        self.reasoning.iter().flatten().find(|text| !text.is_empty()).cloned()
     }
 }
 
@@ -291,7 +290,7 @@ impl<'a> Message<'a> {
 struct Call<'a> {
     id: Option<Cow<'a, str>>,
     name: Option<Cow<'a, str>>,
-    arguments: Option<Cow<'a, str>>,
+    arguments: Option<Str>,
     is_custom: bool,
     signature: Option<Cow<'a, str>>,
 }
@@ -313,7 +312,7 @@ impl<'a> Call<'a> {
                         self.name = name.or_else(|| self.name.take());
                     }
                     "input" => {
-                        let input = value.opt(Reader::str)?.filter(|input| !input.is_empty());
+                        let input = value.opt(Reader::kept)?.filter(|input| !input.is_empty());
                         self.arguments = input.or_else(|| self.arguments.take());
                     }
                     _ => {}
@@ -335,8 +334,8 @@ impl<'a> Call<'a> {
                 "arguments" => {
                     self.arguments = match value.kind() {
                         Kind::Null => value.skip().map(|()| None)?,
-                        Kind::String => Some(value.str()?),
-                        _ => Some(value.raw()?.into()),
+                        Kind::String => Some(value.kept()?),
+                        _ => Some(value.kept_raw()?.to_str()),
                     };
                 }
                 _ => {}
@@ -364,8 +363,8 @@ impl<'a> Call<'a> {
             namespace: None,
             kind,
             arguments: match kind {
-                CallKind::Function => Arguments::Json((*arguments).into()),
-                CallKind::Custom => Arguments::Text((*arguments).into()),
+                CallKind::Function => Arguments::Json(arguments),
+                CallKind::Custom => Arguments::Text(arguments),
             },
             native: None,
             caller: None,

@@ -10,7 +10,7 @@ mod wish;
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{Kind, Raw, Reader};
+use crate::json::{self, Kind, Raw, Reader};
 use crate::model::{
     AudioOutput, Block, Ext, Logprobs, OutputFormat, Request, Role, Show, Str, Summary, Tier, ToolChoice,
     Turn,
@@ -24,7 +24,8 @@ use wish::Wish;
 
 /// Reads a request body.
 pub(super) fn request(body: &[u8]) -> Result<Request, Error> {
-    let mut reader = Reader::from_bytes(body)?;
+    let text = json::body(body)?;
+    let mut reader = Reader::of(&text);
     let mut draft = Draft::new();
     reader.object(|key, value| draft.member(key, value))?;
     reader.finish()?;

@@ -42,7 +42,7 @@ pub(super) fn web_search(value: &mut Reader<'_>) -> Result<Tool, Error> {
 #[derive(Default)]
 struct Spec<'a> {
     name: Option<Cow<'a, str>>,
-    description: Option<Cow<'a, str>>,
+    description: Option<Str>,
     schema: Option<Raw>,
     strict: Option<bool>,
     format: Option<CustomFormat>,
@@ -56,8 +56,8 @@ impl<'a> Spec<'a> {
         }
         match key {
             "name" => self.name = Some(value.str()?),
-            "description" => self.description = Some(value.str()?),
-            "parameters" | "input_schema" | "parametersJsonSchema" => self.schema = Some(value.to_raw()?),
+            "description" => self.description = Some(value.kept()?),
+            "parameters" | "input_schema" | "parametersJsonSchema" => self.schema = Some(value.kept_raw()?),
             "strict" => self.strict = Some(value.bool()?),
             "format" if value.kind() == Kind::Object => self.format = Some(custom_format(value)?),
             _ => self.ext.set(key, value.to_raw()?),
@@ -70,15 +70,11 @@ impl<'a> Spec<'a> {
         name.map(Str::from).ok_or_else(|| Error::missing("name"))
     }
 
-    fn description(&self) -> Option<Str> {
-        self.description.as_deref().map(Str::from)
-    }
-
     fn function(self, cache: Option<CacheMark>) -> Result<Tool, Error> {
         Ok(Tool::Function {
             name: self.name()?,
             namespace: None,
-            description: self.description(),
+            description: self.description,
             schema: self.schema,
             strict: self.strict,
             cache,
@@ -90,7 +86,7 @@ impl<'a> Spec<'a> {
     fn custom(self) -> Result<Tool, Error> {
         Ok(Tool::Custom {
             name: self.name()?,
-            description: self.description(),
+            description: self.description,
             format: self.format.unwrap_or(CustomFormat::Text),
             ext: self.ext,
         })

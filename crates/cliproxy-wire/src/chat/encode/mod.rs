@@ -272,7 +272,7 @@ impl Writer<'_> {
             match audio.native.as_ref().filter(|_| self.request.origin == Format::Chat) {
                 Some(native) => object.raw("audio", native.as_str()),
                 None => object.object("audio", |object| {
-                    object.opt_str("voice", audio.voice.as_deref());
+                    object.opt_str("voice", audio.voice.as_ref());
                     object.str("format", audio.format.as_deref().unwrap_or("wav"));
                 }),
             }

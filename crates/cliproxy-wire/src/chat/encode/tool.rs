@@ -82,7 +82,7 @@ fn write_tool(request: &Request, target: &Target<'_>, tool: &Tool, object: &mut 
             object.str("type", "function");
             object.object("function", |function| {
                 function.str("name", name);
-                function.opt_str("description", description.as_deref());
+                function.opt_str("description", description.as_ref());
                 function.raw("parameters", schema.as_ref().map_or(EMPTY_SCHEMA, |schema| schema.as_str()));
                 // Not strict is what absence means here, and relatives need not know the member.
                 function.opt_bool("strict", strict.filter(|strict| *strict || is_own));
@@ -96,7 +96,7 @@ fn write_tool(request: &Request, target: &Target<'_>, tool: &Tool, object: &mut 
             object.str("type", "custom");
             object.object("custom", |custom| {
                 custom.str("name", name);
-                custom.opt_str("description", description.as_deref());
+                custom.opt_str("description", description.as_ref());
                 if let CustomFormat::Grammar { syntax, definition } = format {
                     custom.object("format", |format| {
                         format.str("type", "grammar");
@@ -170,7 +170,7 @@ pub(super) fn response_format(request: &Request, target: &Target<'_>, object: &m
                 format.str("type", "json_schema");
                 format.object("json_schema", |object| {
                     object.str("name", &schema_name(name.as_deref()));
-                    object.opt_str("description", description.as_deref());
+                    object.opt_str("description", description.as_ref());
                     object.raw("schema", schema.as_str());
                     let strict = match request.origin {
                         Format::Chat | Format::Responses => *strict,

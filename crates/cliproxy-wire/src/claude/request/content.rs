@@ -62,7 +62,7 @@ impl Writer<'_> {
     }
 
     fn text(&mut self, array: &mut Array<'_>, text: &Text, block: &Block) {
-        if text.text.trim().is_empty() {
+        if text.text.is_blank() {
             return;
         }
         array.object(|object| {
@@ -165,7 +165,7 @@ impl Writer<'_> {
     fn document(&mut self, array: &mut Array<'_>, document: &Document, block: &Block) -> Result<(), Error> {
         self.media(array, "document", &document.source, block, |object| {
             object.opt_str("title", document.title.as_deref().or(document.filename.as_deref()));
-            object.opt_str("context", document.context.as_deref());
+            object.opt_str("context", document.context.as_ref());
             if let Some(is_enabled) = document.citations {
                 object.object("citations", |object| object.bool("enabled", is_enabled));
             }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{Kind, Raw, Reader};
+use crate::json::{self, Kind, Raw, Reader};
 use crate::model::{
     Block, Content, Instruction, InstructionRole, OutputFormat, Request, Role, Str, Tier, Tool, ToolChoice,
     Turn,
@@ -40,7 +40,8 @@ struct Gathered<'a> {
 pub(super) fn read(body: &[u8]) -> Result<Request, Error> {
     let mut request = Request::new(Format::Claude, "");
     let mut gathered = Gathered::default();
-    let mut reader = Reader::from_bytes(body)?;
+    let text = json::body(body)?;
+    let mut reader = Reader::of(&text);
     reader.object(|key, value| member(key, value, &mut request, &mut gathered))?;
     reader.finish()?;
     if request.model.is_empty() {
@@ -118,10 +119,9 @@ fn member<'a>(
         "safety_settings" | "safetySettings" => request.safety = Some(value.to_raw()?),
         "extra_body" => {
             let raw = value.raw()?;
-            let google = crate::json::member(raw, "google");
+            let google = json::member(raw, "google");
             let safety = google.and_then(|google| {
-                crate::json::member(google, "safety_settings")
-                    .or_else(|| crate::json::member(google, "safetySettings"))
+                json::member(google, "safety_settings").or_else(|| json::member(google, "safetySettings"))
             });
             if let Some(safety) = safety {
                 request.safety = Some(Raw::new(safety));
@@ -152,7 +152,7 @@ fn metadata(value: &mut Reader<'_>, request: &mut Request) -> Result<(), Error> 
 fn system(value: &mut Reader<'_>, instructions: &mut Vec<Instruction>) -> Result<(), Error> {
     let mut blocks = Vec::new();
     match value.kind() {
-        Kind::String => blocks.push(Block::text(value.str()?)),
+        Kind::String => blocks.push(Block::text(value.kept()?)),
         Kind::Object => block::read(value, &mut blocks).map(drop)?,
         _ => value.array(|_, value| {
             block::read(value, &mut blocks)?;
@@ -202,7 +202,7 @@ fn message(value: &mut Reader<'_>, turns: &mut Vec<Turn>) -> Result<(), Error> {
             "content" => {
                 has_content = true;
                 match value.kind() {
-                    Kind::String => turn.blocks.push(Block::text(value.str()?)),
+                    Kind::String => turn.blocks.push(Block::text(value.kept()?)),
                     Kind::Null => {}
                     Kind::Object => block::read(value, &mut turn.blocks).map(drop)?,
                     _ => value.array(|_, value| {
@@ -287,7 +287,7 @@ pub(super) fn output_format(value: &mut Reader<'_>, request: &mut Request) -> Re
 pub(super) fn has_tool(request: &Request, name: &str) -> bool {
     request.tools.iter().any(|tool| match tool {
         Tool::Function { name: known, .. } | Tool::Custom { name: known, .. } => **known == *name,
-        Tool::Hosted { native, .. } => crate::json::member(native.value.as_str(), "name")
+        Tool::Hosted { native, .. } => json::member(native.value.as_str(), "name")
             .is_some_and(|known| Reader::new(known).str().is_ok_and(|known| known == name)),
     })
 }
@@ -295,7 +295,7 @@ pub(super) fn has_tool(request: &Request, name: &str) -> bool {
 /// The hosted tool of this name as a choice.
 pub(super) fn hosted_choice(request: &Request, name: &str) -> Option<ToolChoice> {
     request.tools.iter().find_map(|tool| match tool {
-        Tool::Hosted { kind, native, .. } => crate::json::member(native.value.as_str(), "name")
+        Tool::Hosted { kind, native, .. } => json::member(native.value.as_str(), "name")
             .is_some_and(|known| Reader::new(known).str().is_ok_and(|known| known == name))
             .then_some(ToolChoice::Hosted(*kind)),
         _ => None,

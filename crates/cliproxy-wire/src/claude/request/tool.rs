@@ -15,8 +15,8 @@ use super::read::{has_tool, hosted_choice};
 struct Members<'a> {
     kind: Option<Cow<'a, str>>,
     name: Option<Cow<'a, str>>,
-    description: Option<Cow<'a, str>>,
-    schema: Option<&'a str>,
+    description: Option<Str>,
+    schema: Option<Raw>,
     strict: Option<bool>,
     cache: Option<CacheMark>,
     google: Option<(HostedKind, Raw)>,
@@ -32,9 +32,9 @@ impl<'a> Members<'a> {
             match key {
                 "type" => self.kind = Some(value.str()?),
                 "name" => self.name = Some(value.str()?),
-                "description" => self.description = Some(value.str()?),
+                "description" => self.description = Some(value.kept()?),
                 // Agents that serve several formats mix their spellings.
-                "input_schema" | "parameters" => self.schema = Some(value.raw()?),
+                "input_schema" | "parameters" => self.schema = Some(value.kept_raw()?),
                 "function" if value.kind() == Kind::Object => self.read(value)?,
                 "strict" => self.strict = Some(value.bool()?),
                 "cache_control" => self.cache = block::cache(value)?,
@@ -84,8 +84,8 @@ pub(super) fn read(value: &mut Reader<'_>) -> Result<Option<Tool>, Error> {
         return Ok(Some(Tool::Function {
             name: members.name.ok_or_else(|| Error::missing("name"))?.into(),
             namespace: None,
-            description: members.description.map(Str::from),
-            schema: members.schema.map(Raw::new),
+            description: members.description,
+            schema: members.schema,
             strict: members.strict,
             cache: members.cache,
             native: None,
@@ -96,8 +96,8 @@ pub(super) fn read(value: &mut Reader<'_>) -> Result<Option<Tool>, Error> {
         return Ok(Some(Tool::Function {
             name: members.name.map_or_else(|| name.into(), Str::from),
             namespace: None,
-            description: members.description.map(Str::from),
-            schema: members.schema.map(Raw::new),
+            description: members.description,
+            schema: members.schema,
             strict: members.strict,
             cache: members.cache,
             native: Some(native(whole()?)),

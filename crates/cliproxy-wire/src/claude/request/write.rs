@@ -155,8 +155,7 @@ impl Encoding<'_> {
 
     fn system(&mut self, object: &mut Object<'_>) {
         let is_own = self.is_own();
-        let mut kept =
-            self.request.instructions.iter().filter(|block| !block.text.trim().is_empty()).peekable();
+        let mut kept = self.request.instructions.iter().filter(|block| !block.text.is_blank()).peekable();
         if kept.peek().is_none() {
             return;
         }
@@ -228,7 +227,7 @@ impl Encoding<'_> {
             }
             Tool::Function { name, description, schema, strict, cache, ext, .. } => array.object(|object| {
                 object.str("name", name);
-                object.opt_str("description", description.as_deref());
+                object.opt_str("description", description.as_ref());
                 let schema = schema.as_ref().map_or(r#"{"type":"object","properties":{}}"#, Raw::as_str);
                 object.raw("input_schema", schema);
                 if *strict == Some(true) {
@@ -312,7 +311,7 @@ impl Encoding<'_> {
         }
         object.object("tool_choice", |object| {
             object.str("type", kind);
-            object.opt_str("name", name.as_deref());
+            object.opt_str("name", name.as_ref());
             if disables_parallel && kind != "none" {
                 object.bool("disable_parallel_tool_use", true);
             } else if self.is_own() && self.request.parallel_tool_calls == Some(true) && kind != "none" {

@@ -141,8 +141,8 @@ fn image(reader: &mut Reader<'_>) -> Result<Raw, Error> {
         Ok(())
     })?;
     Ok(Raw::object(|object| {
-        object.opt_str("aspect_ratio", ratio.as_deref());
-        object.opt_str("image_size", size.as_deref());
+        object.opt_str("aspect_ratio", ratio.as_ref());
+        object.opt_str("image_size", size.as_ref());
         rest.write(object);
     }))
 }

@@ -2,7 +2,7 @@
 
 use super::super::member::members;
 use super::{config, content, tool};
-use crate::json::Reader;
+use crate::json::{self, Reader};
 use crate::model::{Request, Tier};
 use crate::{Error, Format};
 
@@ -12,7 +12,8 @@ use crate::{Error, Format};
 /// # Errors
 /// A body that is not what the format prescribes, with the JSON path.
 pub fn decode_request(body: &[u8], model: &str, stream: bool) -> Result<Request, Error> {
-    let mut reader = Reader::from_bytes(body)?;
+    let text = json::body(body)?;
+    let mut reader = Reader::of(&text);
     let mut request = Request::new(Format::Gemini, "");
     let has_contents = decode_at(&mut reader, &mut request)?;
     reader.finish()?;

@@ -140,7 +140,7 @@ pub(in crate::gemini) fn write_members(object: &mut Object<'_>, writer: &mut Wri
         object.opt_raw("safetySettings", request.safety.as_ref());
     }
     setting::write(object, writer);
-    object.opt_str("cachedContent", request.cache.cached_content.as_deref());
+    object.opt_str("cachedContent", request.cache.cached_content.as_ref());
     write_labels(object, writer);
     write_tier(object, writer);
     if request.origin == Format::Gemini {
@@ -195,7 +195,7 @@ fn write_function(out: &mut Object<'_>, tool: &Tool, writer: &Writer<'_>) {
     match tool {
         Tool::Function { name, description, schema, ext, .. } => {
             out.str("name", name);
-            out.opt_str("description", description.as_deref());
+            out.opt_str("description", description.as_ref());
             out.opt_raw(schema_member, schema.as_ref());
             if writer.request().origin == Format::Gemini {
                 ext.write(out);
@@ -203,7 +203,7 @@ fn write_function(out: &mut Object<'_>, tool: &Tool, writer: &Writer<'_>) {
         }
         Tool::Custom { name, description, .. } => {
             out.str("name", name);
-            out.opt_str("description", description.as_deref());
+            out.opt_str("description", description.as_ref());
             out.raw(schema_member, FREE_FORM);
         }
         Tool::Hosted { .. } => {}

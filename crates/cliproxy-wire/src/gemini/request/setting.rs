@@ -110,8 +110,8 @@ fn write_output(out: &mut Object<'_>, writer: &mut Writer<'_>) {
         });
         if ratio.is_some() || size.is_some() || !rest.is_empty() {
             out.object("imageConfig", |config| {
-                config.opt_str("aspectRatio", ratio.as_deref());
-                config.opt_str("imageSize", size.as_deref());
+                config.opt_str("aspectRatio", ratio.as_ref());
+                config.opt_str("imageSize", size.as_ref());
                 let _read = rest.reader().object(|name, value| {
                     config.raw(name, value.raw()?);
                     Ok(())

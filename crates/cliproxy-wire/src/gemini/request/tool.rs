@@ -37,9 +37,9 @@ fn function(reader: &mut Reader<'_>) -> Result<Tool, Error> {
     members(reader, |key, value| {
         match key {
             "name" => name = Some((*value.str()?).into()),
-            "description" => description = value.opt(Reader::str)?.map(|text| (*text).into()),
-            "parametersJsonSchema" => json_schema = value.opt(Reader::to_raw)?,
-            "parameters" => open_api = value.opt(Reader::to_raw)?,
+            "description" => description = value.opt(Reader::kept)?,
+            "parametersJsonSchema" => json_schema = value.opt(Reader::kept_raw)?,
+            "parameters" => open_api = value.opt(Reader::kept_raw)?,
             _ => {
                 if let Some(other) = value.opt(Reader::to_raw)? {
                     ext.set(key, other);

@@ -4,7 +4,8 @@ use super::encode::Writer;
 use crate::Format;
 use crate::json::{Array, Object};
 use crate::model::{
-    Block, Content, Document, Ext, Image, Media, Opaque, OpaqueKind, Owner, Role, ToolCall, ToolResult, Turn,
+    Block, Content, Document, Ext, Image, Media, Opaque, OpaqueKind, Owner, Role, Str, ToolCall, ToolResult,
+    Turn,
 };
 use crate::normalize::arguments;
 
@@ -136,7 +137,7 @@ pub(in crate::gemini) fn write_media(
             file.str("fileUri", uri);
         }),
         Media::GoogleUri { mime, uri } => part.object("fileData", |file| {
-            file.opt_str("mimeType", mime.as_deref());
+            file.opt_str("mimeType", mime.as_ref());
             file.str("fileUri", uri);
             file.opt_str("displayName", name);
         }),
@@ -248,20 +249,13 @@ fn is_said(content: &Content) -> bool {
     !matches!(content, Content::Image(_) | Content::Audio(_) | Content::Video(_) | Content::Document(_))
 }
 
-fn text_of(result: &ToolResult) -> String {
-    let mut text = String::new();
-    for block in &result.content {
-        let piece = match &block.content {
-            Content::Text(said) => said.text.to_string(),
-            Content::SearchResult(found) => search_text(found),
-            _ => continue,
-        };
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&piece);
-    }
-    text
+fn text_of(result: &ToolResult) -> Str {
+    let texts = result.content.iter().filter_map(|block| match &block.content {
+        Content::Text(said) => Some(said.text.clone()),
+        Content::SearchResult(found) => Some(search_text(found).into()),
+        _ => None,
+    });
+    Str::joined(texts, "\n")
 }
 
 fn write_blob(part: &mut Object<'_>, block: &Block) {

@@ -44,8 +44,8 @@ impl Partial {
         if let Some(signature) = signature {
             self.signature = Some(signature.to_owned());
         }
-        if let Some(args) = call.args {
-            Reader::new(args).object(|name, value| {
+        if let Some(args) = &call.args {
+            args.reader().object(|name, value| {
                 if let Some(slot) = self.root.member(name) {
                     *slot = Node::Raw(value.to_raw()?);
                 }

@@ -10,7 +10,10 @@ pub use text::{Fragment, Surrogates};
 pub(super) use text::{is_special, specials};
 
 use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
 
+use super::shared::{Body, Form, Str};
 use crate::Error;
 
 /// Deeper nesting than any client or provider sends; a bound on the stack.
@@ -58,12 +61,28 @@ pub struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u16,
+    /// Where the text comes from, when what is kept of it may stay there.
+    body: Option<Body<'a>>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `text`.
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, at: 0, depth: 0, body: None }
+    }
+
+    /// A reader whose [`Reader::kept`] texts stay pieces of `body`.
+    pub fn of(body: &'a Arc<str>) -> Self {
+        Self { body: Some(Body { whole: body, start: 0 }), ..Self::new(body) }
+    }
+
+    /// A reader in the middle of a text.
+    pub(in crate::json) fn at(text: &'a str, at: usize) -> Self {
+        Self { at, ..Self::new(text) }
+    }
+
+    pub(in crate::json) fn with_body(self, body: Option<Body<'a>>) -> Self {
+        Self { body, ..self }
     }
 
     /// A reader over bytes; a byte order mark is skipped.
@@ -329,6 +348,33 @@ impl<'a> Reader<'a> {
     /// When it is malformed.
     pub fn to_raw(&mut self) -> Result<super::Raw, Error> {
         self.raw().map(super::Raw::new)
+    }
+
+    /// The next value, kept: a long one stays a piece of its body if it has one.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn kept_raw(&mut self) -> Result<super::Raw, Error> {
+        self.space();
+        let start = self.at;
+        self.skip()?;
+        Ok(self.kept_since(start))
+    }
+
+    /// The value that was read from `start`, a [`Reader::position`], to where the cursor stands; kept as
+    /// [`Reader::kept_raw`] does.
+    pub(crate) fn kept_since(&self, start: usize) -> super::Raw {
+        let text = self.text.get(start..self.at).unwrap_or_default();
+        super::Raw::new(self.piece(start..self.at, Form::Value).unwrap_or_else(|| text.into()))
+    }
+
+    fn piece(&self, range: Range<usize>, form: Form) -> Option<Str> {
+        self.body.and_then(|body| body.piece(range, form))
+    }
+
+    /// Whether what is kept may stay a piece of a body.
+    pub(crate) fn has_body(&self) -> bool {
+        self.body.is_some()
     }
 
     /// Where the cursor stands, in bytes from the start of the text.

@@ -6,8 +6,10 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memmem};
 use wide::u8x16;
 
+use super::super::shared::{Form, Str};
 use super::{Kind, Reader};
 use crate::Error;
 
@@ -23,6 +25,11 @@ impl Fragment<'_> {
     /// True when it holds nothing, not even half a character.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty() && self.low.is_none() && self.high.is_none()
+    }
+
+    /// A piece that begins and ends between characters.
+    pub const fn whole(text: String) -> Self {
+        Self { low: None, text: Cow::Owned(text), high: None }
     }
 
     /// A piece without text.
@@ -113,6 +120,32 @@ impl<'a> Reader<'a> {
     /// Those of [`Reader::str`].
     pub fn string(&mut self) -> Result<String, Error> {
         self.str().map(Cow::into_owned)
+    }
+
+    /// A string that is kept: a long one stays a piece of its body if the reader has one.
+    ///
+    /// # Errors
+    /// Those of [`Reader::str`].
+    pub fn kept(&mut self) -> Result<Str, Error> {
+        if self.body.is_none() || self.kind() != Kind::String {
+            return self.str().map(Str::from);
+        }
+        let start = self.at;
+        self.skip_string()?;
+        let range = start + 1..self.at - 1;
+        let written = self.text.as_bytes().get(range.clone()).unwrap_or_default();
+        let form = match memchr(b'\\', written) {
+            None => Form::Plain,
+            Some(_) => Form::Escaped,
+        };
+        // Half a pair is mended when it is read, so it is read at once.
+        let may_hold_half = form == Form::Escaped
+            && [br"\ud", br"\uD"].iter().any(|half| memmem::find(written, *half).is_some());
+        if !may_hold_half && let Some(piece) = self.piece(range, form) {
+            return Ok(piece);
+        }
+        self.at = start;
+        self.str().map(Str::from)
     }
 
     /// A string that may be one piece of a text that the sender cut anywhere, even between the two halves of an

@@ -276,9 +276,7 @@ fn needs_full(block: &Block) -> bool {
     match &block.content {
         // By contract a hosted tool's stop carries the block.
         Content::Hosted(_) | Content::Video(_) | Content::SearchResult(_) | Content::ToolResult(_) => true,
-        Content::Reasoning(reasoning) => {
-            reasoning.summary.iter().chain(&reasoning.raw).any(|part| part.is_empty())
-        }
+        Content::Reasoning(reasoning) => reasoning.summary.iter().chain(&reasoning.raw).any(Str::is_empty),
         Content::ToolCall(call) => call.arguments != block::arguments(call.kind, call.arguments.as_str()),
         _ => false,
     }

@@ -156,7 +156,7 @@ fn j090_signatures_return_to_the_part_they_came_on() {
         ],
     );
     assert_eq!(signatures(&turns[1]), [Some(SENTINEL), Some("2")]);
-    assert_eq!(turns[1].blocks[1].as_text().unwrap().opaque.as_ref().unwrap().data, "x".into());
+    assert_eq!(turns[1].blocks[1].as_text().unwrap().opaque.as_ref().unwrap().data, "x");
     assert!(matches!(&turns[1].blocks[0].content, Content::Reasoning(own) if own.opaque.len() == 1));
     let last = turns[3].blocks.last().unwrap().as_text().unwrap();
     assert_eq!((&*last.text, last.opaque.as_ref().map(|state| &*state.data)), ("", Some("e")));

@@ -5,7 +5,7 @@ mod tool;
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{Kind, Raw, Reader};
+use crate::json::{self, Kind, Raw, Reader};
 use crate::model::{
     Instruction, InstructionRole, Level, Logprobs, Mode, OutputFormat, ReasoningWish, Request, Show, Str,
     Summary, Tier, WishOrigin,
@@ -42,8 +42,8 @@ const ECHOED: [&str; 20] = [
 
 /// Reads a request body.
 pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
-    let mut reader = Reader::from_bytes(body)?;
-    let text = std::str::from_utf8(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)).unwrap_or_default();
+    let text = json::body(body)?;
+    let mut reader = Reader::of(&text);
     let mut draft = Draft::new();
     reader.object(|key, value| {
         if value.kind() == Kind::Null {
@@ -52,9 +52,10 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
         let start = value.position();
         draft.member(key, value)?;
         if ECHOED.contains(&key) {
-            // Members are read before they are echoed, so the span is known to be one value.
-            let span = text.get(start..value.position()).unwrap_or_default().trim();
-            draft.request.echo.set(key, Raw::new(if span.is_empty() { value.raw()? } else { span }));
+            if value.position() == start {
+                value.skip()?;
+            }
+            draft.request.echo.set(key, value.kept_since(start));
         }
         Ok(())
     })?;

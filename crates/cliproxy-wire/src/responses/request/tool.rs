@@ -51,7 +51,7 @@ impl<'a> Fields<'a> {
             "name" => self.name = super::super::text(value)?.filter(|name| !name.is_empty()),
             "description" => self.description = super::super::text(value)?,
             "parameters" | "input_schema" => {
-                self.schema = value.opt(Reader::to_raw)?.filter(|schema| schema.kind() == Kind::Object);
+                self.schema = value.opt(Reader::kept_raw)?.filter(|schema| schema.kind() == Kind::Object);
             }
             "strict" => self.strict = value.opt(Reader::bool)?,
             "format" => self.format = value.opt(Reader::to_raw)?,

@@ -123,7 +123,7 @@ impl Call {
         item.str("call_id", &self.pairing_id);
         item.str("name", &self.name);
         item.str(member, &self.arguments);
-        item.opt_str("namespace", self.namespace.as_deref());
+        item.opt_str("namespace", self.namespace.as_ref());
         item.opt_raw("caller", self.caller.as_ref().map(|caller| &caller.value));
     }
 }

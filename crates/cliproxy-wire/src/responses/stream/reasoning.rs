@@ -204,7 +204,7 @@ impl Thought {
             if !self.raw.is_empty() {
                 list(item, "content", &self.raw);
             }
-            item.opt_str("encrypted_content", encrypted.as_deref());
+            item.opt_str("encrypted_content", encrypted.as_ref());
         });
         // One item holds one state; further ones get items of their own.
         for state in states {

@@ -27,7 +27,7 @@ impl Writer<'_> {
             if request.origin == Format::Claude {
                 safety = safety.or_else(|| identity.user.as_ref().map(fitted));
             } else {
-                object.opt_str("user", identity.user.as_deref());
+                object.opt_str("user", identity.user.as_ref());
             }
             if self.is_xai {
                 if safety.is_some() {
@@ -35,7 +35,7 @@ impl Writer<'_> {
                     self.hint(if is_claude { "metadata.user_id" } else { "safety_identifier" });
                 }
             } else {
-                object.opt_str("safety_identifier", safety.as_deref());
+                object.opt_str("safety_identifier", safety.as_ref());
             }
             match request.origin {
                 Format::Chat | Format::Responses => object.opt_raw("metadata", identity.metadata.as_ref()),
@@ -81,11 +81,11 @@ impl Writer<'_> {
             if self.is_xai && state.previous_response_id.is_some() {
                 self.semantic("previous_response_id", "send the whole conversation");
             } else {
-                object.opt_str("previous_response_id", state.previous_response_id.as_deref());
+                object.opt_str("previous_response_id", state.previous_response_id.as_ref());
             }
             object.opt_raw("conversation", state.conversation.as_ref());
             object.opt_raw("prompt", state.prompt.as_ref());
-            object.opt_str("truncation", state.truncation.as_deref());
+            object.opt_str("truncation", state.truncation.as_ref());
             if purpose == Purpose::Count {
                 return;
             }

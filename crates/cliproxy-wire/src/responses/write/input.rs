@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{Array, Object, Raw};
+use crate::json::{Array, Object, Raw, Words};
 use crate::model::{
     Block, CallKind, Content, Document, Image, Media, OpaqueKind, Reasoning, Role, ToolCall, ToolResult, Turn,
 };
@@ -11,7 +11,7 @@ use super::super::{annotation, media, typed};
 use super::Writer;
 
 /// Writes an instruction as a message.
-pub(super) fn instruction(array: &mut Array<'_>, role: &str, text: &str) {
+pub(super) fn instruction(array: &mut Array<'_>, role: &str, text: &(impl Words + ?Sized)) {
     array.object(|item| {
         item.str("type", "message");
         item.str("role", role);
@@ -19,7 +19,7 @@ pub(super) fn instruction(array: &mut Array<'_>, role: &str, text: &str) {
     });
 }
 
-fn input_text(content: &mut Array<'_>, text: &str) {
+fn input_text(content: &mut Array<'_>, text: &(impl Words + ?Sized)) {
     content.object(|part| {
         part.str("type", "input_text");
         part.str("text", text);
@@ -159,7 +159,7 @@ fn image(writer: &mut Writer<'_>, part: &mut Object<'_>, image: &Image) {
             writer.semantic("input", "send the image inline or by an http address");
         }
     }
-    part.opt_str("detail", image.detail.as_deref());
+    part.opt_str("detail", image.detail.as_ref());
 }
 
 fn document(writer: &mut Writer<'_>, part: &mut Object<'_>, document: &Document) {
@@ -358,18 +358,21 @@ fn tool_call(writer: &Writer<'_>, array: &mut Array<'_>, call: &ToolCall, block:
             item.str("type", "custom_tool_call");
             item.str("call_id", &call.call_id);
             item.str("name", &call.name);
-            item.opt_str("namespace", call.namespace.as_deref());
-            item.str("input", call.arguments.as_str());
+            item.opt_str("namespace", call.namespace.as_ref());
+            item.str("input", call.arguments.text());
             own_call_members(writer, item, call, block);
         }
         CallKind::Function => {
-            let arguments = call.arguments.as_str();
+            let arguments = call.arguments.text();
             item.str("type", "function_call");
             item.str("call_id", &call.call_id);
             item.str("name", &call.name);
-            item.opt_str("namespace", call.namespace.as_deref());
-            let is_nothing = matches!(arguments.trim(), "" | "null");
-            item.str("arguments", if is_nothing { "{}" } else { arguments });
+            item.opt_str("namespace", call.namespace.as_ref());
+            if arguments.is_blank() || arguments.trims_to("null") {
+                item.str("arguments", "{}");
+            } else {
+                item.str("arguments", arguments);
+            }
             own_call_members(writer, item, call, block);
         }
     });

@@ -55,7 +55,7 @@ impl Writer<'_> {
                         text.object("format", |format| {
                             format.str("type", "json_schema");
                             format.str("name", &schema_name(name.as_deref()));
-                            format.opt_str("description", description.as_deref());
+                            format.opt_str("description", description.as_ref());
                             format.raw("schema", schema.as_str());
                             // Absent means something else in the other formats.
                             format.opt_bool(
@@ -66,7 +66,7 @@ impl Writer<'_> {
                     }
                     OutputFormat::Text | OutputFormat::Mime(_) => {}
                 }
-                text.opt_str("verbosity", output.verbosity.as_deref());
+                text.opt_str("verbosity", output.verbosity.as_ref());
             });
         }
         if let Some(modalities) = &output.modalities
@@ -221,7 +221,7 @@ impl Writer<'_> {
                 }
             }
         } else {
-            object.opt_str("prompt_cache_retention", request.cache.retention.as_deref());
+            object.opt_str("prompt_cache_retention", request.cache.retention.as_ref());
             object.opt_raw("prompt_cache_options", request.cache.options.as_ref());
         }
         if request.cache.auto.is_some() {

@@ -68,7 +68,7 @@ fn one(writer: &mut Writer<'_>, array: &mut Array<'_>, tool: &Tool) {
         Tool::Function { name, description, schema, strict, ext, .. } => array.object(|object| {
             object.str("type", "function");
             object.str("name", name);
-            object.opt_str("description", description.as_deref());
+            object.opt_str("description", description.as_ref());
             let schema = schema.as_ref().filter(|schema| !schema.is_empty());
             object.raw("parameters", schema.map_or(r#"{"type":"object","properties":{}}"#, Raw::as_str));
             // Absent means "try strict" here and "not strict" everywhere else.
@@ -78,7 +78,7 @@ fn one(writer: &mut Writer<'_>, array: &mut Array<'_>, tool: &Tool) {
         Tool::Custom { name, description, format, ext } => array.object(|object| {
             object.str("type", "custom");
             object.str("name", name);
-            object.opt_str("description", description.as_deref());
+            object.opt_str("description", description.as_ref());
             object.object("format", |object| match format {
                 CustomFormat::Text => object.str("type", "text"),
                 CustomFormat::Grammar { syntax, definition } => {

@@ -51,7 +51,7 @@ fn models_without_instruction_roles_read_them_from_the_user() {
     upstream.caps.has_instructions = false;
     let fitted = prepare(&upstream, &instructed()).unwrap().request;
     assert!(fitted.instructions.is_empty());
-    assert_eq!(fitted.turns[0].blocks[0].as_text().unwrap().text, "A".into());
+    assert_eq!(fitted.turns[0].blocks[0].as_text().unwrap().text, "A");
     assert!(fitted.turns.iter().all(|turn| turn.role == Role::User));
 }
 
@@ -183,7 +183,7 @@ fn j140_stop_sequences_go_to_the_filter_where_the_upstream_has_none() {
         Claude,
         &json!({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"stop_sequences":["END"]}),
     );
-    assert_eq!(encoded.bridge.stop_filter, ["END".into()]);
+    assert_eq!(encoded.bridge.stop_filter, ["END"]);
     assert_eq!(body.get("stop"), None);
 }
 

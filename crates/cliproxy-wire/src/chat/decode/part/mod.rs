@@ -31,9 +31,9 @@ pub(super) fn content(value: &mut Reader<'_>, out: &mut Vec<Block>) -> Result<()
 fn content_part(value: &mut Reader<'_>, out: &mut Vec<Block>) -> Result<(), Error> {
     match value.kind() {
         Kind::String => {
-            let text = value.str()?;
+            let text = value.kept()?;
             if !text.is_empty() {
-                out.push(Block::text(&*text));
+                out.push(Block::text(text));
             }
             Ok(())
         }
@@ -52,7 +52,7 @@ fn content_part(value: &mut Reader<'_>, out: &mut Vec<Block>) -> Result<(), Erro
 #[derive(Default)]
 struct Part<'a> {
     kind: Option<Cow<'a, str>>,
-    text: Option<Cow<'a, str>>,
+    text: Option<Str>,
     /// `image_url`, `video_url`, `document_url`, `file_url`, `audio_url`, flat or nested.
     address: Option<Address<'a>>,
     detail: Option<Cow<'a, str>>,
@@ -145,11 +145,9 @@ impl<'a> Part<'a> {
                 if text.is_empty() && cache.is_none() {
                     return Ok(None);
                 }
-                return Ok(Some(Block { cache, ext, ..Block::text(&*text) }));
+                return Ok(Some(Block { cache, ext, ..Block::text(text) }));
             }
-            "refusal" => {
-                Content::Refusal(self.text.ok_or_else(|| Error::missing("refusal"))?.as_ref().into())
-            }
+            "refusal" => Content::Refusal(self.text.ok_or_else(|| Error::missing("refusal"))?),
             "image_url" | "input_image" | "image" => self.image()?,
             "input_audio" | "audio_url" | "audio" => self.audio()?,
             "video_url" | "input_video" | "video" => self.video()?,
@@ -159,8 +157,8 @@ impl<'a> Part<'a> {
             "tool_use" => self.tool_use()?,
             "tool_result" => self.tool_result()?,
             // Text under a name that is not known is still text.
-            other => match &self.text {
-                Some(text) => return Ok(Some(Block { cache, ext, ..Block::text(&**text) })),
+            other => match self.text {
+                Some(text) => return Ok(Some(Block { cache, ext, ..Block::text(text) })),
                 None => {
                     return Err(Error::malformed(format!(
                         "unknown content part type {other:?}; use text, image_url, input_audio or file"
@@ -297,8 +295,8 @@ impl<'a> Part<'a> {
 }
 
 /// A text member; anything but a string counts as absent.
-fn text<'a>(value: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Error> {
-    if value.kind() == Kind::String { value.str().map(Some) } else { value.skip().map(|()| None) }
+fn text(value: &mut Reader<'_>) -> Result<Option<Str>, Error> {
+    if value.kind() == Kind::String { value.kept().map(Some) } else { value.skip().map(|()| None) }
 }
 
 /// A string, or the texts of an array of parts (some thinking parts hold parts themselves).

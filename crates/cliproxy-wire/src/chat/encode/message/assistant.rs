@@ -2,7 +2,7 @@
 
 use crate::format::Format;
 use crate::json::{Array, Object};
-use crate::model::{Block, CallKind, Content, OpaqueKind, Owner, Reasoning, ToolCall, Turn};
+use crate::model::{Block, CallKind, Content, OpaqueKind, Owner, Reasoning, Str, ToolCall, Turn};
 use crate::profile::{Dialect, ReasoningHistory};
 
 use super::Messages;
@@ -18,7 +18,7 @@ impl Messages<'_> {
         let is_own = self.request.origin == Format::Chat;
         array.object(|object| {
             object.str("role", "assistant");
-            object.opt_str("name", turn.name.as_deref());
+            object.opt_str("name", turn.name.as_ref());
             if is_own {
                 turn.ext.write(object);
             }
@@ -63,20 +63,20 @@ impl Messages<'_> {
                 object.str("type", "custom");
                 object.object("custom", |custom| {
                     custom.str("name", &call.name);
-                    custom.str("input", call.arguments.as_str());
+                    custom.str("input", call.arguments.text());
                 });
             }
             kind => {
                 object.str("type", "function");
                 object.object("function", |function| {
                     function.str("name", &call.name);
-                    let arguments = call.arguments.as_str();
+                    let arguments = call.arguments.text();
                     match kind {
                         CallKind::Custom => {
                             let input = crate::json::Raw::object(|object| object.str("input", arguments));
                             function.str("arguments", input.as_str());
                         }
-                        CallKind::Function if arguments.trim().is_empty() => function.str("arguments", "{}"),
+                        CallKind::Function if arguments.is_blank() => function.str("arguments", "{}"),
                         CallKind::Function => function.str("arguments", arguments),
                     }
                 });
@@ -153,8 +153,8 @@ impl Returned<'_> {
 #[derive(Default)]
 struct Said<'a> {
     /// Runs of adjacent text, with the block for its cache mark.
-    texts: Vec<(Option<&'a Block>, std::borrow::Cow<'a, str>)>,
-    refusal: Option<&'a str>,
+    texts: Vec<(Option<&'a Block>, Str)>,
+    refusal: Option<&'a Str>,
     reasoning: Vec<&'a Reasoning>,
     calls: Vec<&'a ToolCall>,
     native: Vec<&'a crate::json::Raw>,
@@ -170,7 +170,7 @@ impl<'a> Said<'a> {
                 Content::Refusal(refusal) if matches!(dialect, Dialect::Native | Dialect::Azure) => {
                     said.refusal = Some(refusal);
                 }
-                Content::Refusal(refusal) => said.texts.push((None, (&**refusal).into())),
+                Content::Refusal(refusal) => said.texts.push((None, refusal.clone())),
                 Content::Reasoning(reasoning) => said.reasoning.push(reasoning),
                 Content::ToolCall(call) => said.calls.push(call),
                 Content::Native(native) if native.format == Format::Chat => said.native.push(&native.value),
@@ -180,7 +180,7 @@ impl<'a> Said<'a> {
                     match said.texts.last_mut() {
                         Some((last, joined)) if was_adjacent => {
                             *last = Some(block);
-                            joined.to_mut().push_str(&text);
+                            *joined = format!("{joined}{text}").into();
                         }
                         _ => said.texts.push((Some(block), text)),
                     }
@@ -194,10 +194,7 @@ impl<'a> Said<'a> {
         self.texts.is_empty() && self.calls.is_empty() && self.refusal.is_none() && self.native.is_empty()
     }
 
-    fn joined(&self) -> std::borrow::Cow<'_, str> {
-        match self.texts.as_slice() {
-            [(_, only)] => std::borrow::Cow::Borrowed(only),
-            several => several.iter().map(|(_, text)| &**text).collect::<Vec<_>>().join("\n\n").into(),
-        }
+    fn joined(&self) -> Str {
+        Str::joined(self.texts.iter().map(|(_, text)| text.clone()), "\n\n")
     }
 }

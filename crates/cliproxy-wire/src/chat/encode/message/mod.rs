@@ -8,7 +8,7 @@ use crate::Error;
 use crate::codec::Target;
 use crate::format::Format;
 use crate::json::{Array, Object};
-use crate::model::{Block, Content, Instruction, InstructionRole, Request, Role, ToolResult, Turn};
+use crate::model::{Block, Content, Instruction, InstructionRole, Request, Role, Str, ToolResult, Turn};
 
 pub(super) use part::write_mark;
 use part::{is_textual, kind_word, text_part, textual};
@@ -135,7 +135,7 @@ impl<'a> Messages<'a> {
                     for (result, media) in attached {
                         let name = result.name.as_deref().unwrap_or("the tool");
                         let text = format!("Attached to the result of {name} ({}):", result.call_id);
-                        text_part(parts, &text, None);
+                        text_part(parts, &text.into(), None);
                         for block in media {
                             self.part(parts, at, block);
                         }
@@ -152,21 +152,12 @@ impl<'a> Messages<'a> {
     fn spoken(&mut self, array: &mut Array<'_>, at: usize, role: &str, turn: &Turn, blocks: &[&Block]) {
         array.object(|object| {
             object.str("role", role);
-            object.opt_str("name", turn.name.as_deref());
+            object.opt_str("name", turn.name.as_ref());
             if self.request.origin == Format::Chat {
                 turn.ext.write(object);
             }
             if self.is_one_string(blocks) {
-                let mut text = String::new();
-                for block in blocks {
-                    text.push_str(&textual(block).unwrap_or_default());
-                }
-                match blocks {
-                    [only] if only.as_text().is_some() => {
-                        object.str("content", only.as_text().map(|text| &*text.text).unwrap_or_default());
-                    }
-                    _ => object.str("content", &text),
-                }
+                object.str("content", &Str::joined(blocks.iter().filter_map(|block| textual(block)), ""));
             } else {
                 object.array("content", |parts| {
                     for block in blocks {
@@ -209,20 +200,16 @@ impl<'a> Messages<'a> {
                 });
                 return;
             }
-            let mut text = String::new();
-            for block in &result.content {
-                let line = textual(block).unwrap_or_else(|| {
+            let lines = result.content.iter().map(|block| {
+                textual(block).unwrap_or_else(|| {
                     media.push(block);
                     let kind = kind_word(block);
                     format!("[{kind} {} of this result follows in the next user message]", media.len()).into()
-                });
-                if !text.is_empty() {
-                    text.push('\n');
-                }
-                text.push_str(&line);
-            }
+                })
+            });
+            let mut text = Str::joined(lines, "\n");
             if let Some(structured) = result.structured.as_ref().filter(|_| text.is_empty()) {
-                text.push_str(structured.as_str());
+                text = structured.to_str();
             }
             match mark {
                 Some(mark) => {

@@ -3,7 +3,7 @@
 use crate::chat::media;
 use crate::format::Format;
 use crate::json::{Array, Object};
-use crate::model::{Block, CacheMark, CacheTtl, Content, Document, Media, Text};
+use crate::model::{Block, CacheMark, CacheTtl, Content, Document, Media, Str, Text};
 
 use super::Messages;
 
@@ -21,7 +21,7 @@ impl Messages<'_> {
                     if !media::write(url, "url", &image.source) {
                         self.fail(at, "image of a file store; send its bytes or address");
                     }
-                    url.opt_str("detail", image.detail.as_deref());
+                    url.opt_str("detail", image.detail.as_ref());
                 });
                 write_mark(part, mark);
             }),
@@ -87,9 +87,9 @@ pub(super) fn is_textual(block: &Block) -> bool {
 }
 
 /// The words of a block that is text in this format, whatever it was before.
-pub(super) fn textual(block: &Block) -> Option<std::borrow::Cow<'_, str>> {
+pub(super) fn textual(block: &Block) -> Option<Str> {
     match &block.content {
-        Content::Text(Text { text, .. }) => Some((&**text).into()),
+        Content::Text(Text { text, .. }) => Some(text.clone()),
         Content::Document(document) => {
             let Media::Text { text, .. } = &document.source else { return None };
             let name = document.title.as_deref().or(document.filename.as_deref());
@@ -120,7 +120,7 @@ pub(super) fn kind_word(block: &Block) -> &'static str {
     }
 }
 
-pub(super) fn text_part(parts: &mut Array<'_>, text: &str, mark: Option<CacheMark>) {
+pub(super) fn text_part(parts: &mut Array<'_>, text: &Str, mark: Option<CacheMark>) {
     parts.object(|part| {
         part.str("type", "text");
         part.str("text", text);

@@ -56,7 +56,7 @@ impl Encoder {
             object.u64("created", response.created.unwrap_or(context.created));
             object.str("model", context.model(response.model.as_deref()));
             object.opt_str("service_tier", response.service_tier.as_deref().and_then(response::tier_word));
-            object.opt_str("system_fingerprint", response.system_fingerprint.as_deref());
+            object.opt_str("system_fingerprint", response.system_fingerprint.as_ref());
         });
         self.head.pop();
         self.head.extend_from_slice(br#","choices":["#);

@@ -1,6 +1,6 @@
 //! The parts of one turn, joined into blocks: thoughts, signatures, calls, executed code.
 
-use crate::gemini::part::{self, Part, whole_text};
+use crate::gemini::part::{self, Part, Words};
 use crate::json::Raw;
 use crate::model::{
     Anchor, Arguments, Block, CallKind, Content, Ext, Opaque, OpaqueKind, Owner, Reasoning, Str, Text,
@@ -29,7 +29,7 @@ impl History {
     }
 
     pub(super) fn add(&mut self, mut part: Part<'_>) {
-        let text = part.text.take().map(whole_text);
+        let text = part.text.take().map(Words::whole);
         if part.is_thought
             && let Some(text) = &text
         {
@@ -50,7 +50,7 @@ impl History {
         } else if let Some(content) = self.executed(&part) {
             self.blocks.push(Block::new(content));
         } else if let Some(text) = text {
-            self.text(&text, part.signature.as_deref());
+            self.text(text, part.signature.as_deref());
         } else if part.is_foreign {
             self.blocks.push(Block::new(Content::Native(native(part.whole.raw()))));
         } else if let (Some(clip), Some(Block { content: Content::Video(video), .. })) =
@@ -58,7 +58,7 @@ impl History {
         {
             video.clip.get_or_insert_with(|| Raw::new(clip));
         } else if let Some(signature) = part.signature.as_deref() {
-            self.text("", Some(signature));
+            self.text(Str::default(), Some(signature));
         }
         if let Some(block) = self.blocks.get_mut(before) {
             for (name, value) in [("mediaResolution", resolution), ("partMetadata", metadata)] {
@@ -90,7 +90,7 @@ impl History {
         }
     }
 
-    pub(super) fn text(&mut self, text: &str, signature: Option<&str>) {
+    pub(super) fn text(&mut self, text: Str, signature: Option<&str>) {
         let anchor = if text.is_empty() { Anchor::TrailingEmptyText } else { Anchor::Text };
         let opaque = signature.and_then(|data| self.own_signature(data, anchor));
         if !text.is_empty() || opaque.is_some() {
@@ -103,12 +103,12 @@ impl History {
         let ordinal = self.calls;
         self.calls += 1;
         let name: Str = (*call.name.clone().unwrap_or_default()).into();
-        let arguments = call.args.unwrap_or("{}");
+        let arguments = call.args.as_ref().map_or_else(|| "{}".into(), Raw::to_str);
         let call_id: Str = if let Some(id) = &call.id {
             (**id).into()
         } else {
             let prefix = format!("call_h{}_{ordinal}_", self.ordinal);
-            id::hex(&prefix, 8, &[&name, arguments]).into()
+            id::hex(&prefix, 8, &[&name, &arguments]).into()
         };
         let opaque = signature.and_then(|data| self.own_signature(data, Anchor::ToolCall(ordinal)));
         self.blocks.push(Block::new(Content::ToolCall(ToolCall {
@@ -118,7 +118,7 @@ impl History {
             name,
             namespace: None,
             kind: CallKind::Function,
-            arguments: Arguments::Json(arguments.into()),
+            arguments: Arguments::Json(arguments),
             native: None,
             caller: None,
             opaque,

@@ -7,7 +7,7 @@ mod history;
 mod result;
 
 use super::super::member::members;
-use super::super::part::{self, Code, CodeResult, HostedPart, each, whole_text};
+use super::super::part::{self, Code, CodeResult, HostedPart, Words, each};
 use crate::json::{Kind, Raw, Reader};
 use crate::model::{
     Block, Content, Ext, Hosted, HostedPhase, Instruction, InstructionRole, Native, Request, Role, Str, Turn,
@@ -24,8 +24,8 @@ pub(super) fn contents(reader: &mut Reader<'_>, request: &mut Request) -> Result
     let mut ordinal = 0;
     each(reader, |content| {
         if content.kind() == Kind::String {
-            let text = content.str()?;
-            request.turns.push(Turn::new(Role::User, vec![Block::text(&*text)]));
+            let text = content.kept()?;
+            request.turns.push(Turn::new(Role::User, vec![Block::text(text)]));
         } else {
             turn(content, ordinal, request)?;
         }
@@ -81,18 +81,12 @@ fn read_role(reader: &mut Reader<'_>) -> Result<Role, Error> {
 
 fn instructions(blocks: &[Block], request: &mut Request) {
     for text in blocks.iter().filter_map(Block::as_text) {
-        request.instructions.push(instruction(&text.text));
+        request.instructions.push(instruction(Str::clone(&text.text)));
     }
 }
 
-fn instruction(text: &str) -> Instruction {
-    Instruction {
-        role: InstructionRole::System,
-        text: text.into(),
-        cache: None,
-        is_top_level: false,
-        ext: Ext::new(),
-    }
+fn instruction(text: Str) -> Instruction {
+    Instruction { role: InstructionRole::System, text, cache: None, is_top_level: false, ext: Ext::new() }
 }
 
 /// Reads `systemInstruction`: a text, a content, a part, or parts.
@@ -103,8 +97,8 @@ pub(super) fn system(reader: &mut Reader<'_>, out: &mut Vec<Instruction>) -> Res
     let mut add = |value: &mut Reader<'_>| {
         let part = part::read(value)?;
         let is_other = part.is_foreign || part.blob.is_some() || part.call.is_some() || part.result.is_some();
-        match part.text.map(whole_text) {
-            Some(text) if !text.is_empty() => out.push(instruction(&text)),
+        match part.text.map(Words::whole) {
+            Some(text) if !text.is_empty() => out.push(instruction(text)),
             None if is_other => return Err(Error::malformed("instructions can only hold text")),
             _ => {}
         }
@@ -146,7 +140,7 @@ pub(in crate::gemini) fn code_call(code: &Code<'_>, id: Str, whole: Raw) -> Host
         id,
         status: None,
         input: Some(Raw::object(|input| {
-            input.opt_str("language", language.as_deref());
+            input.opt_str("language", language.as_ref());
             input.str("code", &code.source);
         })),
         output: None,
@@ -166,7 +160,7 @@ pub(in crate::gemini) fn code_result(result: &CodeResult<'_>, id: Str, whole: Ra
         status: Some(outcome.into()),
         input: None,
         output: Some(Raw::object(|output| {
-            output.str("stdout", if is_fine { &result.output } else { "" });
+            output.str("stdout", if is_fine { &*result.output } else { "" });
             output.str("stderr", if is_fine { "" } else { &result.output });
             output.u64("return_code", u64::from(!is_fine));
         })),

@@ -1,9 +1,8 @@
 //! Results of calls, as the client tells them.
 
-use crate::gemini::part::{self, CallResult, whole_text};
+use crate::gemini::part::{self, CallResult, Words};
 use crate::json::{Kind, Raw, Reader};
-use crate::model::{Block, CallKind, Content, Ext, Text, ToolResult};
-use std::borrow::Cow;
+use crate::model::{Block, CallKind, Content, Ext, Str, Text, ToolResult};
 
 use super::native;
 
@@ -12,12 +11,12 @@ pub(super) fn tool_result(result: CallResult<'_>) -> ToolResult {
     let mut structured = None;
     let mut is_error = None;
     if let Some(response) = result.response {
-        let said = read_response(response);
+        let said = read_response(&response);
         if !said.text.is_empty() {
-            content.push(Block::text(&*said.text));
+            content.push(Block::text(said.text));
         }
         is_error = said.is_error.then_some(true);
-        structured = said.is_object.then(|| Raw::new(response));
+        structured = said.is_object.then_some(response);
     }
     for part in result.blobs {
         let mut ext = Ext::new();
@@ -26,7 +25,7 @@ pub(super) fn tool_result(result: CallResult<'_>) -> ToolResult {
         }
         let content_of_part = match (part.blob, part.text) {
             (Some(blob), _) => part::media(blob, part.clip, part.resolution),
-            (None, Some(text)) => Content::Text(Text::new(&*whole_text(text))),
+            (None, Some(text)) => Content::Text(Text::new(Words::whole(text))),
             (None, None) => Content::Native(native(part.whole.raw())),
         };
         content.push(Block { content: content_of_part, cache: None, ext });
@@ -49,41 +48,38 @@ pub(super) fn tool_result(result: CallResult<'_>) -> ToolResult {
     }
 }
 
-struct Said<'a> {
-    text: Cow<'a, str>,
+struct Said {
+    text: Str,
     is_error: bool,
     is_object: bool,
 }
 
 /// What a `response` says in words: the one text it consists of, or else its JSON.
-fn read_response(response: &str) -> Said<'_> {
-    let mut reader = Reader::new(response);
+fn read_response(response: &Raw) -> Said {
+    let mut reader = response.reader();
     if reader.kind() != Kind::Object {
-        return Said { text: text_of(response), is_error: false, is_object: false };
+        return Said { text: text_of(&mut reader), is_error: false, is_object: false };
     }
     let mut count = 0;
-    let mut only: Option<(bool, &str)> = None;
+    let mut only = None;
     let _checked = reader.object(|name, value| {
         count += 1;
-        let value = value.raw()?;
         let is_error = name == "error";
-        if is_error || (matches!(name, "output" | "result" | "content") && value.starts_with('"')) {
-            only = Some((is_error, value));
-        }
+        let is_text = matches!(name, "output" | "result" | "content") && value.kind() == Kind::String;
+        only = (count == 1 && (is_error || is_text)).then(|| (is_error, text_of(value)));
         Ok(())
     });
     match only {
-        Some((is_error, value)) if count == 1 => Said { text: text_of(value), is_error, is_object: true },
-        _ => Said { text: response.into(), is_error: false, is_object: true },
+        Some((is_error, text)) => Said { text, is_error, is_object: true },
+        None => Said { text: response.to_str(), is_error: false, is_object: true },
     }
 }
 
-/// A JSON string's text, or the JSON of anything else.
-fn text_of(json: &str) -> Cow<'_, str> {
-    let mut reader = Reader::new(json);
-    match reader.kind() {
-        Kind::String => reader.str().unwrap_or(Cow::Borrowed(json)),
-        Kind::Null => Cow::Borrowed(""),
-        _ => Cow::Borrowed(json),
+/// A string's text, or the JSON of anything else. The value was read without error before.
+fn text_of(value: &mut Reader<'_>) -> Str {
+    match value.kind() {
+        Kind::String => value.kept().unwrap_or_default(),
+        Kind::Null => Str::default(),
+        _ => value.kept_raw().map(|value| value.to_str()).unwrap_or_default(),
     }
 }

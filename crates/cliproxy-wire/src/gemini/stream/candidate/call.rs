@@ -3,6 +3,7 @@
 use crate::codec::UpstreamContext;
 use crate::gemini::part::Call;
 use crate::gemini::stream::partial::Partial;
+use crate::json::Raw;
 use crate::model::{Anchor, BlockKind, CallKind, Delta, Event};
 use crate::{Error, id};
 
@@ -37,7 +38,14 @@ impl Candidate {
             return Ok(());
         };
         self.close(out);
-        self.whole_call(call.id.as_deref(), name, call.args.unwrap_or("{}"), signature, context, out);
+        self.whole_call(
+            call.id.as_deref(),
+            name,
+            call.args.as_ref().map_or("{}", Raw::as_str),
+            signature,
+            context,
+            out,
+        );
         Ok(())
     }
 

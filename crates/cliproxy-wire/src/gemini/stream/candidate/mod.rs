@@ -5,7 +5,7 @@ mod end;
 mod found;
 
 use super::super::member::members;
-use super::super::part::{self, Part, each, media};
+use super::super::part::{self, Part, Words, each, media};
 use super::super::request;
 use super::partial::Partial;
 use crate::codec::UpstreamContext;
@@ -161,7 +161,7 @@ impl Candidate {
         }
         self.finish_partial(context, out);
         let signature = part.signature.as_deref();
-        if let Some(text) = part.text.take() {
+        if let Some(text) = part.text.take().map(Words::piece) {
             if part.is_thought {
                 self.think(text, signature, context, out);
             } else {

@@ -256,7 +256,7 @@ impl Line {
         }
         out.u64("index", u64::from(index));
         out.str("finishReason", stop::encode(&stop));
-        out.opt_str("finishMessage", stop.explanation.as_deref());
+        out.opt_str("finishMessage", stop.explanation.as_ref());
         match &self.meta.grounding {
             Some(grounding) => out.raw("groundingMetadata", grounding.as_str()),
             None if !self.gathered.is_empty() => self.gathered.write(out),

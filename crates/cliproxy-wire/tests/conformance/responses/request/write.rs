@@ -211,7 +211,7 @@ fn j140_stop_sequences_are_enforced_here() {
     let encoded = api().try_encode(Format::Chat, &body).unwrap();
     let written: Value = serde_json::from_slice(&encoded.body).unwrap();
     assert_eq!(written["stop"], Value::Null);
-    assert_eq!(encoded.bridge.stop_filter, ["END".into()]);
+    assert_eq!(encoded.bridge.stop_filter, ["END"]);
 }
 
 #[test]
