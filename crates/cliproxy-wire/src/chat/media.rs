@@ -4,7 +4,7 @@
 //! elsewhere.
 
 use crate::Error;
-use crate::json::{self, Object};
+use crate::json::{Object, Words as _};
 use crate::model::{Media, Owner, Str};
 
 /// Reads what stands where the format wants an address. `fallback` is the MIME type of bare base64 that does not show
@@ -12,18 +12,18 @@ use crate::model::{Media, Owner, Str};
 ///
 /// # Errors
 /// A data URL that holds no base64.
-pub(super) fn read(address: &str, fallback: &str) -> Result<Media, Error> {
+pub(super) fn read(address: &Str, fallback: &str) -> Result<Media, Error> {
     if let Some(data) = strip_scheme(address) {
-        return inline(data, fallback);
+        return inline(address, data, fallback);
     }
     let scheme = address.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
-        Some("http" | "https") => Ok(Media::Url(address.into())),
-        Some("gs") => Ok(Media::GoogleUri { mime: None, uri: address.into() }),
+        Some("http" | "https") => Ok(Media::Url(address.clone())),
+        Some("gs") => Ok(Media::GoogleUri { mime: None, uri: address.clone() }),
         Some(_) => Err(Error::malformed("expected an http, https or data address")),
         None => {
             let mime = sniff(address).unwrap_or(fallback);
-            Ok(Media::Inline { mime: mime.into(), base64: address.into() })
+            Ok(Media::Inline { mime: mime.into(), base64: address.clone() })
         }
     }
 }
@@ -34,7 +34,7 @@ fn strip_scheme(address: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("data:").then_some(rest)
 }
 
-fn inline(data: &str, fallback: &str) -> Result<Media, Error> {
+fn inline(address: &Str, data: &str, fallback: &str) -> Result<Media, Error> {
     let Some((head, base64)) = data.split_once(',') else {
         return Err(Error::malformed("the data URL has no comma"));
     };
@@ -44,7 +44,7 @@ fn inline(data: &str, fallback: &str) -> Result<Media, Error> {
         return Err(Error::malformed("the data URL is not base64; write data:<type>;base64,<data>"));
     }
     let mime: Str = if mime.is_empty() { sniff(base64).unwrap_or(fallback).into() } else { mime.into() };
-    Ok(Media::Inline { mime, base64: base64.into() })
+    Ok(Media::Inline { mime, base64: address.slice_ref(base64) })
 }
 
 /// The MIME type that the first bytes of some base64 tell.
@@ -125,9 +125,9 @@ pub(super) fn write(object: &mut Object<'_>, key: &str, media: &Media) -> bool {
             object.key(key);
             let out = object.buffer();
             out.extend_from_slice(b"\"data:");
-            json::escape(out, mime);
+            mime.write_inside(out);
             out.extend_from_slice(b";base64,");
-            json::escape(out, base64);
+            base64.write_inside(out);
             out.push(b'"');
         }
         Media::Url(url) | Media::GoogleUri { uri: url, .. } => object.str(key, url),
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     fn mime(address: &str) -> Str {
-        match read(address, "image/png").unwrap() {
+        match read(&address.into(), "image/png").unwrap() {
             Media::Inline { mime, .. } => mime,
             other => panic!("{other:?}"),
         }
@@ -160,9 +160,9 @@ mod tests {
 
     #[test]
     fn a_data_url_without_base64_is_refused() {
-        let error = read("data:image/svg+xml,<svg/>", "image/png").unwrap_err();
+        let error = read(&"data:image/svg+xml,<svg/>".into(), "image/png").unwrap_err();
         assert!(error.message().contains("not base64"), "{error}");
-        assert!(read("data:image/png", "image/png").is_err());
-        assert!(read("ftp://host/a.png", "image/png").is_err());
+        assert!(read(&"data:image/png".into(), "image/png").is_err());
+        assert!(read(&"ftp://host/a.png".into(), "image/png").is_err());
     }
 }

@@ -328,7 +328,7 @@ fn image(value: &mut Reader<'_>) -> Result<Option<Media>, Error> {
 }
 
 fn address(value: &mut Reader<'_>) -> Result<Option<Media>, Error> {
-    let read = |value: &mut Reader<'_>| Ok(media::read(&value.str()?, "image/png").ok());
+    let read = |value: &mut Reader<'_>| Ok(media::read(&value.kept()?, "image/png").ok());
     match value.kind() {
         Kind::String => read(value),
         Kind::Object => {

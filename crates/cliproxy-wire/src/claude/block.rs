@@ -298,8 +298,8 @@ fn document(members: &mut Members<'_>, blocks: &mut Vec<Block>) -> Result<Option
 struct Source<'a> {
     kind: Cow<'a, str>,
     mime: Option<Cow<'a, str>>,
-    data: Option<Cow<'a, str>>,
-    url: Option<Cow<'a, str>>,
+    data: Option<Str>,
+    url: Option<Str>,
     file: Option<Cow<'a, str>>,
     content: Option<&'a str>,
 }
@@ -311,8 +311,8 @@ impl<'a> Source<'a> {
             match key {
                 "type" => source.kind = value.str()?,
                 "media_type" => source.mime = text(value)?,
-                "data" => source.data = text(value)?,
-                "url" => source.url = text(value)?,
+                "data" => source.data = kept(value)?,
+                "url" => source.url = kept(value)?,
                 "file_id" => source.file = text(value)?,
                 "content" => source.content = Some(value.raw()?),
                 _ => {}
@@ -336,11 +336,11 @@ impl<'a> Source<'a> {
             }
             "text" => Ok(Media::Text {
                 mime: mime(self.mime, "text/plain"),
-                text: self.data.ok_or_else(|| Error::missing("data"))?.into(),
+                text: self.data.ok_or_else(|| Error::missing("data"))?,
             }),
             "url" => {
                 let url = self.url.ok_or_else(|| Error::missing("url"))?;
-                Ok(data_url(&url).unwrap_or_else(|| Media::Url(url.into())))
+                Ok(data_url(&url).unwrap_or_else(|| Media::Url(url)))
             }
             "file" => Ok(Media::File {
                 owner: Owner::Anthropic,
@@ -356,16 +356,16 @@ impl<'a> Source<'a> {
 }
 
 /// Inline bytes; a `data:` prefix that some clients leave on is taken off.
-fn inline(mime: Str, data: &str) -> Media {
-    data_url(data).unwrap_or_else(|| Media::Inline { mime, base64: data.into() })
+fn inline(mime: Str, data: &Str) -> Media {
+    data_url(data).unwrap_or_else(|| Media::Inline { mime, base64: data.clone() })
 }
 
-fn data_url(url: &str) -> Option<Media> {
+fn data_url(url: &Str) -> Option<Media> {
     let rest = url.strip_prefix("data:")?;
     let (head, base64) = rest.split_once(',')?;
     let mime = head.split(';').next().unwrap_or_default();
     head.ends_with(";base64")
-        .then(|| Media::Inline { mime: mime.to_ascii_lowercase().into(), base64: base64.into() })
+        .then(|| Media::Inline { mime: mime.to_ascii_lowercase().into(), base64: url.slice_ref(base64) })
 }
 
 /// A `cache_control` object; kinds other than `ephemeral` mean nothing.

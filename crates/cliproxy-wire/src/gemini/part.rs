@@ -120,7 +120,7 @@ pub(super) struct CallResult<'a> {
 pub(super) struct Blob<'a> {
     pub(super) mime: Option<Cow<'a, str>>,
     /// Base64 of `inlineData`.
-    pub(super) data: Option<Cow<'a, str>>,
+    pub(super) data: Option<Str>,
     /// Address of `fileData`.
     pub(super) uri: Option<Cow<'a, str>>,
     pub(super) name: Option<Cow<'a, str>>,
@@ -230,7 +230,7 @@ fn blob<'a>(reader: &mut Reader<'a>) -> Result<Blob<'a>, Error> {
     members(reader, |name, value| {
         match name {
             "mimeType" => blob.mime = value.opt(Reader::str)?.filter(|mime| !mime.is_empty()),
-            "data" => blob.data = value.opt(Reader::str)?,
+            "data" => blob.data = value.opt(Reader::kept)?,
             "fileUri" => blob.uri = value.opt(Reader::str)?,
             "displayName" => blob.name = value.opt(Reader::str)?,
             _ => {}
@@ -317,7 +317,7 @@ pub(super) fn media(blob: Blob<'_>, clip: Option<&str>, resolution: Option<&str>
                 None => &data,
             };
             let mime = mime.clone().unwrap_or_else(|| "application/octet-stream".to_owned());
-            Media::Inline { mime: mime.into(), base64: in_standard_alphabet(base64) }
+            Media::Inline { mime: mime.into(), base64: in_standard_alphabet(&data, base64) }
         }
         (None, uri) => {
             let uri = uri.unwrap_or_default();
@@ -350,9 +350,9 @@ pub(super) fn media(blob: Blob<'_>, clip: Option<&str>, resolution: Option<&str>
 
 /// Base64 as every other service reads it: this one takes the alphabet for URLs too, in which Google's own SDK for Python
 /// writes.
-fn in_standard_alphabet(base64: &str) -> Str {
+fn in_standard_alphabet(whole: &Str, base64: &str) -> Str {
     if memchr2(b'-', b'_', base64.as_bytes()).is_none() {
-        return base64.into();
+        return whole.slice_ref(base64);
     }
     base64.replace('-', "+").replace('_', "/").into()
 }

@@ -148,6 +148,22 @@ impl Str {
         }
     }
 
+    /// `part` of this text, shared where it can be.
+    #[must_use]
+    pub fn slice_ref(&self, part: &str) -> Self {
+        self.shared_part(part).unwrap_or_else(|| part.into())
+    }
+
+    fn shared_part(&self, part: &str) -> Option<Self> {
+        let Inner::Piece(piece) = &self.0 else { return None };
+        let text = piece.written();
+        let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+        if piece.form != Form::Plain || text.get(start..start + part.len()) != Some(part) {
+            return None;
+        }
+        Body { whole: &piece.body, start: piece.range.start }.piece(start..start + part.len(), Form::Plain)
+    }
+
     /// The texts one behind the other, `separator` between them where something stands before. A single one stays
     /// what it is.
     pub fn joined(texts: impl IntoIterator<Item = Self>, separator: &str) -> Self {
@@ -347,6 +363,20 @@ mod tests {
         let long = format!("\"{}\"", "x".repeat(80));
         assert!(!is_piece(&Reader::new(&long).kept().unwrap()));
         assert!(is_piece(&kept(&long)));
+    }
+
+    #[test]
+    fn a_part_of_a_piece_is_a_piece() {
+        let address = kept(&format!("\"data:image/png;base64,{}\"", "A".repeat(80)));
+        let (_, base64) = address.split_once(',').unwrap();
+        let part = address.slice_ref(base64);
+        assert!(is_piece(&part));
+        assert_eq!(part, "A".repeat(80).as_str());
+        // Of another text it is a copy.
+        assert!(!is_piece(&address.slice_ref(&"A".repeat(80))));
+        let escaped = kept(&format!(r#""data:image\/png;base64,{}""#, "A".repeat(80)));
+        let (_, base64) = escaped.split_once(',').unwrap();
+        assert!(!is_piece(&escaped.slice_ref(base64)));
     }
 
     #[test]

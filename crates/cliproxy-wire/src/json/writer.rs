@@ -8,61 +8,65 @@ use super::reader::{is_special, specials};
 
 /// A text that can be written as a JSON string.
 pub trait Words {
+    /// Appends it as the inside of a JSON string, without quotes.
+    fn write_inside(&self, out: &mut Vec<u8>);
+
     /// Appends it as a JSON string.
-    fn write(&self, out: &mut Vec<u8>);
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        self.write_inside(out);
+        out.push(b'"');
+    }
 }
 
 impl Words for str {
-    fn write(&self, out: &mut Vec<u8>) {
-        string(out, self);
+    fn write_inside(&self, out: &mut Vec<u8>) {
+        escape(out, self);
     }
 }
 
 impl Words for Str {
-    fn write(&self, out: &mut Vec<u8>) {
-        let Some(written) = self.as_written() else { return string(out, self) };
-        out.reserve(written.len() + 2);
-        out.push(b'"');
-        out.extend_from_slice(written.as_bytes());
-        out.push(b'"');
+    fn write_inside(&self, out: &mut Vec<u8>) {
+        match self.as_written() {
+            Some(written) => out.extend_from_slice(written.as_bytes()),
+            None => escape(out, self),
+        }
     }
 }
 
 impl Words for String {
-    fn write(&self, out: &mut Vec<u8>) {
-        string(out, self);
+    fn write_inside(&self, out: &mut Vec<u8>) {
+        escape(out, self);
     }
 }
 
 impl Words for Cow<'_, str> {
-    fn write(&self, out: &mut Vec<u8>) {
-        string(out, self);
+    fn write_inside(&self, out: &mut Vec<u8>) {
+        escape(out, self);
     }
 }
 
 impl Words for Arc<str> {
-    fn write(&self, out: &mut Vec<u8>) {
-        string(out, self);
+    fn write_inside(&self, out: &mut Vec<u8>) {
+        escape(out, self);
     }
 }
 
 impl Words for Box<str> {
-    fn write(&self, out: &mut Vec<u8>) {
-        string(out, self);
+    fn write_inside(&self, out: &mut Vec<u8>) {
+        escape(out, self);
     }
 }
 
 impl<W: Words + ?Sized> Words for &W {
-    fn write(&self, out: &mut Vec<u8>) {
-        (**self).write(out);
+    fn write_inside(&self, out: &mut Vec<u8>) {
+        (**self).write_inside(out);
     }
 }
 
 /// Appends `value` as a JSON string. Only what JSON demands is escaped, so non-ASCII text stays as it is.
 pub fn string(out: &mut Vec<u8>, value: &str) {
-    out.push(b'"');
-    escape(out, value);
-    out.push(b'"');
+    value.write(out);
 }
 
 /// Appends `value` as the inside of a JSON string, without quotes.

@@ -1,16 +1,16 @@
 //! Media in this format: data URLs, addresses, file ids.
 
 use crate::Error;
-use crate::json::{self, Object};
+use crate::json::{Object, Words as _};
 use crate::model::{Media, Owner, Str};
 
 /// Reads an address that may be a data URL.
-pub(super) fn from_url(url: &str) -> Result<Media, Error> {
+pub(super) fn from_url(url: &Str) -> Result<Media, Error> {
     let Some(rest) = strip_scheme(url) else {
         if url.starts_with("gs://") {
-            return Ok(Media::GoogleUri { mime: None, uri: url.into() });
+            return Ok(Media::GoogleUri { mime: None, uri: url.clone() });
         }
-        return Ok(Media::Url(url.into()));
+        return Ok(Media::Url(url.clone()));
     };
     let Some((head, payload)) = rest.split_once(',') else {
         return Err(Error::malformed("a data URL needs a comma before its payload"));
@@ -21,15 +21,15 @@ pub(super) fn from_url(url: &str) -> Result<Media, Error> {
         return Err(Error::malformed("the data URL is not base64; write data:<type>;base64,<data>"));
     }
     let mime = if mime.is_empty() { "application/octet-stream".to_owned() } else { mime };
-    Ok(Media::Inline { mime: mime.into(), base64: payload.into() })
+    Ok(Media::Inline { mime: mime.into(), base64: url.slice_ref(payload) })
 }
 
 /// Reads file content: a data URL, or bare base64 whose type the file name tells.
-pub(super) fn from_file_data(data: &str, filename: Option<&str>) -> Result<Media, Error> {
+pub(super) fn from_file_data(data: &Str, filename: Option<&str>) -> Result<Media, Error> {
     if strip_scheme(data).is_some() {
         return from_url(data);
     }
-    Ok(Media::Inline { mime: mime_of(filename).into(), base64: data.into() })
+    Ok(Media::Inline { mime: mime_of(filename).into(), base64: data.clone() })
 }
 
 /// A file id of this format's provider.
@@ -61,14 +61,14 @@ fn mime_of(filename: Option<&str>) -> &'static str {
 }
 
 /// Writes a data URL member without building it first: payloads are large.
-pub(super) fn write_data_url(object: &mut Object<'_>, key: &str, mime: &str, base64: &str) {
+pub(super) fn write_data_url(object: &mut Object<'_>, key: &str, mime: &Str, base64: &Str) {
     object.key(key);
     let out = object.buffer();
     out.reserve(base64.len() + mime.len() + 16);
     out.extend_from_slice(b"\"data:");
-    json::escape(out, mime);
+    mime.write_inside(out);
     out.extend_from_slice(b";base64,");
-    json::escape(out, base64);
+    base64.write_inside(out);
     out.push(b'"');
 }
 
@@ -79,16 +79,16 @@ mod tests {
     #[test]
     fn data_urls_of_any_spelling_are_split() {
         let expected = Media::Inline { mime: "image/png".into(), base64: "AAAA".into() };
-        assert_eq!(from_url("data:image/PNG;base64,AAAA").unwrap(), expected);
-        assert_eq!(from_url("DATA:image/png;charset=x;BASE64,AAAA").unwrap(), expected);
-        assert_eq!(from_url("https://x/y").unwrap(), Media::Url("https://x/y".into()));
-        assert!(from_url("data:image/png,AAAA").is_err());
-        assert!(from_url("data:image/png;base64").is_err());
+        assert_eq!(from_url(&"data:image/PNG;base64,AAAA".into()).unwrap(), expected);
+        assert_eq!(from_url(&"DATA:image/png;charset=x;BASE64,AAAA".into()).unwrap(), expected);
+        assert_eq!(from_url(&"https://x/y".into()).unwrap(), Media::Url("https://x/y".into()));
+        assert!(from_url(&"data:image/png,AAAA".into()).is_err());
+        assert!(from_url(&"data:image/png;base64".into()).is_err());
     }
 
     #[test]
     fn bare_file_data_takes_its_type_from_the_name() {
-        let media = |name| from_file_data("AAAA", name).unwrap();
+        let media = |name| from_file_data(&"AAAA".into(), name).unwrap();
         assert_eq!(media(Some("a.CSV")), Media::Inline { mime: "text/csv".into(), base64: "AAAA".into() });
         assert_eq!(media(None), Media::Inline { mime: "application/pdf".into(), base64: "AAAA".into() });
     }

@@ -3,20 +3,20 @@
 use crate::Error;
 use crate::chat::media;
 use crate::json::{Kind, Reader};
-use crate::model::{Media, Owner};
+use crate::model::{Media, Owner, Str};
 use std::borrow::Cow;
 
 #[derive(Default)]
 pub(super) struct Address<'a> {
     pub(super) key: &'static str,
     pub(super) is_flat: bool,
-    pub(super) url: Option<Cow<'a, str>>,
+    pub(super) url: Option<Str>,
     pub(super) detail: Option<Cow<'a, str>>,
 }
 
 #[derive(Default)]
 pub(super) struct File<'a> {
-    pub(super) data: Option<Cow<'a, str>>,
+    pub(super) data: Option<Str>,
     pub(super) id: Option<Cow<'a, str>>,
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) format: Option<Cow<'a, str>>,
@@ -25,7 +25,7 @@ pub(super) struct File<'a> {
 impl<'a> File<'a> {
     pub(super) fn member(&mut self, key: &str, value: &mut Reader<'a>) -> Result<(), Error> {
         match key {
-            "file_data" | "data" => self.data = value.opt(Reader::str)?,
+            "file_data" | "data" => self.data = value.opt(Reader::kept)?,
             "file_id" => self.id = value.opt(Reader::str)?.filter(|id| !id.is_empty()),
             "filename" => self.name = value.opt(Reader::str)?.filter(|name| !name.is_empty()),
             "format" => self.format = value.opt(Reader::str)?,
@@ -39,8 +39,8 @@ impl<'a> File<'a> {
 pub(super) struct Source<'a> {
     pub(super) kind: Option<Cow<'a, str>>,
     pub(super) mime: Option<Cow<'a, str>>,
-    pub(super) data: Option<Cow<'a, str>>,
-    pub(super) url: Option<Cow<'a, str>>,
+    pub(super) data: Option<Str>,
+    pub(super) url: Option<Str>,
     pub(super) file_id: Option<Cow<'a, str>>,
 }
 
@@ -62,7 +62,7 @@ impl Source<'_> {
                 None => Err(Error::missing("url")),
             },
             "text" => match self.data {
-                Some(data) => Ok(Media::Text { mime: "text/plain".into(), text: (*data).into() }),
+                Some(data) => Ok(Media::Text { mime: "text/plain".into(), text: data }),
                 None => Err(Error::missing("data")),
             },
             "file" => match self.file_id {
@@ -80,8 +80,8 @@ pub(super) fn source<'a>(value: &mut Reader<'a>) -> Result<Source<'a>, Error> {
         match key {
             "type" => source.kind = value.opt(Reader::str)?,
             "media_type" => source.mime = value.opt(Reader::str)?,
-            "data" => source.data = value.opt(Reader::str)?,
-            "url" => source.url = value.opt(Reader::str)?,
+            "data" => source.data = value.opt(Reader::kept)?,
+            "url" => source.url = value.opt(Reader::kept)?,
             "file_id" => source.file_id = value.opt(Reader::str)?,
             _ => {}
         }
@@ -94,13 +94,13 @@ pub(super) fn address<'a>(key: &'static str, value: &mut Reader<'a>) -> Result<O
     match value.kind() {
         Kind::Null => value.skip().map(|()| None),
         Kind::String => {
-            Ok(Some(Address { key, is_flat: true, url: Some(value.str()?), ..Address::default() }))
+            Ok(Some(Address { key, is_flat: true, url: Some(value.kept()?), ..Address::default() }))
         }
         _ => {
             let mut address = Address { key, ..Address::default() };
             value.object(|key, value| {
                 match key {
-                    "url" => address.url = value.opt(Reader::str)?,
+                    "url" => address.url = value.opt(Reader::kept)?,
                     "detail" => address.detail = value.opt(Reader::str)?,
                     _ => {}
                 }
