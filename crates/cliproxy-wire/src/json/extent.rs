@@ -1,73 +1,30 @@
 //! Where a container ends, found 64 bytes at a time without looking at what is in it.
 //!
 //! Most of a large body is of no interest to whoever passes it on. Its end is where as many brackets have closed as
-//! opened, outside of strings; both are told from bit masks, one bit a byte, so that a block costs the same whatever
-//! is in it and branches are hardly ever mispredicted.
+//! opened, outside of strings; both are told from the masks of `block`.
 
-use wide::u8x16;
-
-/// The odd places of a mask.
-const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
-
-/// The bytes of a block that `is_hit` says, one bit each.
-fn mask(block: &[u8; 64], is_hit: impl Fn(u8x16) -> u8x16) -> u64 {
-    let (parts, _) = block.as_chunks::<16>();
-    let bits = |part: &[u8; 16]| u64::from(is_hit(u8x16::new(*part)).to_bitmask());
-    parts.iter().zip([0, 16, 32, 48]).fold(0, |mask, (part, shift)| mask | (bits(part) << shift))
-}
-
-fn quotes(block: &[u8; 64]) -> u64 {
-    mask(block, |bytes| bytes.simd_eq(u8x16::splat(b'"')))
-}
-
-fn backslashes(block: &[u8; 64]) -> u64 {
-    mask(block, |bytes| bytes.simd_eq(u8x16::splat(b'\\')))
-}
-
-/// Also letters that JSON has in strings only: brackets are told from them where no string is.
-fn brackets(block: &[u8; 64]) -> u64 {
-    // The bits in which the four brackets differ are set, then all of them are 0x7F.
-    mask(block, |bytes| (bytes | u8x16::splat(0x26)).simd_eq(u8x16::splat(0x7F)))
-}
+use super::block::{Escapes, backslashes, brackets, quotes, strings};
 
 /// What is carried from block to block.
 #[derive(Default)]
 struct Scan {
     depth: u32,
-    /// 1 when the next byte is escaped.
-    escapes_next: u64,
+    escapes: Escapes,
     /// All ones inside a string.
     in_string: u64,
 }
 
 impl Scan {
-    /// The places that are behind a backslash that is not itself escaped. A run of backslashes is told from its
-    /// parity by the carry of a subtraction.
-    fn escaped(&mut self, backslashes: u64) -> u64 {
-        if backslashes | self.escapes_next == 0 {
-            return 0;
-        }
-        let starts = backslashes & !self.escapes_next;
-        let ends = ((starts << 1) | ODD).wrapping_sub(starts) ^ ODD;
-        let escaped = ends ^ (backslashes | self.escapes_next);
-        self.escapes_next = (ends & backslashes) >> 63;
-        escaped
-    }
-
-    /// The places inside strings, opening quotes included: those with an odd number of quotes up to them.
+    /// The places inside strings, opening quotes included.
     fn strings(&mut self, quotes: u64) -> u64 {
-        let mut strings = quotes;
-        for shift in [1, 2, 4, 8, 16, 32] {
-            strings ^= strings << shift;
-        }
-        strings ^= self.in_string;
+        let strings = strings(quotes) ^ self.in_string;
         self.in_string = 0u64.wrapping_sub(strings >> 63);
         strings
     }
 
     /// Reads a block; the place of the bracket that ends the container, if it is in there.
     fn block(&mut self, block: &[u8; 64]) -> Option<usize> {
-        let quotes = quotes(block) & !self.escaped(backslashes(block));
+        let quotes = quotes(block) & !self.escapes.escaped(backslashes(block));
         // Most of a large body is inside of long strings.
         if quotes == 0 && self.in_string != 0 {
             return None;

@@ -10,10 +10,12 @@
 //!
 //! Trees (`serde_json::Value`) are for cold code inside one function, such as schema cleaning.
 
+mod block;
 mod extent;
 pub mod patch;
 mod reader;
 mod shared;
+mod sound;
 mod writer;
 
 pub use reader::{Fragment, Kind, Reader, Surrogates};

@@ -7,7 +7,7 @@ mod skip;
 mod text;
 
 pub use text::{Fragment, Surrogates};
-pub(super) use text::{is_special, specials};
+pub(super) use text::{is_special, specials, unescaped};
 
 use std::borrow::Cow;
 use std::ops::Range;

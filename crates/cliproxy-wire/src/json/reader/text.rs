@@ -313,7 +313,7 @@ pub(in crate::json) fn is_special(byte: u8) -> bool {
 }
 
 /// What a letter behind a backslash stands for.
-fn unescaped(letter: u8) -> Option<u8> {
+pub(in crate::json) fn unescaped(letter: u8) -> Option<u8> {
     #[expect(clippy::indexing_slicing, reason = "a constant that would not compile")]
     const PLAIN: [u8; 256] = {
         let mut plain = [0; 256];
