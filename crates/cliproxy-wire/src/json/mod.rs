@@ -101,18 +101,22 @@ impl Raw {
 
     /// The member `name` of an object; the last one if it occurs twice.
     pub fn get(&self, name: &str) -> Option<Self> {
-        member(&self.0, name).map(Self::new)
+        self.member(name).map(Self::new)
+    }
+
+    /// The text of the member `name` of an object; the last one if it occurs twice.
+    pub fn member(&self, name: &str) -> Option<&str> {
+        find(&self.0, name, Reader::span)
+    }
+
+    /// The names of all members, at every depth and as they are written, each with the text that its value begins.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        sound::Names::new(&self.0)
     }
 
     /// True for `{}`, `[]`, `""` and `null`.
     pub fn is_empty(&self) -> bool {
-        let mut rest = self.0.bytes().filter(|byte| !byte.is_ascii_whitespace());
-        match (rest.next(), rest.next(), rest.next()) {
-            (Some(b'{'), Some(b'}'), None)
-            | (Some(b'['), Some(b']'), None)
-            | (Some(b'"'), Some(b'"'), None) => true,
-            _ => self.0.trim() == "null",
-        }
+        is_empty(&self.0)
     }
 
     /// The value as a tree, for cold code.
@@ -133,10 +137,30 @@ impl From<&serde_json::Value> for Raw {
     }
 }
 
+/// [`Raw::is_empty`] for a span.
+pub(crate) fn is_empty(value: &str) -> bool {
+    let mut rest = value.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    match (rest.next(), rest.next(), rest.next()) {
+        (Some(b'{'), Some(b'}'), None) | (Some(b'['), Some(b']'), None) | (Some(b'"'), Some(b'"'), None) => {
+            true
+        }
+        _ => value.trim() == "null",
+    }
+}
+
 /// The text of member `name` of the object in `text`, without reading more than needed of the others.
 ///
 /// Returns `None` when `text` is not an object, is malformed before the end, or lacks the member.
 pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    find(text, name, Reader::raw)
+}
+
+/// The last member `name` of the object in `text`; all members are read by `read`.
+fn find<'a>(
+    text: &'a str,
+    name: &str,
+    read: impl Fn(&mut Reader<'a>) -> Result<&'a str, crate::Error>,
+) -> Option<&'a str> {
     let mut reader = Reader::new(text);
     if reader.kind() != Kind::Object {
         return None;
@@ -144,8 +168,9 @@ pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut found = None;
     reader
         .object(|key, value| {
+            let span = read(value)?;
             if key == name {
-                found = Some(value.raw()?);
+                found = Some(span);
             }
             Ok(())
         })
@@ -175,4 +200,23 @@ pub fn text(bytes: &[u8]) -> Result<&str, crate::Error> {
         let place = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
         crate::Error::malformed(format!("the body is not UTF-8 at byte {place}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_member_of_a_name_counts_whatever_stands_before_it() {
+        let text = r#" {"a":[1,{"b":2}], "\u0062" : "x\"}", "a":{ "c":[] } , "d":null}"#;
+        let raw = Raw::new(text);
+        for (name, value) in
+            [("a", Some(r#"{ "c":[] }"#)), ("b", Some(r#""x\"}""#)), ("d", Some("null")), ("c", None)]
+        {
+            assert_eq!(raw.member(name), value);
+            assert_eq!(member(text, name), value);
+        }
+        assert_eq!(Raw::new("[]").member("a"), None);
+        assert_eq!(member(r#"{"a":1,"b":{"c"}}"#, "a"), None);
+    }
 }

@@ -18,7 +18,7 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     loop {
         let byte = cursor.next()?;
         if byte == b'"' {
-            cursor.at = blocks.string_end(bytes)?;
+            (_, cursor.at) = blocks.string(bytes)?;
             if wants_name {
                 cursor.pass(b':')?;
                 wants_name = false;
@@ -147,18 +147,19 @@ struct Blocks {
 }
 
 impl Blocks {
-    /// The place behind the next string. Every string of the text is asked for, in order.
-    fn string_end(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Where the next string begins, and the place behind it. Every string of the text is asked for, in order.
+    fn string(&mut self, bytes: &[u8]) -> Option<(usize, usize)> {
         while self.quotes == 0 {
             self.load(bytes, false)?;
         }
+        let start = self.next - 64 + self.quotes.trailing_zeros() as usize;
         self.quotes &= self.quotes - 1;
         while self.quotes == 0 {
             self.load(bytes, true)?;
         }
-        let place = self.quotes.trailing_zeros() as usize;
+        let end = self.next - 63 + self.quotes.trailing_zeros() as usize;
         self.quotes &= self.quotes - 1;
-        Some(self.next - 63 + place)
+        Some((start, end))
     }
 
     /// Reads the next block, which begins inside of a string or outside of all.
@@ -192,6 +193,34 @@ impl Blocks {
         }
         self.next += 64;
         Some(())
+    }
+}
+
+/// The member names of a value, at every depth.
+pub(super) struct Names<'a> {
+    text: &'a str,
+    blocks: Blocks,
+}
+
+impl<'a> Names<'a> {
+    /// Those of `text`, which is known to be valid.
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, blocks: Blocks::default() }
+    }
+}
+
+impl<'a> Iterator for Names<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let (start, end) = self.blocks.string(bytes)?;
+            let mut cursor = Cursor { bytes, at: end };
+            if cursor.pass(b':').and_then(|()| cursor.next()).is_some() {
+                return Some((self.text.get(start + 1..end - 1)?, self.text.get(cursor.at..)?));
+            }
+        }
     }
 }
 
@@ -233,6 +262,15 @@ mod tests {
                 assert!(Reader::new(&text).skip().is_err(), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn names_are_found_at_every_depth() {
+        let text = r#"{"a" : ["b", {"c\\":"d"}], "e":{"":1}}"#;
+        let found: Vec<_> =
+            Names::new(text).map(|(name, value)| (name, value.get(..2).unwrap_or_default())).collect();
+        assert_eq!(found, [("a", "[\""), ("c\\\\", "\"d"), ("e", "{\""), ("", "1}")]);
+        assert_eq!(Names::new("\"a\"").count() + Names::new("7").count() + Names::new("[[]]").count(), 0);
     }
 
     #[test]

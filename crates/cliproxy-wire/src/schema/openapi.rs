@@ -139,7 +139,7 @@ fn format(map: &mut Map<String, Value>, phrases: &mut Vec<String>) {
 
 /// A schema in the OpenAPI-like form (or in JSON Schema, which it may be mixed with) as JSON Schema.
 pub fn from_openapi(schema: &Raw) -> Raw {
-    if is_json_schema(&mut schema.reader()).unwrap_or(false) {
+    if !schema.names().any(is_suspect) || is_json_schema(&mut schema.reader()).unwrap_or(false) {
         return schema.clone();
     }
     let value = schema.to_value();
@@ -147,6 +147,19 @@ pub fn from_openapi(schema: &Raw) -> Raw {
         return schema.clone();
     }
     Raw::from(&back(value, 0))
+}
+
+/// Whether a member, if it is one of a node, may be a word of the OpenAPI-like form. Most schemas have none, which is
+/// told without knowing what is a node.
+fn is_suspect((name, value): (&str, &str)) -> bool {
+    match name {
+        "type" => {
+            let kind = value.strip_prefix('"').unwrap_or_default().bytes().take_while(|byte| *byte != b'"');
+            kind.into_iter().any(|byte| byte.is_ascii_uppercase() || byte == b'\\')
+        }
+        "nullable" | "propertyOrdering" | "example" => true,
+        _ => name.contains('\\') || value.starts_with('"') && is_count(name),
+    }
 }
 
 /// Whether no node uses a word of the OpenAPI-like form.
@@ -349,5 +362,38 @@ mod tests {
         assert_eq!(from_openapi(&Raw::from(&schema)).as_str(), expected);
         let plain = Raw::new(r#"{ "type":"object", "properties":{"nullable":{"type":"string"}} }"#);
         assert_eq!(from_openapi(&plain), plain);
+    }
+
+    #[test]
+    fn every_word_of_the_form_is_told_by_itself() {
+        let words = [
+            r#""type" : "STRING""#,
+            r#""type":"sTRING""#,
+            r#""\u0074ype":"STRING""#,
+            r#""type":"\u0053TRING""#,
+            r#""nullable":true"#,
+            r#""propertyOrdering":[]"#,
+            r#""example":1"#,
+            r#""maxItems": "1""#,
+            r#""minLength":"1""#,
+        ];
+        for word in words {
+            for schema in [
+                format!("{{{word}}}"),
+                format!(
+                    r#"{{"type":"object","properties":{{"type":{{"anyOf":[{{"title":"A",{word}}}]}}}}}}"#
+                ),
+            ] {
+                let raw = Raw::parse(&schema).unwrap();
+                assert_ne!(from_openapi(&raw), raw, "{schema}");
+            }
+        }
+        for plain in
+            [r#"{"type":"string","maxItems":1,"title":"STRING"}"#, r#""STRING""#, r#"{"enum":["A"]}"#]
+        {
+            let plain = Raw::new(plain);
+            assert!(!plain.names().any(is_suspect));
+            assert_eq!(from_openapi(&plain), plain);
+        }
     }
 }

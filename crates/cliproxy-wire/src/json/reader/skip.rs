@@ -9,7 +9,7 @@ use crate::Error;
 use crate::json::extent::{self, Extent};
 use crate::json::sound;
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// Moves behind the next value, checking it.
     ///
     /// # Errors
@@ -110,6 +110,14 @@ impl Reader<'_> {
             }
             Extent::TooDeep => Err(too_deep()),
         }
+    }
+
+    /// The next value as the text it was written in, found as by [`Reader::pass_over`].
+    pub(crate) fn span(&mut self) -> Result<&'a str, Error> {
+        self.space();
+        let start = self.at;
+        self.pass_over()?;
+        Ok(self.text.get(start..self.at).unwrap_or_default())
     }
 
     fn member_name(&mut self) -> Result<(), Error> {
