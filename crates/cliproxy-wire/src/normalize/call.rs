@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
 use crate::codec::ToolOrigin;
 use crate::model::{Arguments, CallKind, Content, Role, Str, ToolCall, ToolResult};
 
@@ -14,7 +16,7 @@ use super::{Work, arguments, id};
 /// Rewrites what does not fit. Ids that occur twice in the request become different ones.
 pub(super) fn apply(work: &mut Work<'_>, names: &mut Names) {
     let profile = work.target.profile;
-    let mut seen: HashSet<Str> = HashSet::new();
+    let mut seen: HashSet<Str, RandomState> = HashSet::default();
     let mut open: Vec<(Str, Str, CallKind)> = Vec::new();
     for turn in &mut work.request.turns {
         if turn.role == Role::User {
@@ -34,7 +36,7 @@ pub(super) fn apply(work: &mut Work<'_>, names: &mut Names) {
             }
             if let Arguments::Json(text) = &mut call.arguments {
                 let object = arguments::object(text);
-                if *object != **text {
+                if object.len() != text.len() || matches!(object, Cow::Owned(_)) {
                     *text = Cow::into_owned(object).into();
                 }
             }
@@ -59,7 +61,7 @@ pub(super) fn apply(work: &mut Work<'_>, names: &mut Names) {
     }
 }
 
-fn unique(source: &Str, seen: &mut HashSet<Str>, rule: crate::profile::ToolIdRule) -> Str {
+fn unique(source: &Str, seen: &mut HashSet<Str, RandomState>, rule: crate::profile::ToolIdRule) -> Str {
     let mut fitted = match id::fit(source, rule) {
         Cow::Borrowed(_) => Str::clone(source),
         Cow::Owned(fitted) => fitted.into(),

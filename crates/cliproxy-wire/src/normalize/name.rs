@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use crate::model::Str;
 use crate::profile::ToolNameRule;
 
@@ -13,14 +15,22 @@ use crate::profile::ToolNameRule;
 #[derive(Debug)]
 pub(super) struct Names {
     rule: ToolNameRule,
-    wire: HashMap<(Option<Str>, Str), Str>,
-    taken: HashSet<Str>,
+    /// Of tools without namespace, which nearly all are.
+    wire: HashMap<Str, Str, RandomState>,
+    /// Of tools in a namespace.
+    grouped: HashMap<(Str, Str), Str, RandomState>,
+    taken: HashSet<Str, RandomState>,
 }
 
 impl Names {
-    /// No names yet.
-    pub(super) fn new(rule: ToolNameRule) -> Self {
-        Self { rule, wire: HashMap::new(), taken: HashSet::new() }
+    /// No names yet, and room for those of so many tools.
+    pub(super) fn new(rule: ToolNameRule, count: usize) -> Self {
+        Self {
+            rule,
+            wire: HashMap::with_capacity_and_hasher(count, RandomState::default()),
+            grouped: HashMap::default(),
+            taken: HashSet::with_capacity_and_hasher(count, RandomState::default()),
+        }
     }
 
     /// Keeps a name from being given away: the target's own tools.
@@ -30,8 +40,7 @@ impl Names {
 
     /// The wire name of a tool; the first call for a tool decides it.
     pub(super) fn wire(&mut self, namespace: Option<&Str>, name: &Str) -> Str {
-        let key = (namespace.cloned(), Str::clone(name));
-        if let Some(wire) = self.wire.get(&key) {
+        if let Some(wire) = self.known(namespace, name) {
             return Str::clone(wire);
         }
         let full: Str = match namespace {
@@ -48,13 +57,23 @@ impl Names {
             wire = with_hash(&fit(&full, self.rule), &full, self.rule, round).into();
         }
         self.taken.insert(Str::clone(&wire));
-        self.wire.insert(key, Str::clone(&wire));
+        match namespace {
+            Some(namespace) => {
+                self.grouped.insert((Str::clone(namespace), Str::clone(name)), Str::clone(&wire));
+            }
+            None => {
+                self.wire.insert(Str::clone(name), Str::clone(&wire));
+            }
+        }
         wire
     }
 
     /// The wire name of a tool that was given one already.
     pub(super) fn known(&self, namespace: Option<&Str>, name: &Str) -> Option<&Str> {
-        self.wire.get(&(namespace.cloned(), Str::clone(name)))
+        match namespace {
+            Some(namespace) => self.grouped.get(&(Str::clone(namespace), Str::clone(name))),
+            None => self.wire.get(name),
+        }
     }
 }
 
@@ -143,7 +162,7 @@ mod tests {
 
     #[test]
     fn colliding_names_get_distinct_wire_names() {
-        let mut names = Names::new(WORD);
+        let mut names = Names::new(WORD, 0);
         let first = names.wire(None, &"a.b".into());
         let second = names.wire(None, &"a b".into());
         let third = names.wire(Some(&"a".into()), &"b".into());

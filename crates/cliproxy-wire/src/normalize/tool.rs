@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
 use crate::Error;
 use crate::codec::ToolOrigin;
 use crate::format::Format;
-use crate::json::Raw;
+use crate::json::{self, Raw};
 use crate::model::{CustomFormat, Ext, Native, Str, Tool};
 use crate::profile::SchemaDialect;
 use crate::schema::{self, Dialect, Purpose};
@@ -25,7 +27,7 @@ const ANY_ARGUMENTS: &str = r#"{"type":"object","properties":{},"additionalPrope
 /// # Errors
 /// A tool that the target can neither have nor imitate, and a schema that cannot be made acceptable.
 pub(super) fn apply(work: &mut Work<'_>) -> Result<Names, Error> {
-    let mut names = Names::new(work.target.profile.tool_name);
+    let mut names = Names::new(work.target.profile.tool_name, work.request.tools.len());
     if work.request.tools.is_empty() {
         return Ok(names);
     }
@@ -48,25 +50,32 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<Names, Error> {
 
 /// All formats refuse two tools of one name; the first stays.
 fn drop_duplicates(work: &mut Work<'_>) {
-    let mut seen: HashSet<(Option<Str>, Str)> = HashSet::new();
-    let notes = &mut work.notes;
-    let mut at = 0;
-    work.request.tools.retain(|tool| {
-        let key = match tool {
-            Tool::Function { name, namespace, .. } => (namespace.clone(), Str::clone(name)),
-            Tool::Custom { name, .. } => (None, Str::clone(name)),
-            Tool::Hosted { .. } => {
-                at += 1;
-                return true;
-            }
+    let tools = &mut work.request.tools;
+    let mut seen: HashSet<(Option<&str>, &str), RandomState> =
+        HashSet::with_capacity_and_hasher(tools.len(), RandomState::default());
+    let mut known = Vec::new();
+    for (at, tool) in tools.iter().enumerate() {
+        let is_new = match tool {
+            Tool::Function { name, namespace, .. } => seen.insert((namespace.as_deref(), name)),
+            Tool::Custom { name, .. } => seen.insert((None, name)),
+            Tool::Hosted { .. } => true,
         };
-        let is_new = seen.insert(key);
         if !is_new {
-            notes.add(format!("tools[{at}]"));
+            known.push(at);
         }
-        at += 1;
-        is_new
+    }
+    if known.is_empty() {
+        return;
+    }
+    let mut at = 0..;
+    let mut rest = known.iter().peekable();
+    tools.retain(|_| {
+        let at = at.next();
+        rest.next_if(|known| at == Some(**known)).is_none()
     });
+    for at in known {
+        work.notes.add(format!("tools[{at}]"));
+    }
 }
 
 /// What a tool was before it became a function.
@@ -245,10 +254,10 @@ fn takes_nothing(schema: &Raw, dialect: Dialect) -> bool {
     let is_open = || {
         ["additionalProperties", "anyOf", "$ref"]
             .iter()
-            .any(|key| schema.get(key).is_some_and(|value| value.as_str() != "false"))
+            .any(|key| schema.member(key).is_some_and(|value| value != "false"))
     };
-    match schema.get("properties") {
-        Some(properties) => properties.is_empty() && !is_open(),
+    match schema.member("properties") {
+        Some(properties) => json::is_empty(properties) && !is_open(),
         None => dialect == Dialect::OpenApi,
     }
 }

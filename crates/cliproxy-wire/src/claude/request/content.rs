@@ -178,7 +178,8 @@ impl Writer<'_> {
             object.str("id", &call.call_id);
             object.str("name", &call.name);
             match &call.arguments {
-                Arguments::Json(text) => object.raw("input", &arguments::object(text)),
+                // An object since the request was prepared.
+                Arguments::Json(text) => object.raw("input", text),
                 Arguments::Text(text) => object.raw("input", arguments::wrap(text).as_str()),
             }
             object.opt_raw("caller", own_caller(call.caller.as_ref()));

@@ -7,7 +7,6 @@ use crate::model::{
     Block, Content, Document, Ext, Image, Media, Opaque, OpaqueKind, Owner, Role, Str, ToolCall, ToolResult,
     Turn,
 };
-use crate::normalize::arguments;
 
 use super::super::part::mime_of;
 
@@ -198,7 +197,8 @@ fn write_call(part: &mut Object<'_>, call: &ToolCall, writer: &Writer<'_>) {
     part.object("functionCall", |out| {
         out.opt_str("id", Some(&*call.call_id).filter(|id| is_sent(id, writer)));
         out.str("name", &call.name);
-        out.raw("args", &arguments::object(call.arguments.as_str()));
+        // They are an object since the request was prepared.
+        out.raw("args", call.arguments.as_str());
     });
     part.opt_str("thoughtSignature", own_signature(call.opaque.as_ref()));
 }
