@@ -5,7 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-fn digest(parts: &[&str]) -> [u8; 32] {
+/// A hash of `parts` and of where each of them ends.
+pub fn digest(parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.len().to_le_bytes());

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliproxy_wire::Format;
+use cliproxy_wire::id::digest;
 use cliproxy_wire::model::fold::Fold;
 use cliproxy_wire::model::{
     Anchor, BlockKind, Channel, Content, Delta, Event, Opaque, Owner, Reasoning, Response, Status,
@@ -33,7 +34,7 @@ const OVERHEAD: u64 = 256;
 const LIFETIME: Duration = Duration::from_hours(6);
 
 /// A hash, so that texts need not be kept to be found.
-type Key = String;
+type Key = [u8; 32];
 
 /// Everything that is remembered.
 #[derive(Clone)]
@@ -113,10 +114,6 @@ impl Maker {
     }
 }
 
-fn key(parts: &[&str]) -> Key {
-    cliproxy_wire::id::hex("", 64, parts)
-}
-
 /// What one client and one maker share.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
@@ -127,7 +124,7 @@ pub(super) struct Shared {
 
 impl Shared {
     fn key(&self, kind: &str, of: &str) -> Key {
-        key(&[self.tenant.as_deref().unwrap_or_default(), self.maker.name(), kind, of])
+        digest(&[self.tenant.as_deref().unwrap_or_default(), self.maker.name(), kind, of])
     }
 
     fn get(&self, key: &Key) -> Option<Remembered> {
