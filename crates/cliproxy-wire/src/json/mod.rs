@@ -17,6 +17,7 @@ mod reader;
 mod shared;
 mod sound;
 mod writer;
+mod written;
 
 pub use reader::{Fragment, Kind, Reader, Surrogates};
 pub use shared::Str;

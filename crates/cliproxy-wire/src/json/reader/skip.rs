@@ -15,14 +15,18 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When it is malformed.
     pub fn skip(&mut self) -> Result<(), Error> {
-        if matches!(self.kind(), Kind::Object | Kind::Array)
-            && self.depth <= MAX_DEPTH / 2
-            && let Some(length) = sound::length(self.rest())
-        {
-            self.at += length;
-            return Ok(());
+        let length = match self.kind() {
+            Kind::Object | Kind::Array if self.depth <= MAX_DEPTH / 2 => sound::length(self.rest()),
+            Kind::String => self.inside().map(|found| found.length + 2),
+            _ => None,
+        };
+        match length {
+            Some(length) => {
+                self.at += length;
+                Ok(())
+            }
+            None => self.check(),
         }
-        self.check()
     }
 
     /// Moves behind the next value a byte at a time, and tells what is wrong where.

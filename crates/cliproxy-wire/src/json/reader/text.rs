@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memmem};
 use wide::u8x16;
 
 use super::super::shared::{Form, Str};
 use super::{Kind, Reader};
 use crate::Error;
+use crate::json::written::{self, Inside};
 
 /// A piece of text that may begin with the second half or end with the first half of a surrogate pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,25 +127,31 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Those of [`Reader::str`].
     pub fn kept(&mut self) -> Result<Str, Error> {
-        if self.body.is_none() || self.kind() != Kind::String {
+        if self.body.is_none() {
             return self.str().map(Str::from);
         }
-        let start = self.at;
-        self.skip_string()?;
-        let range = start + 1..self.at - 1;
-        let written = self.text.as_bytes().get(range.clone()).unwrap_or_default();
-        let form = match memchr(b'\\', written) {
-            None => Form::Plain,
-            Some(_) => Form::Escaped,
+        let Some(found) = self.inside().filter(|found| !found.has_halves) else {
+            // Half a pair is mended when it is read, so it is read at once.
+            return self.str().map(Str::from);
         };
-        // Half a pair is mended when it is read, so it is read at once.
-        let may_hold_half = form == Form::Escaped
-            && [br"\ud", br"\uD"].iter().any(|half| memmem::find(written, *half).is_some());
-        if !may_hold_half && let Some(piece) = self.piece(range, form) {
-            return Ok(piece);
+        let start = self.at + 1;
+        let range = start..start + found.length;
+        let form = if found.is_escaped { Form::Escaped } else { Form::Plain };
+        let kept = match self.piece(range.clone(), form) {
+            Some(piece) => piece,
+            None if found.is_escaped => return self.str().map(Str::from),
+            None => self.text.get(range).unwrap_or_default().into(),
+        };
+        self.at = start + found.length + 1;
+        Ok(kept)
+    }
+
+    /// The string at the cursor, if it is one and well-formed.
+    pub(super) fn inside(&mut self) -> Option<Inside> {
+        if self.kind() != Kind::String {
+            return None;
         }
-        self.at = start;
-        self.str().map(Str::from)
+        written::inside(self.text.as_bytes().get(self.at + 1..)?)
     }
 
     /// A string that may be one piece of a text that the sender cut anywhere, even between the two halves of an
