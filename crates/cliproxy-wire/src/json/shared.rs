@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::{Deref, Range};
 use std::sync::{Arc, OnceLock};
 
-use super::Reader;
+use super::written;
 
 /// Shared text; cloning it costs a count.
 ///
@@ -34,7 +34,7 @@ struct Piece {
     range: Range<usize>,
     form: Form,
     /// Without escapes, once somebody asked.
-    plain: OnceLock<Box<str>>,
+    plain: OnceLock<String>,
 }
 
 /// What a piece of a body is.
@@ -57,9 +57,8 @@ impl Piece {
         if self.form != Form::Escaped {
             return self.written();
         }
-        // Read once before, so it is a string.
-        self.plain
-            .get_or_init(|| Reader::at(&self.body, self.range.start - 1).string().unwrap_or_default().into())
+        // Looked at before, so there is one.
+        self.plain.get_or_init(|| written::plain(self.written()).unwrap_or_default())
     }
 }
 
@@ -321,7 +320,7 @@ impl From<&Self> for Str {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Raw, Words as _};
+    use super::super::{Raw, Reader, Words as _};
     use super::*;
 
     fn kept(json: &str) -> Str {

@@ -64,11 +64,80 @@ impl Inside {
     }
 }
 
+/// What the inside of a string says that was found well-formed and without halves of pairs; `None` for any other.
+pub(super) fn plain(inside: &str) -> Option<String> {
+    let mut plain =
+        Plain { inside: inside.as_bytes(), read: 0, text: vec![0; inside.len() + WINDOW], length: 0 };
+    let mut escapes = Escapes::default();
+    let (blocks, rest) = plain.inside.as_chunks::<64>();
+    let mut last = [b' '; 64];
+    last.get_mut(..rest.len())?.copy_from_slice(rest);
+    for (at, block) in blocks.iter().chain([&last]).enumerate() {
+        let backslashes = backslashes(block);
+        let mut starts = backslashes & !escapes.escaped(backslashes);
+        while starts != 0 {
+            plain.escape(64 * at + starts.trailing_zeros() as usize)?;
+            starts &= starts - 1;
+        }
+    }
+    plain.copy(inside.len())?;
+    let Plain { mut text, length, .. } = plain;
+    text.truncate(length);
+    String::from_utf8(text).ok()
+}
+
+/// As many bytes are copied at once; a copy of fixed length costs less than a call.
+const WINDOW: usize = 16;
+
+/// A string being freed of its escapes.
+struct Plain<'a> {
+    inside: &'a [u8],
+    /// So much of it is done.
+    read: usize,
+    /// With room for a window behind what may come.
+    text: Vec<u8>,
+    length: usize,
+}
+
+impl Plain<'_> {
+    /// Takes what is before `end` as it is.
+    fn copy(&mut self, end: usize) -> Option<()> {
+        let length = end.checked_sub(self.read)?;
+        let (from, to) = (self.inside.get(self.read..)?, self.text.get_mut(self.length..)?);
+        match (from.first_chunk::<WINDOW>(), to.first_chunk_mut::<WINDOW>()) {
+            (Some(from), Some(to)) if length <= WINDOW => *to = *from,
+            _ => to.get_mut(..length)?.copy_from_slice(from.get(..length)?),
+        }
+        self.read = end;
+        self.length += length;
+        Some(())
+    }
+
+    /// Takes what is before the escape at `start`, and what the escape stands for.
+    fn escape(&mut self, start: usize) -> Option<()> {
+        self.copy(start)?;
+        let letter = *self.inside.get(start + 1)?;
+        self.read = start + 2;
+        if letter != b'u' {
+            *self.text.get_mut(self.length)? = unescaped(letter)?;
+            self.length += 1;
+            return Some(());
+        }
+        let digits = std::str::from_utf8(self.inside.get(self.read..self.read + 4)?).ok()?;
+        let letter = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+        let room = self.text.get_mut(self.length..)?.first_chunk_mut::<4>()?;
+        self.read += 4;
+        self.length += letter.encode_utf8(room).len();
+        Some(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::json::Reader;
 
     #[test]
     fn what_is_wrong_is_found_at_every_place_of_a_block() {
@@ -100,7 +169,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn halves_and_what_is_no_escape_have_no_plain_text() {
+        for text in [r"\ud83d", r"\ud83d\ude00", r"\x", r"\u00g0", r"\u00", r"\"] {
+            assert_eq!(plain(text), None, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_plain_text_is_what_the_reader_reads(text in r#"([a-zé😀]{0,40}|[a-z]{16}|\\[nrtbf/\\"]|\\u(00e9|20ac|0041)){0,40}"#) {
+            let read = Reader::new(&format!("\"{text}\"")).string().unwrap();
+            prop_assert_eq!(plain(&text), Some(read));
+        }
+
         #[test]
         fn agrees_with_a_strict_parser(text in r#"([a-z]{0,70}|\\[nu\\"x/]?(00e9|d83d)?|é|"|\n){0,12}"#) {
             let json = format!("\"{text}");

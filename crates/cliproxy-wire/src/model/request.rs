@@ -100,7 +100,7 @@ impl Request {
 
     /// About how many bytes it takes to write the request down. Growing a body of 200 KB by doubling copies it twice.
     pub(crate) fn size_hint(&self) -> usize {
-        const MEMBERS: usize = 96;
+        const MEMBERS: usize = 176;
         let blocks = self.turns.iter().flat_map(|turn| &turn.blocks).map(|block| match &block.content {
             Content::Text(text) => text.text.written_len(),
             Content::ToolCall(call) => call.arguments.text().written_len(),

@@ -76,11 +76,6 @@ impl<'a> Reader<'a> {
         Self { body: Some(Body { whole: body, start: 0 }), ..Self::new(body) }
     }
 
-    /// A reader in the middle of a text.
-    pub(in crate::json) fn at(text: &'a str, at: usize) -> Self {
-        Self { at, ..Self::new(text) }
-    }
-
     pub(in crate::json) fn with_body(self, body: Option<Body<'a>>) -> Self {
         Self { body, ..self }
     }
