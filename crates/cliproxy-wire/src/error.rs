@@ -5,6 +5,11 @@
 
 use std::fmt;
 
+use crate::json::{Kind, Reader};
+
+/// How the message of a missing member begins.
+const REQUIRED: &str = "required, as ";
+
 /// A body that cannot be read, or that the chosen upstream cannot express.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
@@ -60,7 +65,7 @@ impl Error {
             "max_tokens" => "a whole number",
             _ => "a string",
         };
-        Self::malformed(format!("required, as {form}")).under_key(member)
+        Self::malformed(format!("{REQUIRED}{form}")).under_key(member)
     }
 
     /// The upstream has no equivalent. `message` names the upstream and the remedy. An empty path is the value itself.
@@ -71,6 +76,43 @@ impl Error {
     /// A contradiction or a value out of range. An empty path is the value itself.
     pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, message.into()).under_path(&path.into())
+    }
+
+    /// The same error, where it misses what `body` does have there in another type: readers pass over such a member.
+    pub(crate) fn seen_in(mut self, body: &[u8]) -> Self {
+        let Some(form) = self.0.message.strip_prefix(REQUIRED) else { return self };
+        match self.found(body) {
+            Some(found) if found != Kind::Null && !form.contains(found.noun()) => {
+                self.0.message = format!("expected {form}, found {}", found.noun());
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// What kind of value stands in `body` where the error is.
+    fn found(&self, body: &[u8]) -> Option<Kind> {
+        let mut place = Reader::from_bytes(body).ok()?;
+        for segment in self.0.path.iter().rev() {
+            let mut inner = None;
+            match segment {
+                Segment::Key(wanted) => place.object(|key, value| {
+                    if key == wanted {
+                        inner = Some(value.clone());
+                    }
+                    Ok(())
+                }),
+                Segment::Index(wanted) => place.array(|index, value| {
+                    if index == *wanted {
+                        inner = Some(value.clone());
+                    }
+                    Ok(())
+                }),
+            }
+            .ok()?;
+            place = inner?;
+        }
+        Some(place.kind())
     }
 
     fn under_path(self, path: &str) -> Self {
@@ -142,3 +184,55 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use crate::format::{Format, PathWish, decode_count_request, decode_request};
+
+    fn said(format: Format, body: &str) -> String {
+        let path = PathWish { model: "m", stream: false };
+        decode_request(format, body.as_bytes(), path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_has_another_type_is_named_as_what_it_is() {
+        for (format, content, expected) in [
+            (Format::Chat, r#"{"type":"text","text":5}"#, "text: expected a string, found a number"),
+            (Format::Chat, r#"{"type":"redacted_thinking"}"#, "data: required, as a string"),
+            (Format::Claude, r#"{"type":"text","text":5}"#, "text: expected a string, found a number"),
+            (Format::Claude, r#"{"text":[],"type":"text"}"#, "text: expected a string, found an array"),
+            (Format::Claude, r#"{"type":"text","text":null}"#, "text: required, as a string"),
+            (
+                Format::Claude,
+                r#"{"type":"image","source":"x"}"#,
+                "source: expected an object, found a string",
+            ),
+            (
+                Format::Claude,
+                r#"{"type":"image","source":{"type":"url","url":7}}"#,
+                "source.url: expected a string, found a number",
+            ),
+            (
+                Format::Claude,
+                r#"{"type":"tool_result","tool_use_id":1}"#,
+                "tool_use_id: expected a string, found a number",
+            ),
+        ] {
+            let body = format!(
+                r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":[{content}]}}]}}"#
+            );
+            assert_eq!(said(format, &body), format!("messages[0].content[0].{expected}"));
+        }
+        let text = "text: expected a string, found a number";
+        let responses =
+            r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":5}]}]}"#;
+        assert_eq!(said(Format::Responses, responses), format!("input[0].content[0].{text}"));
+        let gemini = r#"{"contents":[{"parts":[{"text":5}]}]}"#;
+        assert_eq!(said(Format::Gemini, gemini), format!("contents[0].parts[0].{text}"));
+        assert_eq!(said(Format::Claude, r#"{"model":"","messages":[]}"#), "model: required, as a string");
+
+        let count = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":5}]}]}"#;
+        let error = decode_count_request(Format::Claude, count.as_bytes(), PathWish::default()).unwrap_err();
+        assert_eq!(error.to_string(), format!("messages[0].content[0].{text}"));
+    }
+}

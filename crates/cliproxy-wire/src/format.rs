@@ -84,6 +84,7 @@ pub fn decode_request(format: Format, body: &[u8], path: PathWish<'_>) -> Result
         Format::Claude => claude::decode_request(body),
         Format::Gemini => gemini::decode_request(body, path.model, path.stream),
     }
+    .map_err(|error| error.seen_in(body))
 }
 
 /// Model and stream wish of a Gemini path.
@@ -160,8 +161,9 @@ pub fn decode_count_request(format: Format, body: &[u8], path: PathWish<'_>) -> 
     match format {
         Format::Claude => claude::decode_count_request(body),
         Format::Gemini => gemini::decode_count(body, path.model),
-        Format::Chat | Format::Responses => decode_request(format, body, path),
+        Format::Chat | Format::Responses => return decode_request(format, body, path),
     }
+    .map_err(|error| error.seen_in(body))
 }
 
 /// Writes a request to count tokens; `None` where the format has no such request.
