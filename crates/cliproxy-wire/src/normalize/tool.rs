@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use crate::Error;
 use crate::codec::ToolOrigin;
 use crate::format::Format;
-use crate::json::{self, Raw};
+use crate::json::Raw;
 use crate::model::{CustomFormat, Ext, Native, Str, Tool};
 use crate::profile::SchemaDialect;
 use crate::schema::{self, Dialect, Purpose};
@@ -196,7 +196,7 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
     let cleaned = match schema.as_ref() {
         Some(raw) if is_own => Some(raw.clone()),
         Some(raw) => {
-            let cleaned = schema::clean(raw, dialect, Purpose::Tool, target.schemas).map_err(|problem| {
+            let fitted = schema::fit(raw, dialect, Purpose::Tool, target.schemas).map_err(|problem| {
                 Error::invalid(
                     format!("tools[{at}].parameters"),
                     format!("the schema of {name} does not suit {}: {problem}", target.profile.name),
@@ -206,10 +206,11 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
                 && let Some(origin) = work.bridge.tools.get_mut(&**name)
             {
                 let stand_in = schema::stand_in(raw);
-                origin.stand_in = cleaned.as_str().contains(&format!("\"{stand_in}\"")).then_some(stand_in);
+                origin.stand_in =
+                    fitted.schema.as_str().contains(&format!("\"{stand_in}\"")).then_some(stand_in);
             }
-            let is_void = target.profile.format == Format::Gemini && takes_nothing(&cleaned, dialect);
-            (!is_void).then_some(cleaned)
+            let is_void = target.profile.format == Format::Gemini && fitted.takes_nothing;
+            (!is_void).then_some(fitted.schema)
         }
         None if target.profile.format == Format::Gemini => None,
         None => Some(Raw::new(NO_ARGUMENTS)),
@@ -246,20 +247,6 @@ fn schema(work: &mut Work<'_>, at: usize) -> Result<(), Error> {
         work.hint("tools[].strict")?;
     }
     Ok(())
-}
-
-/// Whether a schema says only that there are no arguments. Gemini wants no schema then, and its OpenAPI-like form
-/// refuses any object without properties.
-fn takes_nothing(schema: &Raw, dialect: Dialect) -> bool {
-    let is_open = || {
-        ["additionalProperties", "anyOf", "$ref"]
-            .iter()
-            .any(|key| schema.member(key).is_some_and(|value| value != "false"))
-    };
-    match schema.member("properties") {
-        Some(properties) => json::is_empty(properties) && !is_open(),
-        None => dialect == Dialect::OpenApi,
-    }
 }
 
 /// The dialect of tool schemas.

@@ -8,7 +8,7 @@ use foldhash::quality::RandomState;
 
 use crate::json::Raw;
 
-use super::{Dialect, Purpose};
+use super::{Dialect, Fitted, Purpose};
 
 const MAX_ENTRIES: usize = 4096;
 const MAX_BYTES: usize = 16 << 20;
@@ -23,18 +23,18 @@ pub struct Cleaned {
 
 #[derive(Debug, Default)]
 struct Known {
-    schemas: HashMap<Key, Raw, RandomState>,
+    schemas: HashMap<Key, Fitted, RandomState>,
     bytes: usize,
 }
 
 impl Cleaned {
-    pub(super) fn get(&self, schema: &Raw, dialect: Dialect, purpose: Purpose) -> Option<Raw> {
+    pub(super) fn get(&self, schema: &Raw, dialect: Dialect, purpose: Purpose) -> Option<Fitted> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.schemas.get(&(schema.clone(), dialect, purpose)).cloned()
     }
 
-    pub(super) fn put(&self, schema: &Raw, dialect: Dialect, purpose: Purpose, result: &Raw) {
-        let bytes = schema.as_str().len() + result.as_str().len();
+    pub(super) fn put(&self, schema: &Raw, dialect: Dialect, purpose: Purpose, result: &Fitted) {
+        let bytes = schema.as_str().len() + result.schema.as_str().len();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.schemas.len() >= MAX_ENTRIES || known.bytes + bytes > MAX_BYTES {
             known.schemas.clear();
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn the_memory_stays_within_its_bounds() {
         let cache = Cleaned::default();
-        let result = Raw::new("{}");
+        let result = Fitted { schema: Raw::new("{}"), takes_nothing: false };
         for number in 0..2 * MAX_ENTRIES {
             cache.put(&Raw::new(number.to_string()), Dialect::OpenAi, Purpose::Tool, &result);
         }

@@ -21,7 +21,7 @@ pub use openapi::from_openapi;
 
 use serde_json::{Map, Value};
 
-use crate::json::Raw;
+use crate::json::{self, Raw};
 
 /// Deepest nesting of schema nodes that is followed; deeper ones become open objects.
 const MAX_DEPTH: usize = 48;
@@ -58,17 +58,64 @@ pub enum Purpose {
     Answer,
 }
 
+/// A schema in a form that its target accepts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// The schema.
+    pub schema: Raw,
+    /// It says only that there are no arguments. Gemini wants no schema then, and its OpenAPI-like form refuses any
+    /// object without properties.
+    pub takes_nothing: bool,
+}
+
+impl Fitted {
+    fn new(schema: Raw, dialect: Dialect) -> Self {
+        let is_open = || {
+            ["additionalProperties", "anyOf", "$ref"]
+                .iter()
+                .any(|key| schema.member(key).is_some_and(|value| value != "false"))
+        };
+        let takes_nothing = match schema.member("properties") {
+            Some(properties) => json::is_empty(properties) && !is_open(),
+            None => dialect == Dialect::OpenApi,
+        };
+        Self { schema, takes_nothing }
+    }
+
+    fn detached(&self) -> Self {
+        Self { schema: self.schema.detached(), ..*self }
+    }
+}
+
 /// `schema` in the form `dialect` accepts; the same handle if it is clean already.
 ///
 /// # Errors
 /// What cannot be made acceptable, in words.
 pub fn clean(schema: &Raw, dialect: Dialect, purpose: Purpose, cache: &Cleaned) -> Result<Raw, &'static str> {
+    fit(schema, dialect, purpose, cache).map(|fitted| fitted.schema)
+}
+
+/// [`clean`], with what there is to know of the outcome.
+///
+/// # Errors
+/// What cannot be made acceptable, in words.
+pub fn fit(
+    schema: &Raw,
+    dialect: Dialect,
+    purpose: Purpose,
+    cache: &Cleaned,
+) -> Result<Fitted, &'static str> {
     // Looking a text up costs a hash of it, less than the scan.
     if let Some(known) = cache.get(schema, dialect, purpose) {
         return Ok(known);
     }
+    let fitted = Fitted::new(made(schema, dialect, purpose)?, dialect);
+    cache.put(schema, dialect, purpose, &fitted);
+    Ok(fitted)
+}
+
+fn made(schema: &Raw, dialect: Dialect, purpose: Purpose) -> Result<Raw, &'static str> {
     if scan::is_clean(schema, dialect, purpose) {
-        cache.put(schema, dialect, purpose, schema);
         return Ok(schema.clone());
     }
     let value = schema.to_value();
@@ -87,9 +134,7 @@ pub fn clean(schema: &Raw, dialect: Dialect, purpose: Purpose, cache: &Cleaned) 
         Dialect::ClaudeStrict => claude::strict(&value, purpose)?,
         Dialect::OpenAi => openai::complete(&value, purpose),
     };
-    let result = if cleaned == value { schema.clone() } else { Raw::from(&cleaned) };
-    cache.put(schema, dialect, purpose, &result);
-    Ok(result)
+    Ok(if cleaned == value { schema.clone() } else { Raw::from(&cleaned) })
 }
 
 /// The name of the member that [`Dialect::Narrow`] adds to objects without one that must be given: one that no property
