@@ -9,7 +9,7 @@ mod nap;
 use std::ops::{ControlFlow, Range};
 
 use crate::credential::{Block, Moment, Scope, Stand};
-use nap::Naps;
+use nap::{Naps, Watch};
 
 /// How to choose among equals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,20 +66,15 @@ impl Rank {
         self.members.start + usize::try_from(offset).unwrap_or_default()
     }
 
-    fn has_weight(&self, index: usize) -> bool {
-        let Some(at) = index.checked_sub(self.members.start) else { return false };
-        let before = at.checked_sub(1).and_then(|at| self.sums.get(at)).copied().unwrap_or(0);
-        self.sums.get(at).is_none_or(|&sum| sum > before)
+    fn weight(&self, place: usize) -> u64 {
+        let before = place.checked_sub(1).and_then(|before| self.sums.get(before)).copied().unwrap_or(0);
+        self.sums.get(place).map_or(1, |&sum| sum - before)
     }
 
     /// The member on turn `turn` when shares are by weight.
     fn weighted(&self, turn: u64) -> Option<usize> {
         let total = self.sums.last().copied().unwrap_or_else(|| self.len());
-        if total == 0 {
-            return None;
-        }
-        let point = u128::from(turn) * u128::from(self.stride) % u128::from(total);
-        let point = u64::try_from(point).unwrap_or_default();
+        let point = point(turn, self.stride, total)?;
         if self.sums.is_empty() {
             return Some(self.at(point));
         }
@@ -200,7 +195,8 @@ pub fn select(
     }
     let mut last_resort = None;
     for rank in ranks {
-        let mut walk = Walk { rank, strategy, turn, moment, last_resort };
+        let watch = rank.naps.as_ref().zip(moment).map(|(naps, moment)| naps.watch(moment));
+        let mut walk = Walk { rank, strategy, turn, watch, last_resort };
         if let ControlFlow::Break(choice) = walk.run(&state) {
             return Some(choice);
         }
@@ -209,15 +205,15 @@ pub fn select(
     last_resort
 }
 
-/// Draws by weight that may meet somebody who rests before everybody is looked at once.
-const MOST_MISSES: u32 = 32;
+/// Draws by weight that may meet somebody who is not free before everybody is looked at, and remembered, once.
+const MOST_MISSES: u32 = 128;
 
 /// A walk over one rank in the order of the strategy.
 struct Walk<'r> {
     rank: &'r Rank,
     strategy: Strategy,
     turn: u64,
-    moment: Option<Moment>,
+    watch: Option<Watch<'r>>,
     last_resort: Option<Choice>,
 }
 
@@ -233,23 +229,20 @@ impl Walk<'_> {
             }
             Strategy::WeightedRoundRobin => {
                 self.draw(state)?;
-                // Those that chance left out.
-                self.stretch(0..length, state)
+                self.share(state)
             }
         }
     }
 
     /// Looks at the places of a rank in order.
     fn stretch(&mut self, places: Range<usize>, state: &impl Fn(usize) -> State) -> ControlFlow<Choice> {
-        let mut at = places.start;
+        let mut at = self.awake_from(places.start);
         while at < places.end {
             let block_end = Naps::end_of(at).min(self.rank.members.len());
             let end = block_end.min(places.end);
-            if !self.is_asleep(at) {
-                let is_whole = end == block_end && (at == 0 || Naps::end_of(at - 1) == at);
-                self.block(at..end, is_whole, state)?;
-            }
-            at = end;
+            let is_whole = end == block_end && (at == 0 || Naps::end_of(at - 1) == at);
+            self.block(at..end, is_whole, |walk, place| walk.one(place, state))?;
+            at = self.awake_from(end);
         }
         ControlFlow::Continue(())
     }
@@ -259,13 +252,12 @@ impl Walk<'_> {
         &mut self,
         places: Range<usize>,
         is_whole: bool,
-        state: &impl Fn(usize) -> State,
+        mut look: impl FnMut(&mut Self, usize) -> ControlFlow<Choice, State>,
     ) -> ControlFlow<Choice> {
         let (first, mut wake) = (places.start, None);
         let mut all_rest = is_whole;
         for place in places {
-            let found = self.one(place, state)?;
-            match found {
+            match look(self, place)? {
                 State::Out(Skip::Resting(block)) => {
                     wake =
                         Some(wake.map_or(block.trial, |known: tokio::time::Instant| known.min(block.trial)));
@@ -273,8 +265,8 @@ impl Walk<'_> {
                 _ => all_rest = false,
             }
         }
-        if let (true, Some(wake), Some(moment), Some(naps)) = (all_rest, wake, self.moment, &self.rank.naps) {
-            naps.note(Naps::block_of(first), wake, moment);
+        if let (true, Some(wake), Some(watch)) = (all_rest, wake, &self.watch) {
+            watch.note(first, wake);
         }
         ControlFlow::Continue(())
     }
@@ -282,7 +274,7 @@ impl Walk<'_> {
     /// Looks at one place.
     fn one(&mut self, place: usize, state: &impl Fn(usize) -> State) -> ControlFlow<Choice, State> {
         let index = self.rank.members.start + place;
-        if self.strategy == Strategy::WeightedRoundRobin && !self.rank.has_weight(index) {
+        if self.strategy == Strategy::WeightedRoundRobin && self.rank.weight(place) == 0 {
             return ControlFlow::Continue(State::Out(Skip::NoWeight));
         }
         let next_turn = match self.strategy {
@@ -303,46 +295,54 @@ impl Walk<'_> {
         ControlFlow::Continue(found)
     }
 
-    /// Draws by weight. Some come more than once.
+    /// Draws by weight until looking at everybody who is not known to rest costs no more. Some come more than once.
     fn draw(&mut self, state: &impl Fn(usize) -> State) -> ControlFlow<Choice> {
-        let mut misses = 0;
+        let (mut misses, mut most) = (0, None);
         for offset in 0..self.rank.len() {
             let turn = self.turn.wrapping_add(offset);
             let Some(index) = self.rank.weighted(turn) else { break };
-            if self.is_asleep(index - self.rank.members.start) {
-                continue;
+            let place = index - self.rank.members.start;
+            if !self.watch.is_some_and(|watch| watch.is_asleep(place)) {
+                self.judge(Choice { index, next_turn: turn.wrapping_add(1) }, state)?;
+                misses += 1;
             }
-            self.judge(Choice { index, next_turn: turn.wrapping_add(1) }, state)?;
-            misses += 1;
-            if misses == MOST_MISSES && self.rank.naps.is_some() && self.everybody_rests(state) {
+            let most = *most.get_or_insert_with(|| self.watch.map_or(u64::MAX, |watch| watch.awake()));
+            if offset + 1 >= most || misses == MOST_MISSES {
                 break;
             }
         }
         ControlFlow::Continue(())
     }
 
-    /// Looks at everybody who is not known to rest, to remember it; whether nobody is left.
-    fn everybody_rests(&self, state: &impl Fn(usize) -> State) -> bool {
-        let mut looking = Walk { strategy: Strategy::FillFirst, last_resort: None, ..*self };
+    /// Looks at everybody who is not known to rest, and draws by weight from those who are free.
+    fn share(&mut self, state: &impl Fn(usize) -> State) -> ControlFlow<Choice> {
         let length = self.rank.members.len();
-        let mut is_nobody = true;
-        let mut at = 0;
+        // Each with the sum of the weights up to and with it.
+        let (mut free, mut total) = (Vec::new(), 0);
+        let mut at = self.awake_from(0);
         while at < length {
             let end = Naps::end_of(at).min(length);
-            if !self.is_asleep(at) {
-                // Somebody who is free is not chosen here: it is not by its weight.
-                is_nobody &= looking.block(at..end, true, state).is_continue();
-            }
-            at = end;
+            self.block(at..end, true, |walk, place| match walk.one(place, state) {
+                ControlFlow::Break(choice) => {
+                    total += walk.rank.weight(place);
+                    free.push((total, choice));
+                    ControlFlow::Continue(State::Free)
+                }
+                found @ ControlFlow::Continue(_) => found,
+            })?;
+            at = self.awake_from(end);
         }
-        is_nobody
+        let point = point(self.turn, spread(total), total);
+        let drawn = free.partition_point(|(sum, _)| point.is_some_and(|point| *sum <= point));
+        match free.get(drawn) {
+            Some((_, choice)) => ControlFlow::Break(*choice),
+            None => ControlFlow::Continue(()),
+        }
     }
 
-    fn is_asleep(&self, place: usize) -> bool {
-        match (&self.rank.naps, self.moment) {
-            (Some(naps), Some(moment)) => naps.is_asleep(Naps::block_of(place), moment),
-            _ => false,
-        }
+    /// The first place from `place` on that is not known to rest.
+    fn awake_from(&self, place: usize) -> usize {
+        self.watch.map_or(place, |watch| watch.awake_from(place))
     }
 }
 
@@ -365,7 +365,8 @@ pub fn explain(
             if choice.is_some_and(|choice| choice.index == index) {
                 continue;
             }
-            let has_weight = strategy != Strategy::WeightedRoundRobin || rank.has_weight(index);
+            let has_weight =
+                strategy != Strategy::WeightedRoundRobin || rank.weight(index - rank.members.start) > 0;
             let skip = match state(index) {
                 State::LastResort(skip) | State::Out(skip) => skip,
                 State::Free if !has_weight => Skip::NoWeight,
@@ -378,6 +379,12 @@ pub fn explain(
         is_above &= !is_here;
     }
     (choice, skipped)
+}
+
+/// Where a turn is on the scale of the weights.
+fn point(turn: u64, stride: u64, total: u64) -> Option<u64> {
+    let point = (u128::from(turn) * u128::from(stride)).checked_rem(u128::from(total))?;
+    u64::try_from(point).ok()
 }
 
 /// A number near `total` divided by the golden ratio that has no common divisor with it.

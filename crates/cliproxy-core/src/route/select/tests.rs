@@ -248,6 +248,60 @@ proptest! {
 }
 
 #[test]
+fn by_weight_the_few_who_are_free_among_thousands_share_by_weight_and_few_are_looked_at() {
+    let start = Instant::now();
+    let trial = start + Duration::from_mins(5);
+    let resting =
+        State::Out(Skip::Resting(Block { until: trial, trial, why: Why::Quota, scope: Scope::Model }));
+    let mut weights = vec![1; 5000];
+    (weights[1234], weights[4000]) = (1, 3);
+    let ranks = one_rank(&weights);
+    let looks = std::cell::Cell::new(0);
+    let state = |index: usize| {
+        looks.set(looks.get() + 1);
+        if matches!(index, 1234 | 4000) { State::Free } else { resting }
+    };
+    let moment = Some(Moment { now: start, thaws: 0 });
+    let (mut turn, mut heavy) = (0, 0);
+    for round in 0..400 {
+        looks.set(0);
+        let choice = super::select(&ranks, Strategy::WeightedRoundRobin, turn, None, moment, state).unwrap();
+        heavy += u32::from(choice.index == 4000);
+        // Every draw takes a turn.
+        assert!(
+            round == 0 || choice.next_turn - turn <= 32,
+            "{} draws in round {round}",
+            choice.next_turn - turn
+        );
+        turn = choice.next_turn;
+        assert!(round == 0 || looks.get() <= 64, "{} looks in round {round}", looks.get());
+    }
+    assert!((290..=310).contains(&heavy), "{heavy} of 400 went to the one with three quarters of the weight");
+}
+
+#[test]
+fn by_weight_the_many_who_are_free_here_and_there_are_met_by_drawing() {
+    let start = Instant::now();
+    let trial = start + Duration::from_mins(5);
+    let resting =
+        State::Out(Skip::Resting(Block { until: trial, trial, why: Why::Quota, scope: Scope::Model }));
+    let ranks = one_rank(&vec![1; 5000]);
+    let looks = std::cell::Cell::new(0);
+    let state = |index: usize| {
+        looks.set(looks.get() + 1);
+        if index * 7919 % 5003 < 500 { State::Free } else { resting }
+    };
+    let moment = Some(Moment { now: start, thaws: 0 });
+    let mut turn = 0;
+    for round in 0..400 {
+        looks.set(0);
+        let choice = super::select(&ranks, Strategy::WeightedRoundRobin, turn, None, moment, state).unwrap();
+        turn = choice.next_turn;
+        assert!(looks.get() <= 128, "{} looks in round {round}", looks.get());
+    }
+}
+
+#[test]
 fn among_thousands_that_rest_few_are_looked_at() {
     let start = Instant::now();
     let trial = start + Duration::from_mins(5);
