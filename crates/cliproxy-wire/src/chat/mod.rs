@@ -17,6 +17,7 @@ mod stop;
 mod stream;
 mod think;
 
+pub(crate) use decode::BESIDE;
 pub use stream::{Decoder, Encoder};
 
 use crate::Error;

@@ -5,6 +5,7 @@
 //! every level at which a decoder keeps it. Lists are not counted: one member in a hundred messages is one path.
 
 use crate::Error;
+use crate::chat;
 use crate::format::Format;
 use crate::json::{Kind, Raw};
 use crate::model::{Block, Content, Ext, Media, Tool};
@@ -14,20 +15,31 @@ use crate::responses::NAMESPACE_DESCRIPTION;
 use super::{Work, place};
 
 /// Members that belong to the transport, that are read where the answer is written, or that this gateway itself acts on.
-const SERVED: [&str; 6] = [
+const SERVED: [&str; 5] = [
     // The envelope of Code Assist.
     "user_prompt_id",
     "session_id",
     "enabled_credit_types",
     // A mode of choice that every encoder reads as what it means.
     "toolConfig.mode",
-    // Padding of the upstream's stream; what is written for the client has none.
-    "stream_options",
     // A warm-up that is answered without an upstream.
     "generate",
 ];
 /// Objects that are mapped in part: their other members are told one by one.
-const PARTLY: [&str; 3] = ["metadata", "output_config", "extra_body"];
+const PARTLY: [&str; 9] = [
+    "metadata",
+    "output_config",
+    "extra_body",
+    "stream_options",
+    "text",
+    "reasoning",
+    "thinking",
+    "thinking_config",
+    "thinkingConfig",
+];
+/// Those of their members that are mapped after all, or that nobody misses: streams written here have no padding.
+const MAPPED: [(&str, &str); 3] =
+    [("metadata", "user_id"), ("extra_body", "google"), ("stream_options", "include_obfuscation")];
 /// Members of blocks that are told elsewhere: marks all together, and phases only say where a message of the history
 /// began.
 const EXCEPT: [&str; 3] = ["prompt_cache_breakpoint", "cache_control", "phase"];
@@ -64,8 +76,14 @@ pub(super) fn tell(work: &mut Work<'_>) -> Result<(), Error> {
     if source.include.iter().any(|wish| !READ.contains(&&**wish)) {
         told.path("", "include");
     }
-    if let Some(wish) = source.reasoning.as_ref().filter(|_| origin == Format::Responses) {
-        told.members("reasoning", &wish.ext, &[]);
+    let reasoning = match origin {
+        Format::Responses => "reasoning",
+        Format::Gemini => "generationConfig.thinkingConfig",
+        Format::Chat | Format::Claude => "thinking",
+    };
+    // Claude's `display` says what is shown, which every upstream heeds as far as it can.
+    if let Some(wish) = &source.reasoning {
+        told.members(reasoning, &wish.ext, &["display"]);
     }
     let (turns, parts) = match origin {
         Format::Chat | Format::Claude => ("messages[]", "messages[].content[]"),
@@ -87,7 +105,13 @@ pub(super) fn tell(work: &mut Work<'_>) -> Result<(), Error> {
     let tools = if origin == Format::Gemini { "tools[].functionDeclarations[]" } else { "tools[]" };
     for tool in &source.tools {
         if let Tool::Function { ext, .. } | Tool::Custom { ext, .. } = tool {
-            told.members(tools, ext, &[NAMESPACE_DESCRIPTION]);
+            told.members(tools, ext, &[NAMESPACE_DESCRIPTION, chat::BESIDE]);
+            if let Some(beside) = ext.get(chat::BESIDE) {
+                let _checked = beside.reader().object(|name, value| {
+                    told.member(tools, name, &value.to_raw()?);
+                    Ok(())
+                });
+            }
             if ext.get(NAMESPACE_DESCRIPTION).is_some() {
                 told.path(tools, "description");
             }
@@ -183,8 +207,7 @@ impl Told<'_, '_> {
 
     fn partly(&mut self, name: &str, value: &Raw) {
         let _checked = value.reader().object(|inner, value| {
-            let is_mapped = matches!((name, inner), ("metadata", "user_id") | ("extra_body", "google"));
-            if !is_mapped && value.kind() != Kind::Null {
+            if !MAPPED.contains(&(name, inner)) && value.kind() != Kind::Null {
                 self.path(name, inner);
             }
             Ok(())

@@ -19,6 +19,8 @@ use crate::responses;
 
 use super::completions;
 
+pub(crate) use tool::BESIDE;
+
 use message::Conversation;
 use wish::Wish;
 
@@ -145,20 +147,7 @@ impl Draft {
             "model" => request.model = value.string()?,
             "messages" => self.conversation = Some(Conversation::read(value)?),
             "stream" => request.stream = value.bool()?,
-            "stream_options" => {
-                let mut include = None;
-                if value.kind() == Kind::Object {
-                    value.object(|key, value| {
-                        if key == "include_usage" {
-                            include = value.opt(Reader::bool)?;
-                        }
-                        Ok(())
-                    })?;
-                } else {
-                    value.skip()?;
-                }
-                request.include_usage = include == Some(true);
-            }
+            "stream_options" => stream_options(value, request)?,
             "tools" => tool::tools(value, &mut request.tools)?,
             "functions" => {
                 tool::functions(value, &mut request.tools)?;
@@ -352,9 +341,32 @@ impl Draft {
         if request.candidates == Some(0) {
             return Err(Error::invalid("n", "expected at least 1"));
         }
-        request.reasoning = self.wish.or(&self.lower).resolve();
+        let wish = self.wish.or(&self.lower);
+        for (name, rest) in wish.rest() {
+            request.ext.set(name, rest);
+        }
+        request.reasoning = wish.resolve();
         Ok(request)
     }
+}
+
+fn stream_options(value: &mut Reader<'_>, request: &mut Request) -> Result<(), Error> {
+    if value.kind() != Kind::Object {
+        return value.skip();
+    }
+    let mut rest = Ext::new();
+    value.object(|key, value| {
+        match key {
+            "include_usage" => request.include_usage = value.opt(Reader::bool)? == Some(true),
+            _ if value.kind() == Kind::Null => {}
+            _ => rest.set(key, value.to_raw()?),
+        }
+        Ok(())
+    })?;
+    if !rest.is_empty() {
+        request.ext.set("stream_options", Raw::object(|object| rest.write(object)));
+    }
+    Ok(())
 }
 
 /// A token limit.

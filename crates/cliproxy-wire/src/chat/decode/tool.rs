@@ -65,6 +65,19 @@ impl<'a> Spec<'a> {
         Ok(())
     }
 
+    /// Adds what stands beside the object that describes the tool: some write a part of it there.
+    fn beside(mut self, outer: Self) -> Self {
+        self.name = self.name.or(outer.name);
+        self.description = self.description.or(outer.description);
+        self.schema = self.schema.or(outer.schema);
+        self.strict = self.strict.or(outer.strict);
+        self.format = self.format.or(outer.format);
+        if !outer.ext.is_empty() {
+            self.ext.set(BESIDE, Raw::object(|object| outer.ext.write(object)));
+        }
+        self
+    }
+
     fn name(&self) -> Result<Str, Error> {
         let name = self.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
         name.map(Str::from).ok_or_else(|| Error::missing("name"))
@@ -92,6 +105,9 @@ impl<'a> Spec<'a> {
         })
     }
 }
+
+/// Where members are kept that stand beside `function` and `custom`, among those that stand in it.
+pub(crate) const BESIDE: &str = "beside the function";
 
 fn tool(value: &mut Reader<'_>) -> Result<Tool, Error> {
     let mut whole = value.clone();
@@ -126,11 +142,13 @@ fn tool(value: &mut Reader<'_>) -> Result<Tool, Error> {
         return Ok(Tool::Hosted { kind: hosted, parameters: Raw::new("{}"), native, cache });
     }
     match (kind, nested) {
-        (Some("custom"), Some((spec, member))) => spec.custom().map_err(|error| error.under_key(member)),
-        (Some("function") | None, Some((spec, "function"))) => {
-            spec.function(cache).map_err(|error| error.under_key("function"))
+        (Some("custom"), Some((spec, member))) => {
+            spec.beside(flat).custom().map_err(|error| error.under_key(member))
         }
-        (None, Some((spec, member))) => spec.custom().map_err(|error| error.under_key(member)),
+        (Some("function") | None, Some((spec, "function"))) => {
+            spec.beside(flat).function(cache).map_err(|error| error.under_key("function"))
+        }
+        (None, Some((spec, member))) => spec.beside(flat).custom().map_err(|error| error.under_key(member)),
         (Some("custom"), None) if !has_input_schema => flat.custom(),
         (Some("function" | "custom") | None, _) => flat.function(cache),
         (Some(kind), _) => {

@@ -6,8 +6,8 @@
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{Kind, Reader};
-use crate::model::{Level, Mode, ReasoningWish, Show, Summary, WishOrigin};
+use crate::json::{Kind, Raw, Reader};
+use crate::model::{Ext, Level, Mode, ReasoningWish, Show, Summary, WishOrigin};
 
 /// Where a wish was said, in order of trust among equals.
 #[derive(Clone, Copy)]
@@ -31,6 +31,8 @@ const PLACES: usize = Place::Template as usize + 1;
 pub(super) struct Wish {
     places: [Option<Mode>; PLACES],
     show: Option<Show>,
+    /// What else stands in the objects, by their names.
+    rest: Vec<(&'static str, Ext)>,
 }
 
 impl Wish {
@@ -43,13 +45,14 @@ impl Wish {
                 self.set(Place::Effort, mode);
             }
             "thinking" => {
-                let mode = thinking(value)?;
+                let mode = self.thinking(value)?;
                 self.set(Place::Thinking, mode);
             }
             "reasoning" => self.router(value)?,
             "enable_thinking" => self.set(Place::Enable, switch(value)?),
             "include_reasoning" => self.hide(value.opt(Reader::bool)? == Some(false)),
-            "thinking_config" | "thinkingConfig" => self.google(value)?,
+            "thinking_config" => self.google("thinking_config", value)?,
+            "thinkingConfig" => self.google("thinkingConfig", value)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -92,13 +95,34 @@ impl Wish {
                         self.show.get_or_insert(show);
                     }
                 }
-                _ => {}
+                _ => self.keep("reasoning", key, value)?,
             }
             Ok(())
         })
     }
 
-    fn google(&mut self, value: &mut Reader<'_>) -> Result<(), Error> {
+    /// Keeps a member that says nothing here.
+    fn keep(&mut self, object: &'static str, key: &str, value: &mut Reader<'_>) -> Result<(), Error> {
+        if value.kind() == Kind::Null {
+            return value.skip();
+        }
+        let value = value.to_raw()?;
+        let at = self.rest.iter().position(|(known, _)| *known == object).unwrap_or(self.rest.len());
+        if at == self.rest.len() {
+            self.rest.push((object, Ext::new()));
+        }
+        if let Some((_, rest)) = self.rest.get_mut(at) {
+            rest.set(key, value);
+        }
+        Ok(())
+    }
+
+    /// What was kept, as the objects that it stood in.
+    pub(super) fn rest(&self) -> impl Iterator<Item = (&'static str, Raw)> {
+        self.rest.iter().map(|(name, rest)| (*name, Raw::object(|object| rest.write(object))))
+    }
+
+    fn google(&mut self, name: &'static str, value: &mut Reader<'_>) -> Result<(), Error> {
         value
             .opt(|value| {
                 value.object(|key, value| {
@@ -117,12 +141,40 @@ impl Wish {
                                 if is_shown { Show::Summary(Summary::Auto) } else { Show::Hidden }
                             });
                         }
-                        _ => {}
+                        _ => self.keep(name, key, value)?,
                     }
                     Ok(())
                 })
             })
             .map(|_read| ())
+    }
+
+    fn thinking(&mut self, value: &mut Reader<'_>) -> Result<Option<Mode>, Error> {
+        match value.kind() {
+            Kind::Bool => return switch(value),
+            Kind::Object => {}
+            _ => return value.skip().map(|()| None),
+        }
+        let mut kind = None;
+        let mut budget = None;
+        value.object(|key, value| {
+            match key {
+                "type" => kind = value.opt(Reader::str)?,
+                "budget_tokens" => budget = number(value)?,
+                _ => self.keep("thinking", key, value)?,
+            }
+            Ok(())
+        })?;
+        match kind.as_deref() {
+            Some("disabled") => Ok(Some(Mode::Off)),
+            Some("adaptive" | "auto") => Ok(Some(budget.unwrap_or(Mode::Auto))),
+            Some("enabled") => Ok(Some(budget.unwrap_or(Mode::On))),
+            None => Ok(budget),
+            Some(other) => {
+                Err(Error::malformed(format!("unknown type {other:?}; use enabled, disabled or adaptive"))
+                    .under_key("type"))
+            }
+        }
     }
 
     /// Fills what was not said with what `lower` says.
@@ -131,6 +183,11 @@ impl Wish {
             *slot = slot.or(mode);
         }
         self.show = self.show.or(lower.show);
+        for (name, rest) in &lower.rest {
+            if self.rest.iter().all(|(known, _)| known != name) {
+                self.rest.push((name, rest.clone()));
+            }
+        }
         self
     }
 
@@ -204,34 +261,6 @@ fn word(value: &mut Reader<'_>) -> Result<Option<Mode>, Error> {
 
 fn switch(value: &mut Reader<'_>) -> Result<Option<Mode>, Error> {
     Ok(value.opt(Reader::bool)?.map(|is_on| if is_on { Mode::On } else { Mode::Off }))
-}
-
-fn thinking(value: &mut Reader<'_>) -> Result<Option<Mode>, Error> {
-    match value.kind() {
-        Kind::Bool => return switch(value),
-        Kind::Object => {}
-        _ => return value.skip().map(|()| None),
-    }
-    let mut kind = None;
-    let mut budget = None;
-    value.object(|key, value| {
-        match key {
-            "type" => kind = value.opt(Reader::str)?,
-            "budget_tokens" => budget = number(value)?,
-            _ => {}
-        }
-        Ok(())
-    })?;
-    match kind.as_deref() {
-        Some("disabled") => Ok(Some(Mode::Off)),
-        Some("adaptive" | "auto") => Ok(Some(budget.unwrap_or(Mode::Auto))),
-        Some("enabled") => Ok(Some(budget.unwrap_or(Mode::On))),
-        None => Ok(budget),
-        Some(other) => {
-            Err(Error::malformed(format!("unknown type {other:?}; use enabled, disabled or adaptive"))
-                .under_key("type"))
-        }
-    }
 }
 
 fn summary(value: &mut Reader<'_>) -> Result<Option<Show>, Error> {

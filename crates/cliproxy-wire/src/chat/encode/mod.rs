@@ -13,7 +13,7 @@ use crate::codec::{Encoded, Notes, Strictness, Target};
 use crate::format::Format;
 use crate::json::{self, Kind, Object, Raw};
 use crate::model::{Request, Tier};
-use crate::normalize::Prepared;
+use crate::normalize::{Prepared, place};
 use crate::profile::{Dialect, MaxTokensField};
 use crate::reasoning::{Members, Plan};
 
@@ -38,15 +38,16 @@ pub(super) fn request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
         }
         if target.stream {
             object.bool("stream", true);
-            if target.profile.has_stream_usage {
-                object.object("stream_options", |options| options.bool("include_usage", true));
-            }
+            writer.stream_options(object);
         }
         writer.reasoning(object);
     });
     messages.finish()?;
     Ok(Encoded { body, betas: Vec::new(), bridge, notes: writer.notes })
 }
+
+/// Objects of a client of this format of which only members are left that are not understood.
+const PLANNED: [&str; 5] = ["stream_options", "reasoning", "thinking", "thinking_config", "thinkingConfig"];
 
 struct Writer<'a> {
     request: &'a Request,
@@ -56,6 +57,19 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    fn stream_options(&self, object: &mut Object<'_>) {
+        if !self.target.profile.has_stream_usage {
+            return;
+        }
+        let own = self.request.ext.get("stream_options").filter(|_| self.request.origin == Format::Chat);
+        object.object("stream_options", |options| {
+            options.bool("include_usage", true);
+            if let Some(own) = own {
+                tool::write_members(own, options);
+            }
+        });
+    }
+
     /// Drops what affects cost, latency or style only; strict mode refuses it.
     fn hint(&mut self, path: &str) -> Result<(), Error> {
         if self.target.strictness == Strictness::Strict {
@@ -105,6 +119,7 @@ impl Writer<'_> {
             self.refuse("cachedContent", "send the content itself")?;
         }
         self.server_state()?;
+        self.unplanned()?;
         if request.sampling.top_k.is_some() && !profile.has_top_k && !self.plan.drops_sampling {
             self.hint(self.path("top_k"))?;
         }
@@ -174,6 +189,41 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes what is left of objects that are not written to this upstream.
+    fn unplanned(&mut self) -> Result<(), Error> {
+        let request = self.request;
+        for (name, value) in request.ext.iter().filter(|_| request.origin == Format::Chat) {
+            if self.is_lost(name) {
+                let mut lost = Vec::new();
+                value.reader().object(|inner, _| {
+                    // Streams that are written here have no padding.
+                    if inner != "include_obfuscation" {
+                        lost.push(place::told(name, inner));
+                    }
+                    Ok(())
+                })?;
+                for path in lost {
+                    self.hint(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an object has no place. A relative may know what stands in it, OpenAI refuses what it does not know.
+    fn is_lost(&self, name: &str) -> bool {
+        PLANNED.contains(&name) && !self.is_planned(name) && (self.is_openai() || name == "stream_options")
+    }
+
+    /// Whether the gateway writes an object of this name, into which that of the client goes.
+    fn is_planned(&self, name: &str) -> bool {
+        match &self.plan.members {
+            _ if name == "stream_options" => self.target.stream && self.target.profile.has_stream_usage,
+            Members::Chat(members) => members.iter().any(|(planned, _)| *planned == name),
+            _ => false,
+        }
     }
 
     /// Sampling parameters that the model refuses while it reasons.
@@ -308,9 +358,8 @@ impl Writer<'_> {
                 None => object.raw(name, value.as_str()),
             }
         }
-        let is_planned = |name: &str| members.iter().any(|(planned, _)| *planned == name);
         for (name, value) in ext.into_iter().flat_map(crate::model::Ext::iter) {
-            if !is_planned(name) {
+            if !self.is_planned(name) && !self.is_lost(name) {
                 object.raw(name, value.as_str());
             }
         }

@@ -2,11 +2,12 @@
 
 use crate::codec::Target;
 use crate::format::Format;
-use crate::json::Object;
-use crate::model::{CallKind, CustomFormat, HostedKind, OutputFormat, Request, Str, Tool, ToolChoice};
+use crate::json::{Object, Raw};
+use crate::model::{CallKind, CustomFormat, Ext, HostedKind, OutputFormat, Request, Str, Tool, ToolChoice};
 use crate::profile::ResponseFormatSupport;
 use crate::schema;
 
+use super::super::decode::BESIDE;
 use super::message::write_mark;
 
 const EMPTY_SCHEMA: &str = r#"{"type":"object","properties":{}}"#;
@@ -87,9 +88,12 @@ fn write_tool(request: &Request, target: &Target<'_>, tool: &Tool, object: &mut 
                 // Not strict is what absence means here, and relatives need not know the member.
                 function.opt_bool("strict", strict.filter(|strict| *strict || is_own));
                 if is_own {
-                    ext.write(function);
+                    write_own(ext, function);
                 }
             });
+            if is_own {
+                write_beside(ext, object);
+            }
             write_mark(object, cache.filter(|_| target.profile.has_cache_marks));
         }
         Tool::Custom { name, description, format, ext } => {
@@ -107,17 +111,37 @@ fn write_tool(request: &Request, target: &Target<'_>, tool: &Tool, object: &mut 
                     });
                 }
                 if is_own {
-                    ext.write(custom);
+                    write_own(ext, custom);
                 }
             });
+            if is_own {
+                write_beside(ext, object);
+            }
         }
         Tool::Hosted { native, .. } => {
-            let _checked = native.value.reader().object(|key, value| {
-                object.raw(key, value.raw()?);
-                Ok(())
-            });
+            write_members(&native.value, object);
         }
     }
+}
+
+fn write_own(ext: &Ext, object: &mut Object<'_>) {
+    for (name, value) in ext.iter().filter(|(name, _)| *name != BESIDE) {
+        object.raw(name, value.as_str());
+    }
+}
+
+fn write_beside(ext: &Ext, object: &mut Object<'_>) {
+    if let Some(beside) = ext.get(BESIDE) {
+        write_members(beside, object);
+    }
+}
+
+/// Writes the members of an object that was checked when it became a raw value.
+pub(super) fn write_members(value: &Raw, object: &mut Object<'_>) {
+    let _checked = value.reader().object(|key, value| {
+        object.raw(key, value.raw()?);
+        Ok(())
+    });
 }
 
 fn write_choice(choice: &ToolChoice, object: &mut Object<'_>) {

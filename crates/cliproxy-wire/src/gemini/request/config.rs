@@ -151,12 +151,17 @@ fn thinking(reader: &mut Reader<'_>) -> Result<ReasoningWish, Error> {
     let mut budget = None;
     let mut level = None;
     let mut is_shown = false;
+    let mut ext = crate::model::Ext::new();
     members(reader, |name, value| {
         match name {
             "thinkingBudget" => budget = value.opt(read_budget)?,
             "thinkingLevel" => level = value.opt(read_level)?.flatten(),
             "includeThoughts" => is_shown = value.opt(Reader::bool)?.unwrap_or(false),
-            _ => {}
+            _ => {
+                if let Some(other) = value.opt(Reader::to_raw)? {
+                    ext.set(name, other);
+                }
+            }
         }
         Ok(())
     })?;
@@ -166,7 +171,7 @@ fn thinking(reader: &mut Reader<'_>) -> Result<ReasoningWish, Error> {
         show: Some(if is_shown { Show::Summary(Summary::Auto) } else { Show::Hidden }),
         is_interleaved: None,
         origin: mode.map(|_| WishOrigin::Body(Format::Gemini)),
-        ext: crate::model::Ext::new(),
+        ext,
     })
 }
 

@@ -14,7 +14,7 @@ pub(super) fn write(object: &mut Object<'_>, writer: &mut Writer<'_>) {
     json::object(&mut config, |out| {
         write_sampling(out, writer);
         write_output(out, writer);
-        write_thinking(out, &writer.prepared.plan.members);
+        write_thinking(out, writer);
         write_own(out, writer);
     });
     if config != b"{}" {
@@ -140,18 +140,28 @@ fn write_speech(out: &mut Object<'_>, writer: &mut Writer<'_>) {
     }
 }
 
-fn write_thinking(out: &mut Object<'_>, members: &Members) {
-    let Members::Gemini { budget, level, include_thoughts } = members else { return };
-    if budget.is_none() && level.is_none() && !include_thoughts {
+fn write_thinking(out: &mut Object<'_>, writer: &Writer<'_>) {
+    let request = writer.request();
+    let own = request.reasoning.as_ref().map(|wish| &wish.ext);
+    let own = own.filter(|ext| request.origin == Format::Gemini && !ext.is_empty());
+    let (budget, level, include_thoughts) = match &writer.prepared.plan.members {
+        Members::Gemini { budget, level, include_thoughts } => (*budget, *level, *include_thoughts),
+        _ if own.is_some() => (None, None, false),
+        _ => return,
+    };
+    if budget.is_none() && level.is_none() && !include_thoughts && own.is_none() {
         return;
     }
     out.object("thinkingConfig", |thinking| {
         match (level, budget) {
-            (Some(level), _) => thinking.str("thinkingLevel", word(*level)),
-            (None, Some(budget)) => thinking.i64("thinkingBudget", *budget),
+            (Some(level), _) => thinking.str("thinkingLevel", word(level)),
+            (None, Some(budget)) => thinking.i64("thinkingBudget", budget),
             (None, None) => {}
         }
-        thinking.bool("includeThoughts", *include_thoughts);
+        thinking.bool("includeThoughts", include_thoughts);
+        if let Some(own) = own {
+            own.write(thinking);
+        }
     });
 }
 

@@ -7,8 +7,8 @@ use crate::Error;
 use crate::format::Format;
 use crate::json::{self, Kind, Raw, Reader};
 use crate::model::{
-    Instruction, InstructionRole, Level, Logprobs, Mode, OutputFormat, ReasoningWish, Request, Show, Str,
-    Summary, Tier, WishOrigin,
+    Ext, Instruction, InstructionRole, Level, Logprobs, Mode, OutputFormat, ReasoningWish, Request, Show,
+    Str, Summary, Tier, WishOrigin,
 };
 
 use self::input::Conversation;
@@ -155,6 +155,7 @@ impl Draft {
 
     fn text(&mut self, value: &mut Reader<'_>) -> Result<(), Error> {
         let output = &mut self.request.output;
+        let mut rest = Ext::new();
         value.object(|key, value| {
             match key {
                 "format" => {
@@ -163,10 +164,18 @@ impl Draft {
                     }
                 }
                 "verbosity" => output.verbosity = super::text(value)?,
-                _ => {}
+                _ => {
+                    if let Some(other) = value.opt(Reader::to_raw)? {
+                        rest.set(key, other);
+                    }
+                }
             }
             Ok(())
-        })
+        })?;
+        if !rest.is_empty() {
+            self.request.ext.set("text", Raw::object(|object| rest.write(object)));
+        }
+        Ok(())
     }
 
     fn finish(self) -> Result<Request, Error> {
@@ -188,7 +197,7 @@ impl Draft {
                 text,
                 cache: None,
                 is_top_level: true,
-                ext: crate::model::Ext::new(),
+                ext: Ext::new(),
             };
             request.instructions.insert(0, top);
         }

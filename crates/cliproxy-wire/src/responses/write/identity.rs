@@ -95,7 +95,7 @@ impl Writer<'_> {
         if purpose == Purpose::Count {
             return;
         }
-        for (name, value) in request.ext.iter() {
+        for (name, value) in request.ext.iter().filter(|(name, _)| *name != "text") {
             let is_refused = (self.is_codex && CODEX_REFUSES.contains(&name))
                 || (self.is_xai && XAI_REFUSES.contains(&name))
                 || name == "extra_body";

@@ -45,7 +45,8 @@ impl Writer<'_> {
             self.semantic("generationConfig.responseMimeType", &remedy);
         }
         let has_format = matches!(output.format, OutputFormat::JsonObject | OutputFormat::JsonSchema { .. });
-        if has_format || output.verbosity.is_some() {
+        let own = self.request.ext.get("text").filter(|_| self.is_own());
+        if has_format || output.verbosity.is_some() || own.is_some() {
             object.object("text", |text| {
                 match &output.format {
                     OutputFormat::JsonObject => {
@@ -67,6 +68,13 @@ impl Writer<'_> {
                     OutputFormat::Text | OutputFormat::Mime(_) => {}
                 }
                 text.opt_str("verbosity", output.verbosity.as_ref());
+                // An object, as it was read.
+                let _checked = own.map(|own| {
+                    own.reader().object(|name, value| {
+                        text.raw(name, value.raw()?);
+                        Ok(())
+                    })
+                });
             });
         }
         if let Some(modalities) = &output.modalities
