@@ -258,9 +258,18 @@ pub(super) fn result_content(reader: &mut Reader<'_>) -> Result<Vec<Block>, Erro
     Ok(blocks)
 }
 
+/// Where the first of the blocks that a document was made of keeps what else was said of the document: blocks have no
+/// place for it.
+pub(crate) const DOCUMENT: &str = "what was said of the document";
+
 /// The document, or nothing when it was made of blocks, which then are in `blocks`.
 fn document(members: &mut Members<'_>, blocks: &mut Vec<Block>) -> Result<Option<Content>, Error> {
     let source = members.source.take().ok_or_else(|| Error::missing("source"))?;
+    let citations = members.citations.and_then(|raw| match crate::json::member(raw, "enabled") {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => None,
+    });
     if source.kind == "content" {
         let nested = source.content.unwrap_or("[]");
         let mut nested = result_content(&mut Reader::new(nested))
@@ -274,16 +283,18 @@ fn document(members: &mut Members<'_>, blocks: &mut Vec<Block>) -> Result<Option
         ];
         let head: Vec<String> = head.into_iter().flatten().collect();
         if !head.is_empty() {
-            blocks.push(Block::text(head.join("\n")));
+            nested.insert(0, Block::text(head.join("\n")));
+        }
+        let mut rest = std::mem::take(&mut members.ext);
+        if let Some(citations) = members.citations.filter(|_| citations == Some(true)) {
+            rest.set("citations", Raw::new(citations));
+        }
+        if let Some(first) = nested.first_mut().filter(|_| !rest.is_empty()) {
+            first.ext.set(DOCUMENT, Raw::object(|object| rest.write(object)));
         }
         blocks.append(&mut nested);
         return Ok(None);
     }
-    let citations = members.citations.and_then(|raw| match crate::json::member(raw, "enabled") {
-        Some("true") => Some(true),
-        Some("false") => Some(false),
-        _ => None,
-    });
     Ok(Some(Content::Document(Document {
         source: source.media().map_err(|error| error.under_key("source"))?,
         filename: None,

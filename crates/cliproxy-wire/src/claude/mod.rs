@@ -15,6 +15,7 @@ mod stop;
 mod stream;
 
 pub use answer::{decode_response, encode_response};
+pub(crate) use block::DOCUMENT;
 pub use request::{
     decode_count_answer, decode_count_request, decode_request, encode_count_answer, encode_count_request,
     encode_request,

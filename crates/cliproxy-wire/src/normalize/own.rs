@@ -6,6 +6,7 @@
 
 use crate::Error;
 use crate::chat;
+use crate::claude::DOCUMENT;
 use crate::format::Format;
 use crate::json::{Kind, Raw};
 use crate::model::{Block, Content, Ext, Media, Tool};
@@ -42,7 +43,7 @@ const MAPPED: [(&str, &str); 3] =
     [("metadata", "user_id"), ("extra_body", "google"), ("stream_options", "include_obfuscation")];
 /// Members of blocks that are told elsewhere: marks all together, and phases only say where a message of the history
 /// began.
-const EXCEPT: [&str; 3] = ["prompt_cache_breakpoint", "cache_control", "phase"];
+const EXCEPT: [&str; 4] = ["prompt_cache_breakpoint", "cache_control", "phase", DOCUMENT];
 /// Wishes of `include` that are granted whatever the upstream.
 const READ: [&str; 3] =
     ["message.output_text.logprobs", "reasoning.encrypted_content", "web_search_call.action.sources"];
@@ -54,10 +55,16 @@ const READ: [&str; 3] =
 pub(super) fn tell(work: &mut Work<'_>) -> Result<(), Error> {
     let source = work.source;
     let origin = source.origin;
-    if origin == work.target.profile.format {
-        return Ok(());
-    }
     let mut told = Told { work, outcome: Ok(()) };
+    if origin == told.work.target.profile.format {
+        for block in source.turns.iter().flat_map(|turn| &turn.blocks) {
+            told.document("messages[].content[]", block);
+            if let Content::ToolResult(result) = &block.content {
+                result.content.iter().for_each(|inner| told.document("messages[].content[]", inner));
+            }
+        }
+        return told.outcome;
+    }
     for (name, value) in source.ext.iter().filter(|(name, _)| !SERVED.contains(name)) {
         if PARTLY.contains(&name) && value.kind() == Kind::Object {
             told.partly(name, value);
@@ -190,6 +197,17 @@ impl Told<'_, '_> {
             _ => {}
         }
         self.members(place, &block.ext, &except);
+        self.document(place, block);
+    }
+
+    /// What was said of a document whose blocks now stand for themselves.
+    fn document(&mut self, place: &str, block: &Block) {
+        if let Some(said) = block.ext.get(DOCUMENT) {
+            let _checked = said.reader().object(|name, value| {
+                self.member(place, name, &value.to_raw()?);
+                Ok(())
+            });
+        }
     }
 
     fn members(&mut self, place: &str, ext: &Ext, except: &[&str]) {

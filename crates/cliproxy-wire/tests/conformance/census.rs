@@ -215,6 +215,8 @@ const CLAUDE: &[Case] = &[
     (SAY_NOTE, "messages.0.content.0.citations", r#"{"enabled":true}"#, "citations"),
     (SAY_PIECES, "messages.0.content.0.title", r#""t""#, "title"),
     (SAY_PIECES, "messages.0.content.0.context", r#""c""#, "context"),
+    (SAY_PIECES, "messages.0.content.0.citations", r#"{"enabled":true}"#, "content[].citations"),
+    (SAY_PIECES, "messages.0.content.0.novel", "1", "novel"),
     (SAY_PIECES, "messages.0.content.0.cache_control", r#"{"type":"ephemeral"}"#, "cache_control"),
 ];
 

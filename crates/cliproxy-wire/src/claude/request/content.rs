@@ -13,6 +13,7 @@ use crate::model::{
 use crate::normalize::arguments;
 
 use super::super::answer::own_caller;
+use super::super::block::DOCUMENT;
 use super::super::citation;
 use super::beta::{self, Betas};
 
@@ -83,7 +84,9 @@ impl Writer<'_> {
     fn close(&mut self, object: &mut Object<'_>, block: &Block) {
         self.mark(object, block.cache);
         if self.is_own {
-            block.ext.write(object);
+            for (name, value) in block.ext.iter().filter(|(name, _)| *name != DOCUMENT) {
+                object.raw(name, value.as_str());
+            }
         }
     }
 
