@@ -7,18 +7,15 @@
 //! of their own (`crate::refresh`); who finishes what is left is the business of [`super::earlier`].
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::fs::{self, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::oauth::Answer;
-use crate::store::atomic;
+use crate::oauth::{Answer, Kept};
+pub(crate) use crate::store::entry::Entry;
+use crate::store::{atomic, entry};
 
 /// Room that is taken for answers.
 const ROOM: usize = 64 << 10;
@@ -57,21 +54,17 @@ pub(crate) enum Note {
 pub(crate) struct Told {
     /// When it came, in Unix seconds.
     at: u64,
-    status: u16,
-    body: String,
+    #[serde(flatten)]
+    kept: Kept,
 }
 
 impl Told {
     pub(crate) fn new(answer: &Answer, at: u64) -> Self {
-        Self { at, status: answer.status.as_u16(), body: STANDARD.encode(&answer.body) }
+        Self { at, kept: answer.into() }
     }
 
     pub(crate) fn answer(&self) -> Option<Answer> {
-        Some(Answer {
-            status: StatusCode::from_u16(self.status).ok()?,
-            headers: HeaderMap::new(),
-            body: Bytes::from(STANDARD.decode(&self.body).ok()?),
-        })
+        self.kept.answer()
     }
 
     pub(crate) fn at(&self) -> u64 {
@@ -83,14 +76,6 @@ impl Told {
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
     folder: PathBuf,
-}
-
-/// A login that is under way. Dropping it leaves it to whoever finishes it.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    path: PathBuf,
-    file: File,
-    end: u64,
 }
 
 /// What a process left behind that has ended, with the lock on it.
@@ -105,28 +90,22 @@ impl Journal {
         Self { folder: workplace.join("logins") }
     }
 
-    /// Makes an entry and takes its lock. Blocks until it is durable.
+    /// Makes an entry and takes its lock; dropping it leaves it to whoever finishes it. Blocks until it is durable.
     ///
     /// # Errors
     /// When it cannot be written; nothing must be asked for then.
     pub(crate) fn begin(&self, intent: &Intent) -> io::Result<Entry> {
         atomic::make_directory(&self.folder)?;
-        let path = self.folder.join(format!("{}.entry", uuid::Uuid::new_v4().simple()));
+        let path = self.folder.join(entry::file_name(&uuid::Uuid::new_v4().simple().to_string()));
         let file = atomic::private(OpenOptions::new().create_new(true).read(true).write(true)).open(&path)?;
-        let mut entry = Entry { path, file, end: 0 };
-        let written = entry.begin(intent).and_then(|()| atomic::sync_directory(&self.folder));
-        match written {
-            Ok(()) => Ok(entry),
-            Err(error) => {
-                entry.end();
-                Err(error)
-            }
-        }
+        // Where there are no locks, two that finish the same login come to the same end.
+        let _no_locks = file.try_lock();
+        Entry::begin(path, file, intent, ROOM)
     }
 
     /// What processes left behind that have ended. Entries without an answer are removed: nothing came back.
     pub(crate) fn left(&self) -> Vec<Left> {
-        self.paths().into_iter().filter_map(|path| Left::open(&path)).collect()
+        entry::paths(&self.folder).into_iter().filter_map(|path| Left::open(&path)).collect()
     }
 
     /// The logins that wait to be finished, without touching them: their names, and when they began.
@@ -135,55 +114,13 @@ impl Journal {
             let (intent, notes, _) = parse(&content(&path).ok()??)?;
             notes.iter().any(Note::is_answer).then_some(intent)
         };
-        self.paths().into_iter().filter_map(read).collect()
-    }
-
-    fn paths(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
-        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        paths.filter(|path| path.extension().is_some_and(|extension| extension == "entry")).collect()
+        entry::paths(&self.folder).into_iter().filter_map(read).collect()
     }
 }
 
 impl Note {
     fn is_answer(&self) -> bool {
         matches!(self, Self::Answer(_))
-    }
-}
-
-impl Entry {
-    fn begin(&mut self, intent: &Intent) -> io::Result<()> {
-        // Where there are no locks, two that finish the same login come to the same end.
-        let _no_locks = self.file.try_lock();
-        let mut line = serde_json::to_vec(intent).map_err(io::Error::other)?;
-        line.push(b'\n');
-        self.end = u64::try_from(line.len()).map_err(io::Error::other)?;
-        line.resize(line.len() + ROOM, b' ');
-        self.file.write_all(&line)?;
-        self.file.sync_all()
-    }
-
-    /// Writes down what happened. Blocks until it is durable.
-    pub(crate) fn write(&mut self, notes: &[Note]) -> io::Result<()> {
-        let mut text = Vec::new();
-        for note in notes {
-            serde_json::to_writer(&mut text, note).map_err(io::Error::other)?;
-            text.push(b'\n');
-        }
-        self.file.seek(SeekFrom::Start(self.end))?;
-        self.file.write_all(&text)?;
-        self.end += u64::try_from(text.len()).map_err(io::Error::other)?;
-        self.file.sync_data()
-    }
-
-    /// The login is over, and what came of it is where it belongs.
-    pub(crate) fn end(self) {
-        if let Err(error) = fs::remove_file(&self.path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            // It is found again at the next start, when the file has the token already.
-            tracing::warn!("cannot remove an entry of the login journal: {error}");
-        }
     }
 }
 
@@ -200,14 +137,12 @@ impl Left {
                 tracing::error!("an entry of the login journal cannot be read: {}: {error}", path.display());
             })
             .ok()??;
-        let mut entry = Entry { path: path.to_owned(), file, end: 0 };
         match parse(&content) {
             Some((intent, notes, end)) if notes.iter().any(Note::is_answer) => {
-                entry.end = end;
-                Some(Self { entry, intent, notes })
+                Some(Self { entry: Entry::resume(path.to_owned(), file, end), intent, notes })
             }
             _ => {
-                entry.end();
+                entry::remove(path);
                 None
             }
         }
@@ -259,6 +194,9 @@ fn parse(content: &[u8]) -> Option<(Intent, VecDeque<Note>, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+
     use super::*;
 
     fn intent() -> Intent {
@@ -301,7 +239,7 @@ mod tests {
         let journal = Journal::new(directory.path());
         drop(journal.begin(&intent()).unwrap());
         assert!(journal.left().is_empty());
-        assert!(journal.paths().is_empty());
+        assert!(entry::paths(&journal.folder).is_empty());
     }
 
     #[test]
@@ -310,20 +248,25 @@ mod tests {
         let journal = Journal::new(directory.path());
         let mut entry = journal.begin(&intent()).unwrap();
         entry.write(&[answer("one")]).unwrap();
-        let before = usize::try_from(entry.end).unwrap();
+        let path = entry::paths(&journal.folder).remove(0);
+        // Behind what is written stands the room.
+        let end = || fs::read(&path).unwrap().trim_ascii_end().len() + 1;
+        let before = end();
         entry.write(&[answer("two")]).unwrap();
-        let whole = fs::read(&entry.path).unwrap();
-        for cut in before..usize::try_from(entry.end).unwrap() {
+        let whole = fs::read(&path).unwrap();
+        for cut in before..end() {
             let mut content = whole.clone();
             content[cut..].fill(b' ');
             let (_, lines, end) = parse(&content).unwrap();
             assert_eq!((lines.len(), end), (1, u64::try_from(before).unwrap()), "{cut}");
         }
         drop(entry);
+        let mut cut = whole;
+        cut[before + 9..].fill(b' ');
+        atomic::write(&path, &cut).unwrap();
         let mut left = journal.left().remove(0);
-        left.entry.end = u64::try_from(before).unwrap();
         left.entry.write(&[Note::Said("x".to_owned())]).unwrap();
-        let (_, lines, _) = parse(&fs::read(&left.entry.path).unwrap()).unwrap();
+        let (_, lines, _) = parse(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(lines.len(), 2);
     }
 }

@@ -8,8 +8,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
 
 use crate::reason::Reason;
 use crate::secret::Secret;
@@ -99,6 +102,29 @@ pub struct Answer {
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+/// An answer as journals keep it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    status: u16,
+    body: String,
+}
+
+impl From<&Answer> for Kept {
+    fn from(answer: &Answer) -> Self {
+        Self { status: answer.status.as_u16(), body: STANDARD.encode(&answer.body) }
+    }
+}
+
+impl Kept {
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        Some(Answer {
+            status: StatusCode::from_u16(self.status).ok()?,
+            headers: HeaderMap::new(),
+            body: Bytes::from(STANDARD.decode(&self.body).ok()?),
+        })
     }
 }
 

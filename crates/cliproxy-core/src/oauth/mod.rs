@@ -19,6 +19,7 @@ mod pkce;
 mod state;
 
 pub use claims::claims;
+pub(crate) use flow::Kept;
 pub use flow::{Answer, Flow, Input, Notice, Question, Refusal, RefusalKind, Request, Step};
 pub use identity::Identity;
 pub use line::Line;

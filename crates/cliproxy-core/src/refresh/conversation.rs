@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::journal::{Entry, Intent, Journal};
 use super::{Task, passing};
-use crate::oauth::{Answer, Input, Refusal, Request, Step};
+use crate::oauth::{Answer, Input, Kept, Refusal, Request, Step};
 use crate::provider::Renewal;
 use crate::store::{Changes, blocking};
 
@@ -134,7 +134,7 @@ impl<'a> Conversation<'a> {
     async fn keep(&mut self, answer: Answer) {
         let Some(mut entry) = self.entry.take() else { return };
         let kept = blocking(move || {
-            let written = entry.answered(&answer);
+            let written = entry.write(&[Kept::from(&answer)]);
             (entry, written)
         });
         if let Some((entry, written)) = kept.await {

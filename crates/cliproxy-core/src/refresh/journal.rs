@@ -5,18 +5,15 @@
 //! what came back is on disk, and the next start finishes what this one began. Room for the answer is taken together
 //! with the entry: a disk that fills up meanwhile does not cost a token.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::oauth::Answer;
-use crate::store::{atomic, file_name};
+use crate::oauth::{Answer, Kept};
+pub(crate) use crate::store::entry::Entry;
+use crate::store::{atomic, entry, file_name};
 
 /// Room that is taken for an answer: id tokens have a few kilobytes each.
 const ROOM: usize = 32 << 10;
@@ -32,25 +29,10 @@ pub(crate) struct Intent {
     pub(crate) begun: u64,
 }
 
-/// The second line.
-#[derive(Serialize, Deserialize)]
-struct Told {
-    status: u16,
-    body: String,
-}
-
 /// The folder of entries.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
     folder: PathBuf,
-}
-
-/// An exchange that is under way.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    path: PathBuf,
-    file: File,
-    answer_at: u64,
 }
 
 /// What an earlier process left behind.
@@ -74,27 +56,14 @@ impl Journal {
     pub(crate) fn begin(&self, intent: &Intent) -> io::Result<Entry> {
         atomic::make_directory(&self.folder)?;
         let path = self.place(&intent.account);
-        let mut file =
-            atomic::private(OpenOptions::new().create(true).truncate(true).write(true)).open(&path)?;
-        let mut line = serde_json::to_vec(intent).map_err(io::Error::other)?;
-        line.push(b'\n');
-        let answer_at = u64::try_from(line.len()).map_err(io::Error::other)?;
-        line.resize(line.len() + ROOM, b' ');
-        file.write_all(&line)?;
-        file.sync_all()?;
-        atomic::sync_directory(&self.folder)?;
-        Ok(Entry { path, file, answer_at })
+        let file = atomic::private(OpenOptions::new().create(true).truncate(true).write(true)).open(&path)?;
+        Entry::begin(path, file, intent, ROOM)
     }
 
     /// What earlier processes left behind. An entry whose first line is not whole was never followed by an exchange;
     /// such are removed.
     pub(crate) fn left(&self) -> Vec<Left> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
-        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        paths
-            .filter(|path| path.extension().is_some_and(|extension| extension == "entry"))
-            .filter_map(|path| read(&path))
-            .collect()
+        entry::paths(&self.folder).iter().filter_map(|path| read(path)).collect()
     }
 
     /// What an earlier process left behind about an account.
@@ -103,7 +72,7 @@ impl Journal {
     }
 
     fn place(&self, account: &str) -> PathBuf {
-        self.folder.join(format!("{}.entry", file_name(account)))
+        self.folder.join(entry::file_name(&file_name(account)))
     }
 }
 
@@ -122,26 +91,9 @@ fn read(path: &Path) -> Option<Left> {
             "an entry of the token journal is not whole, so nothing was spent: {}",
             path.display()
         );
-        remove(path);
+        entry::remove(path);
     }
     left
-}
-
-impl Entry {
-    /// Writes down what came back. Blocks until it is durable.
-    pub(crate) fn answered(&mut self, answer: &Answer) -> io::Result<()> {
-        let told = Told { status: answer.status.as_u16(), body: STANDARD.encode(&answer.body) };
-        let mut line = serde_json::to_vec(&told).map_err(io::Error::other)?;
-        line.push(b'\n');
-        self.file.seek(SeekFrom::Start(self.answer_at))?;
-        self.file.write_all(&line)?;
-        self.file.sync_data()
-    }
-
-    /// The exchange is over and its result is where it belongs.
-    pub(crate) fn end(self) {
-        remove(&self.path);
-    }
 }
 
 impl Left {
@@ -149,34 +101,22 @@ impl Left {
         let mut lines = content.split(|byte| *byte == b'\n');
         let intent = serde_json::from_slice(lines.next()?).ok()?;
         // A line that is not whole was never used by anybody.
-        let told: Option<Told> = lines.next().and_then(|line| serde_json::from_slice(line).ok());
-        let answer = told.and_then(|told| {
-            Some(Answer {
-                status: StatusCode::from_u16(told.status).ok()?,
-                headers: HeaderMap::new(),
-                body: Bytes::from(STANDARD.decode(told.body).ok()?),
-            })
-        });
+        let kept: Option<Kept> = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        let answer = kept.and_then(|kept| kept.answer());
         Some(Self { intent, answer, path })
     }
 
     /// Nothing is left to be done about it.
     pub(crate) fn end(self) {
-        remove(&self.path);
-    }
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        // It is found again at the next start, when the file has the token already.
-        tracing::warn!("cannot remove an entry of the token journal: {error}");
+        entry::remove(&self.path);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+
     use super::*;
 
     fn intent() -> Intent {
@@ -200,7 +140,7 @@ mod tests {
         let left = journal.left();
         assert_eq!(left[0].intent, intent());
         assert!(left[0].answer.is_none());
-        entry.answered(&answer("{\"access_token\":\"new\"}")).unwrap();
+        entry.write(&[Kept::from(&answer("{\"access_token\":\"new\"}"))]).unwrap();
         let left = journal.left();
         assert_eq!(left[0].answer.as_ref().unwrap().body, "{\"access_token\":\"new\"}");
         entry.end();
@@ -212,10 +152,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let journal = Journal::new(directory.path());
         let mut entry = journal.begin(&intent()).unwrap();
-        entry.answered(&answer("token")).unwrap();
-        let path = entry.path.clone();
+        let path = journal.place(&intent().account);
+        // Behind the first line stands the room.
+        let length = fs::read(&path).unwrap().trim_ascii_end().len() + 1;
+        entry.write(&[Kept::from(&answer("token"))]).unwrap();
         let whole = fs::read(&path).unwrap();
-        let length = usize::try_from(entry.answer_at).unwrap();
         for cut in length..length + 20 {
             let mut content = whole.clone();
             content[cut..].fill(b' ');

@@ -5,6 +5,7 @@
 //! business of [`crate::credential`].
 
 pub mod atomic;
+pub(crate) mod entry;
 mod file;
 pub mod lock;
 mod memory;
