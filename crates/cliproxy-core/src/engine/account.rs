@@ -228,7 +228,7 @@ impl Engine {
                     // Refusals are noted on the account and logged where they happen.
                     let renewed = engine.renew(&account, Wanted::Ahead, now).await;
                     if renewed.is_ok() && was_incomplete {
-                        engine.reload(engine.snapshot().settings.clone());
+                        engine.derive_again();
                     }
                     drop(worker);
                 });
