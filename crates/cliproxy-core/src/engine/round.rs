@@ -59,7 +59,7 @@ impl Rounds {
         } else {
             return None;
         }
-        self.pause *= 2;
+        self.pause = self.pause.saturating_mul(2);
         Some(wait)
     }
 }
@@ -128,6 +128,14 @@ mod tests {
         let failure = failed(Kind::Api);
         assert_eq!(rounds(1, 0, 30).next(Some(&failure), [None], Instant::now()), Some(PAUSE));
         assert_eq!(rounds(1, 0, 0).next(Some(&failure), [None], Instant::now()), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn as_many_rounds_as_are_wanted_are_there() {
+        let (mut rounds, failure) = (rounds(200, 0, 0), failed(Kind::Api));
+        let now = Instant::now();
+        let waits = std::iter::from_fn(|| rounds.next(Some(&failure), [None], now));
+        assert_eq!(waits.collect::<Vec<_>>(), [Duration::ZERO; 200]);
     }
 
     #[test]

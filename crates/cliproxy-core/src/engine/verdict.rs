@@ -57,9 +57,9 @@ impl Engine {
                     (true, true) => Retry::Next(rest),
                     (true, false) => Retry::Next(Rest::None),
                     (false, cools) => {
-                        if let Some(lease) = offer.seat.lease().filter(|_| cools) {
-                            lease.fail_as(rest, Scope::Model, job.snapshot.cooling, Instant::now());
-                        }
+                        let mut cooling = job.snapshot.cooling;
+                        cooling.is_disabled |= credential.never_rests || !cools;
+                        offer.seat.rest(rest, Scope::Model, cooling, Instant::now());
                         Retry::Never
                     }
                 };

@@ -237,6 +237,18 @@ fn off_switches_and_corrected_values() {
 }
 
 #[test]
+fn times_that_nobody_lives_to_see_can_be_counted() {
+    let settings = quiet(
+        "streaming: {keepalive-seconds: 9223372036854775807}\nupstream-timeouts: {idle: 9223372036854775807}\nrouting: {session-affinity: true, session-affinity-ttl: 5000000000000000h}\n",
+    );
+    let times = [settings.streaming.keepalive, settings.timeouts.idle, settings.routing.session_affinity];
+    assert!(
+        times.into_iter().all(|time| std::time::Instant::now().checked_add(time.unwrap()).is_some()),
+        "{times:?}"
+    );
+}
+
+#[test]
 fn a_key_entry_is_read_in_full() {
     let settings = quiet(
         r"

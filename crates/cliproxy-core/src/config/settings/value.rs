@@ -12,7 +12,7 @@ use crate::config::file::Placed;
 pub(super) fn switched_seconds(member: Option<&Placed<i64>>, absent: u64) -> Option<Duration> {
     let seconds = match member {
         None => absent,
-        Some(member) => u64::try_from(member.value).unwrap_or(0),
+        Some(member) => u64::from(clamp(member.value)),
     };
     (seconds > 0).then(|| Duration::from_secs(seconds))
 }
@@ -43,7 +43,8 @@ pub(super) fn duration(member: Option<&Placed<String>>, absent: Duration, report
         return absent;
     };
     match parse_duration(written) {
-        Some(duration) if !duration.is_zero() => duration,
+        // One that ends later than time can be told is none that anybody can count.
+        Some(duration) if !duration.is_zero() => duration.min(Duration::from_secs(u64::from(u32::MAX))),
         Some(_) => absent,
         None => {
             report.problem(&member.origin, Code::NotADuration);

@@ -12,6 +12,8 @@ use crate::failure::{Failure, Origin, Rest, Retry};
 
 const UNAUTHORIZED: Duration = Duration::from_mins(30);
 const MODEL_MISSING: Duration = Duration::from_hours(12);
+/// Longest rest that an upstream may ask for: a longer one is a mistake, and its end may be more than a moment can tell.
+const LONGEST_QUOTA: Duration = Duration::from_hours(24 * 60);
 const LONGEST_BACKOFF: Duration = Duration::from_mins(30);
 /// Longest rest of a host or a proxy that cannot be reached: it comes back for everybody at once.
 const LONGEST_NETWORK: Duration = Duration::from_secs(30);
@@ -61,10 +63,17 @@ impl Lease {
 
     /// The attempt failed in this way.
     pub fn fail_as(&self, rest: Rest, scope: Scope, cooling: Cooling, now: Instant) {
+        self.seat.rest(rest, scope, cooling, now);
+    }
+}
+
+impl Seat {
+    /// Begins a rest, whoever has leases.
+    pub fn rest(&self, rest: Rest, scope: Scope, cooling: Cooling, now: Instant) {
         if cooling.is_disabled {
             return;
         }
-        let Some((_, cell)) = self.seat.cells().into_iter().find(|(known, _)| *known == scope) else {
+        let Some((_, cell)) = self.cells().into_iter().find(|(known, _)| *known == scope) else {
             return;
         };
         let failures = cell.failures();
@@ -73,7 +82,7 @@ impl Lease {
             Rest::Unauthorized => (UNAUTHORIZED, Why::Unauthorized),
             Rest::Forbidden | Rest::NeedsAttention(_) => (UNAUTHORIZED, Why::Forbidden),
             Rest::ModelMissing => (MODEL_MISSING, Why::ModelMissing),
-            Rest::Quota(Some(hint)) => (hint, Why::Quota),
+            Rest::Quota(Some(hint)) => (hint.min(LONGEST_QUOTA), Why::Quota),
             Rest::Quota(None) => (backoff(failures, LONGEST_BACKOFF), Why::Quota),
             Rest::Transient(hint) => {
                 let Some(longest) = cooling.transient else { return };
@@ -84,7 +93,7 @@ impl Lease {
                 (hint.unwrap_or_else(|| backoff(failures + 1, longest)).min(longest), Why::Transient)
             }
         };
-        self.seat.place.thaw(cell.rest(why, now + duration, self.seat.place.clock, now));
+        self.place.thaw(cell.rest(why, now + duration, self.place.clock, now));
     }
 }
 

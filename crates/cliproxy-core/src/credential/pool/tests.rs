@@ -56,6 +56,25 @@ async fn a_quota_refusal_rests_the_model_and_not_the_account() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_quota_that_is_renewed_beyond_the_end_of_time_rests_for_two_months() {
+    let pool = Pool::default();
+    let seat = pool.seats(&credential("a")).of("m");
+    fail(&seat, Rest::Quota(Some(Duration::from_secs(u64::MAX))));
+    assert_eq!(left(&seat), Some(Duration::from_hours(24 * 60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_serves_as_many_requests_as_it_may_can_be_sent_to_rest() {
+    let pool = Pool::default();
+    let seat = pool.seats(&Credential { concurrency: Some(1), ..credential("a") }).of("m");
+    let lease = seat.lease().unwrap();
+    assert!(seat.lease().is_none());
+    seat.rest(Rest::Unauthorized, Scope::Model, Cooling::default(), Instant::now());
+    drop(lease);
+    assert_eq!(left(&seat), Some(Duration::from_mins(30)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusals_without_a_hint_back_off_exponentially_and_success_forgets_them() {
     let pool = Pool::default();
     let seat = pool.seats(&credential("a")).of("m");
