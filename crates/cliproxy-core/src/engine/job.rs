@@ -10,6 +10,7 @@ use cliproxy_wire::format::{PathWish, decode_count_request, decode_request};
 use cliproxy_wire::model::{Mode, Request};
 use cliproxy_wire::{Format, chat, image, json};
 use http::HeaderMap;
+use memchr::memmem;
 use tokio::time::Instant;
 
 use super::count::Counting;
@@ -101,6 +102,11 @@ impl Job {
     /// The body as text.
     pub(super) fn text(&self) -> Result<&str, Failure> {
         json::text(&self.call.body).map_err(Failure::client)
+    }
+
+    /// Whether a word occurs anywhere in the body.
+    pub(super) fn mentions(&self, word: &str) -> bool {
+        memmem::find(&self.call.body, word.as_bytes()).is_some()
     }
 
     pub(super) fn request(&mut self) -> Result<Arc<Request>, Failure> {

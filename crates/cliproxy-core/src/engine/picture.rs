@@ -33,9 +33,9 @@ impl Engine {
         };
         // Where bytes pass, and what cannot be in the body, need not be looked for.
         if !(is_wanted(Wanted::Image) || is_wanted(Wanted::Document))
-            || (profile.format == job.call.format && !relay::names_files(job, profile)?)
+            || (profile.format == job.call.format && !relay::names_files(job, profile))
             || job.peeked.is_form
-            || !job.text()?.contains("http")
+            || !job.mentions("http")
         {
             return Ok(());
         }

@@ -51,7 +51,7 @@ pub(super) fn request(
         || job.call.is_legacy_completion
         || job.peeked.is_responses_shape
         || target.profile.dialect == Dialect::Antigravity
-        || names_files(job, target.profile)?
+        || names_files(job, target.profile)
     {
         return Ok(None);
     }
@@ -148,12 +148,11 @@ fn counted(job: &Job, target: &Target<'_>) -> Result<Option<Vec<Edit>>, Failure>
 
 /// Whether a body may name files by addresses that its upstream does not read, although it has the upstream's format:
 /// such files are read here or refused with their place, for which the body has to be read.
-pub(super) fn names_files(job: &Job, profile: &Profile) -> Result<bool, Failure> {
+pub(super) fn names_files(job: &Job, profile: &Profile) -> bool {
     if job.call.format != Format::Gemini || profile.format != Format::Gemini || profile.accepts_media_urls {
-        return Ok(false);
+        return false;
     }
-    let text = job.text()?;
-    Ok(text.contains("fileUri") || text.contains("file_uri"))
+    job.mentions("fileUri") || job.mentions("file_uri")
 }
 
 /// What becomes of Code Assist's envelope; the project is the credential's and is added with it.
