@@ -13,6 +13,7 @@ use crate::access::allowance::Allowance;
 use crate::credential::affinity::Session;
 use crate::credential::{Block, CredentialId, Lease, Pool, Why, Window};
 use crate::failure::Failure;
+use crate::provider::Operation;
 use crate::route::{Listed, Offer, Offers, Skip, State, explain, select};
 use crate::snapshot::Snapshot;
 
@@ -91,7 +92,8 @@ pub(super) fn choose<'o>(
         let moment = Some(pool.moment(now));
         let choice =
             select(offers.ranks(), strategy, turn, bound, moment, |index| state(offers, index, tried, now))?;
-        let takes_turn = choice.next_turn != turn;
+        // A client that counts before every message would else send all its messages to one of two accounts.
+        let takes_turn = choice.next_turn != turn && job.call.operation != Operation::CountTokens;
         let (relaxed, next) = (Ordering::Relaxed, choice.next_turn);
         if takes_turn && offers.turn().compare_exchange(turn, next, relaxed, relaxed).is_err() {
             continue;

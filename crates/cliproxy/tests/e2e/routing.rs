@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use cliproxy_testkit::{Gateway, Script, Upstream};
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{self, FORMATS, TEXT, UP, key_of, keys_of};
 
@@ -59,6 +59,25 @@ fn models_said(format: &str, is_stream: bool, answer: &str) -> Vec<String> {
     let mut names: Vec<String> = pieces.iter().filter_map(name).collect();
     names.dedup();
     names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counting_before_every_message_leaves_the_turns_of_messages_alone() {
+    let upstream = Upstream::start(support::answering("claude")).await;
+    let gateway = support::start(&claude(&upstream, &[("key-a-0001", UP), ("key-b-0001", UP)]), &[]);
+    let body = json!({"model": "up", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+    for number in 0..4 {
+        let counted = json!({"model": "up", "messages": [{"role": "user", "content": format!("{number}")}]});
+        support::ask(&gateway, "/v1/messages/count_tokens", &counted).await;
+        assert_eq!(support::ask(&gateway, "/v1/messages", &body).await.status, 200);
+    }
+    let (counts, messages): (Vec<_>, Vec<_>) =
+        upstream.received().into_iter().partition(|received| received.path.contains("count_tokens"));
+    assert_eq!(counts.len(), 4);
+    let keys: Vec<String> = messages.iter().map(key_of).collect();
+    let (first, second) = (keys.first().unwrap(), keys.get(1).unwrap());
+    assert_ne!(first, second);
+    assert_eq!(keys, [first, second, first, second].map(String::clone));
 }
 
 #[tokio::test(flavor = "multi_thread")]
