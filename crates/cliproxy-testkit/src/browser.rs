@@ -64,7 +64,18 @@ struct Driver {
 }
 
 impl Driver {
+    /// The program takes a free port of IPv6 and ends when IPv4 has that one in use, so it is started once more then.
     fn start() -> Result<(Self, String), String> {
+        let mut again = 0..8;
+        loop {
+            match Self::try_start() {
+                Err(said) if said.contains("port not available") && again.next().is_some() => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn try_start() -> Result<(Self, String), String> {
         let home = tempfile::tempdir().expect("a directory");
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").env("HOME", home.path()).env("TMPDIR", home.path());
