@@ -52,12 +52,6 @@ impl Words for Arc<str> {
     }
 }
 
-impl Words for Box<str> {
-    fn write_inside(&self, out: &mut Vec<u8>) {
-        escape(out, self);
-    }
-}
-
 impl<W: Words + ?Sized> Words for &W {
     fn write_inside(&self, out: &mut Vec<u8>) {
         (**self).write_inside(out);
