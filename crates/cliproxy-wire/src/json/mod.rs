@@ -20,11 +20,10 @@ mod writer;
 mod written;
 
 pub use reader::{Fragment, Kind, Reader, Surrogates};
-pub use shared::Str;
+pub use shared::{Str, Whole};
 pub use writer::{Array, Object, Words, array, escape, object, string};
 
 use std::fmt;
-use std::sync::Arc;
 
 /// One complete JSON value as text, exactly as it was received or built.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -188,8 +187,8 @@ fn into_text(bytes: Vec<u8>) -> String {
 ///
 /// # Errors
 /// When the bytes are not UTF-8.
-pub fn body(bytes: &[u8]) -> Result<Arc<str>, crate::Error> {
-    text(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)).map(Arc::from)
+pub fn body(bytes: &[u8]) -> Result<Whole, crate::Error> {
+    text(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)).map(|text| Whole::new(text.into()))
 }
 
 /// The text of a body.

@@ -11,9 +11,8 @@ pub(super) use text::{is_special, specials, unescaped};
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::shared::{Body, Form, Str};
+use super::shared::{Body, Form, Str, Whole};
 use crate::Error;
 
 /// Deeper nesting than any client or provider sends; a bound on the stack.
@@ -72,7 +71,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader whose [`Reader::kept`] texts stay pieces of `body`.
-    pub fn of(body: &'a Arc<str>) -> Self {
+    pub fn of(body: &'a Whole) -> Self {
         Self { body: Some(Body { whole: body, start: 0 }), ..Self::new(body) }
     }
 
