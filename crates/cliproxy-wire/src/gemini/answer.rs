@@ -1,5 +1,6 @@
 //! Whole answers, and the parts that answers are made of.
 
+use super::carried::Carried;
 use super::grounding::Gathered;
 use super::request::write_media;
 use super::{logprob, stop, stream};
@@ -11,7 +12,7 @@ use crate::model::{
     Response, Show, StopReason, Text, ToolCall, fold,
 };
 use crate::normalize::arguments;
-use crate::{Format, id, opaque, usage};
+use crate::{Format, id, usage};
 
 /// Reads an upstream's whole answer (status 2xx): one object, or the list of chunks that a stream without events is.
 ///
@@ -122,22 +123,21 @@ impl Parts<'_, '_> {
             .iter()
             .rposition(|block| block.as_text().is_some_and(|text| !text.text.is_empty()))
             .filter(|_| !has_call);
-        // Thinking of another provider, on its way to the part that clients keep.
-        let mut carried: Option<String> = None;
+        let mut carried = Carried::default();
         for (at, block) in candidate.blocks.iter().enumerate() {
             match &block.content {
                 Content::Text(text) => {
-                    let signature = if last_text == Some(at) { carried.take() } else { None };
+                    let is_carrier =
+                        last_text == Some(at) && native_signature(text.opaque.as_ref()).is_none();
+                    let signature = if is_carrier { carried.take() } else { None };
                     self.text(text, signature.as_deref());
                 }
                 Content::Refusal(text) => self.part(|part| part.str("text", text)),
-                Content::Reasoning(reasoning) => {
-                    carried = self.reasoning(reasoning, context).or(carried);
-                }
+                Content::Reasoning(reasoning) => self.reasoning(reasoning, context, &mut carried),
                 Content::ToolCall(call) => {
                     let is_broken = !is_object(call.arguments.as_str());
                     if !(is_broken && candidate.stop.reason == StopReason::MaxTokens) {
-                        let signature = call_signature(call.opaque.as_ref()).or_else(|| carried.take());
+                        let signature = carried.of_call(call.opaque.as_ref());
                         self.part(|part| write_call(part, call, signature.as_deref()));
                     }
                 }
@@ -145,8 +145,8 @@ impl Parts<'_, '_> {
                 _ => self.other(block),
             }
         }
-        // No text stands behind the thinking.
-        if let Some(signature) = carried.filter(|_| !has_call) {
+        // Nothing stands behind the thinking.
+        if let Some(signature) = carried.take() {
             self.part(|part| {
                 part.str("text", "");
                 part.str("thoughtSignature", &signature);
@@ -173,22 +173,31 @@ impl Parts<'_, '_> {
         });
     }
 
-    /// Writes a thought if the client wants to see it; gives back what the client has to carry.
-    fn reasoning(&mut self, reasoning: &Reasoning, context: &ClientContext) -> Option<String> {
+    /// Writes a thought if the client wants to see it, and hands on what the client has to carry. A part has room for
+    /// one state; further ones get parts of their own.
+    fn reasoning(&mut self, reasoning: &Reasoning, context: &ClientContext, carried: &mut Carried) {
         let text = reasoning.text();
-        let opaque = reasoning.opaque.last();
-        let native = native_signature(opaque);
-        let envelope =
-            opaque.filter(|_| native.is_none()).and_then(|opaque| opaque::wrap(opaque, Some(&text)));
-        let signature = native.or(envelope.as_deref());
-        if context.show != Show::Hidden && !(text.is_empty() && signature.is_none()) {
-            self.part(|part| {
-                part.str("text", &text);
-                part.bool("thought", true);
-                part.opt_str("thoughtSignature", signature);
-            });
+        let is_shown = context.show != Show::Hidden;
+        if reasoning.opaque.is_empty() && is_shown && !text.is_empty() {
+            self.thought(&text, None);
         }
-        envelope
+        let mut text = Some(text.as_str());
+        for state in &reasoning.opaque {
+            let said = text.take();
+            let signature = native_signature(Some(state)).map_or_else(|| carried.add(state, said), Some);
+            let said = said.unwrap_or_default();
+            if is_shown && !(said.is_empty() && signature.is_none()) {
+                self.thought(said, signature);
+            }
+        }
+    }
+
+    fn thought(&mut self, text: &str, signature: Option<&str>) {
+        self.part(|part| {
+            part.str("text", text);
+            part.bool("thought", true);
+            part.opt_str("thoughtSignature", signature);
+        });
     }
 
     fn hosted(&mut self, hosted: &Hosted) {
@@ -241,14 +250,6 @@ pub(super) fn native_signature(opaque: Option<&Opaque>) -> Option<&str> {
     opaque
         .filter(|opaque| opaque.owner == Owner::Google && opaque.kind == OpaqueKind::GeminiThought)
         .map(|opaque| &*opaque.data)
-}
-
-/// The signature of a call: its own, or in an envelope another provider's.
-pub(super) fn call_signature(opaque: Option<&Opaque>) -> Option<String> {
-    match native_signature(opaque) {
-        Some(data) => Some(data.to_owned()),
-        None => opaque::wrap(opaque?, None),
-    }
 }
 
 fn write_call(part: &mut Object<'_>, call: &ToolCall, signature: Option<&str>) {

@@ -9,6 +9,7 @@
 //! grounding, signatures) comes after the finish reason.
 
 mod answer;
+mod carried;
 mod count;
 mod grounding;
 mod logprob;

@@ -31,7 +31,9 @@ impl Acceptance<'_> {
     fn judge(&self, data: &str) -> Option<Result<Opaque, ()>> {
         let opaque = opaque::unwrap(data)?.opaque;
         let is_in_scope = opaque.scope.as_deref().is_none_or(|scope| Some(scope) == self.scope);
-        Some(if opaque.owner == self.owner && is_in_scope { Ok(opaque) } else { Err(()) })
+        // An aggregator's entry is no signature, whoever owns it.
+        let is_state = opaque.kind != OpaqueKind::RouterDetail;
+        Some(if opaque.owner == self.owner && is_in_scope && is_state { Ok(opaque) } else { Err(()) })
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! A client echoes what it was given in its own reasoning slot and never looks inside. So the gateway packs the state
 //! with its owner, kind and anchor into one text that is legal in every such slot, and recognises it when it comes
-//! back: `base64("GWS" version body)`, the body being compact JSON, from 4 KiB on deflated. What may go where is
-//! decided elsewhere; this file only packs and unpacks, and believes nothing that does not verify.
+//! back: `base64("GWS" version body)`, the body being compact JSON, from 4 KiB on deflated. A slot that stands for
+//! several thoughts gets one envelope with the first of them as its body and the others in its member `n`. What may go
+//! where is decided elsewhere; this file only packs and unpacks, and believes nothing that does not verify.
 
 use std::io::{Read as _, Write as _};
 
@@ -13,7 +14,8 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-use crate::json::{self, Reader};
+use crate::Error;
+use crate::json::{self, Object, Reader};
 use crate::model::{Anchor, Opaque, OpaqueKind, Owner, Str};
 
 /// How every rendered envelope begins: the base64 of its magic bytes. A history without this text holds no envelope.
@@ -49,15 +51,41 @@ pub struct Unwrapped {
 /// `None` above the size limit: then only the gateway's memory can keep it.
 pub fn wrap(opaque: &Opaque, text: Option<&str>) -> Option<String> {
     let mut body = Vec::with_capacity(opaque.data.len() + text.map_or(0, str::len) + 64);
+    json::object(&mut body, |object| write(object, opaque, text));
+    seal(&body)
+}
+
+/// Packs the state of several thoughts, in their order, for the one foreign slot that stands for them.
+///
+/// `None` for no thought, and above the size limit: half of a chain of thoughts is worth less than none, because nobody
+/// would look for the rest.
+pub fn wrap_all(thoughts: &[Unwrapped]) -> Option<String> {
+    let (first, rest) = thoughts.split_first()?;
+    let mut body = Vec::new();
     json::object(&mut body, |object| {
-        object.str("p", owner_word(opaque.owner));
-        object.str("k", kind_word(opaque.kind));
-        object.opt_str("s", opaque.scope.as_ref());
-        object.opt_str("m", opaque.model.as_ref());
-        object.str("a", &anchor_word(opaque.anchor));
-        object.str("d", &opaque.data);
-        object.opt_str("t", text);
+        write(object, &first.opaque, first.text.as_deref());
+        if !rest.is_empty() {
+            object.array("n", |array| {
+                for next in rest {
+                    array.object(|object| write(object, &next.opaque, next.text.as_deref()));
+                }
+            });
+        }
     });
+    seal(&body)
+}
+
+fn write(object: &mut Object<'_>, opaque: &Opaque, text: Option<&str>) {
+    object.str("p", owner_word(opaque.owner));
+    object.str("k", kind_word(opaque.kind));
+    object.opt_str("s", opaque.scope.as_ref());
+    object.opt_str("m", opaque.model.as_ref());
+    object.str("a", &anchor_word(opaque.anchor));
+    object.str("d", &opaque.data);
+    object.opt_str("t", text);
+}
+
+fn seal(body: &[u8]) -> Option<String> {
     if body.len() > MAX_SIZE {
         return None;
     }
@@ -66,18 +94,30 @@ pub fn wrap(opaque: &Opaque, text: Option<&str>) -> Option<String> {
     if body.len() > PLAIN_SIZE {
         payload.push(DEFLATED);
         let mut deflate = DeflateEncoder::new(payload, Compression::default());
-        deflate.write_all(&body).ok()?;
+        deflate.write_all(body).ok()?;
         payload = deflate.finish().ok()?;
     } else {
         payload.push(PLAIN);
-        payload.extend_from_slice(&body);
+        payload.extend_from_slice(body);
     }
     let rendered = STANDARD.encode(payload);
     (rendered.len() <= MAX_SIZE).then_some(rendered)
 }
 
-/// Unpacks an envelope. `None` for anything that is not one, however similar it looks.
+/// Unpacks an envelope; of several thoughts the first. `None` for anything that is not one, however similar it looks.
 pub fn unwrap(data: &str) -> Option<Unwrapped> {
+    unpack(data, None)
+}
+
+/// Unpacks an envelope with all its thoughts, in their order. Nothing for anything that is not one.
+pub fn unwrap_all(data: &str) -> Vec<Unwrapped> {
+    let mut rest = Vec::new();
+    let Some(first) = unpack(data, Some(&mut rest)) else { return Vec::new() };
+    rest.insert(0, first);
+    rest
+}
+
+fn unpack(data: &str, rest: Option<&mut Vec<Unwrapped>>) -> Option<Unwrapped> {
     if !data.starts_with(PREFIX) || data.len() > MAX_SIZE {
         return None;
     }
@@ -92,7 +132,10 @@ pub fn unwrap(data: &str) -> Option<Unwrapped> {
         }
         _ => return None,
     };
-    read(std::str::from_utf8(body).ok()?)
+    let mut reader = Reader::new(std::str::from_utf8(body).ok()?);
+    let first = read(&mut reader, rest)?;
+    reader.finish().ok()?;
+    Some(first)
 }
 
 /// Bytes of base64 in either alphabet, padded or not.
@@ -108,7 +151,8 @@ fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
     (body.len() <= MAX_SIZE).then_some(body)
 }
 
-fn read(body: &str) -> Option<Unwrapped> {
+/// Reads one thought, and those that go with it into `rest`.
+fn read(reader: &mut Reader<'_>, mut rest: Option<&mut Vec<Unwrapped>>) -> Option<Unwrapped> {
     let mut owner = None;
     let mut kind = None;
     let mut scope = None;
@@ -116,7 +160,6 @@ fn read(body: &str) -> Option<Unwrapped> {
     let mut anchor = None;
     let mut data: Option<Str> = None;
     let mut text = None;
-    let mut reader = Reader::new(body);
     reader
         .object(|key, value| {
             match key {
@@ -127,12 +170,19 @@ fn read(body: &str) -> Option<Unwrapped> {
                 "a" => anchor = anchor_of(&value.str()?),
                 "d" => data = Some(value.str()?.into()),
                 "t" => text = Some(value.str()?.into()),
+                "n" => {
+                    if let Some(rest) = rest.as_deref_mut() {
+                        value.array(|_, value| {
+                            rest.push(read(value, None).ok_or_else(|| Error::malformed("no thought"))?);
+                            Ok(())
+                        })?;
+                    }
+                }
                 _ => {}
             }
             Ok(())
         })
         .ok()?;
-    reader.finish().ok()?;
     let opaque = Opaque { owner: owner?, kind: kind?, scope, model, data: data?, anchor: anchor? };
     Some(Unwrapped { opaque, text })
 }
@@ -255,6 +305,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn several_thoughts_share_an_envelope_in_their_order() {
+        let thought = |data: &str, text: Option<&str>| Unwrapped {
+            opaque: signature(data),
+            text: text.map(Into::into),
+        };
+        let thoughts = [thought("a", Some("one")), thought("b", None), thought("c", Some("three"))];
+        let together = wrap_all(&thoughts).unwrap();
+        assert_eq!(unwrap_all(&together), thoughts);
+        assert_eq!(unwrap(&together).as_ref(), thoughts.first());
+        assert_eq!(wrap_all(&thoughts[..1]), wrap(&thoughts[0].opaque, Some("one")));
+        assert_eq!(unwrap_all(TEXT_FIXTURE).len(), 1);
+        assert_eq!(wrap_all(&[]), None);
+        assert_eq!(wrap_all(&[thoughts[0].clone(), thought(&noise(MAX_SIZE), None)]), None);
+        let odd = b"GWS\x01{\"p\":\"other\",\"k\":\"sig\",\"a\":\"this\",\"d\":\"x\",\"n\":[0]}";
+        assert_eq!(unwrap_all(&STANDARD.encode(odd)), []);
     }
 
     #[test]

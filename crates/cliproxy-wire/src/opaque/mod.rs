@@ -4,7 +4,7 @@ mod envelope;
 mod history;
 mod source;
 
-pub use envelope::{PREFIX, Unwrapped, unwrap, wrap};
+pub use envelope::{PREFIX, Unwrapped, unwrap, unwrap_all, wrap, wrap_all};
 pub use history::filter_history;
 pub use source::{SENTINEL, classify, is_sentinel};
 

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod carry;
 mod census;
 mod chat;
 mod claude_answer;

@@ -14,7 +14,7 @@ use crate::normalize::arguments;
 
 use super::super::answer::own_caller;
 use super::super::block::DOCUMENT;
-use super::super::citation;
+use super::super::{citation, signature};
 use super::beta::{self, Betas};
 
 /// Writes blocks, taking note of the betas they need.
@@ -226,25 +226,22 @@ impl Writer<'_> {
     }
 }
 
-/// Thinking goes back only with its own provider's state; everything else would be refused.
+/// Thinking goes back only with its own provider's state; everything else would be refused. A block has room for one
+/// state: the text goes with the first signature.
 fn write_reasoning(array: &mut Array<'_>, reasoning: &Reasoning) {
-    for opaque in &reasoning.opaque {
-        if opaque.owner != Owner::Anthropic || opaque.data.is_empty() {
-            continue;
-        }
-        match opaque.kind {
-            OpaqueKind::ClaudeRedacted => array.object(|object| {
+    let mut is_said = false;
+    for opaque in reasoning.opaque.iter().filter(|opaque| signature::is_native(opaque)) {
+        array.object(|object| {
+            if opaque.kind == OpaqueKind::ClaudeRedacted {
                 object.str("type", "redacted_thinking");
                 object.str("data", &opaque.data);
-            }),
-            OpaqueKind::ClaudeSignature => array.object(|object| {
-                object.str("type", "thinking");
-                object.str("thinking", &reasoning.text());
-                object.str("signature", &opaque.data);
-            }),
-            _ => continue,
-        }
-        return;
+                return;
+            }
+            let is_first = !std::mem::replace(&mut is_said, true);
+            object.str("type", "thinking");
+            object.str("thinking", &if is_first { reasoning.text() } else { String::new() });
+            object.str("signature", &opaque.data);
+        });
     }
 }
 

@@ -62,14 +62,16 @@ fn write_block(parts: &mut Array<'_>, block: &Block, writer: &mut Writer<'_>) {
             write_ext(part, ext);
         }),
         Content::Refusal(text) => parts.object(|part| part.str("text", text)),
-        Content::Reasoning(reasoning) => parts.object(|part| {
-            part.str("text", &reasoning.text());
-            part.bool("thought", true);
-            part.opt_str(
-                "thoughtSignature",
-                reasoning.opaque.iter().rev().find_map(|one| own_signature(Some(one))),
-            );
-        }),
+        Content::Reasoning(reasoning) => {
+            let signatures = reasoning.opaque.iter().filter_map(|state| own_signature(Some(state)));
+            for (at, signature) in signatures.enumerate() {
+                parts.object(|part| {
+                    part.str("text", &if at == 0 { reasoning.text() } else { String::new() });
+                    part.bool("thought", true);
+                    part.str("thoughtSignature", signature);
+                });
+            }
+        }
         Content::Image(image) => parts.object(|part| {
             write_media(part, &image.source, "image/jpeg", None);
             part.opt_str("thoughtSignature", own_signature(image.opaque.as_ref()));

@@ -18,7 +18,7 @@ use super::{Remembered, Repair, SENTINEL};
 /// fitted: the memory knows the ids that the client saw.
 pub fn filter_history(request: &mut Request, target: &Target<'_>) {
     let current = current_loop(&request.turns, target.repair);
-    let judge = Judge { target, origin: request.origin };
+    let judge = Judge { target };
     for (at, turn) in request.turns.iter_mut().enumerate() {
         if turn.role == Role::Assistant {
             judge.turn(turn, at >= current);
@@ -45,7 +45,6 @@ fn current_loop(turns: &[Turn], repair: Option<Repair>) -> usize {
 
 struct Judge<'a> {
     target: &'a Target<'a>,
-    origin: Format,
 }
 
 impl Judge<'_> {
@@ -62,7 +61,7 @@ impl Judge<'_> {
         }
         match (profile.format, state.kind) {
             (Format::Chat, OpaqueKind::RouterDetail) => {
-                profile.reasoning_history == ReasoningHistory::Details && self.origin == Format::Chat
+                profile.reasoning_history == ReasoningHistory::Details
             }
             (Format::Claude, OpaqueKind::ClaudeSignature | OpaqueKind::ClaudeRedacted) => {
                 state.owner == profile.owner

@@ -322,21 +322,23 @@ fn message(writer: &mut Writer<'_>, array: &mut Array<'_>, blocks: &[Block], pha
     });
 }
 
+/// One item holds one state: the text goes with the first.
 fn reasoning(array: &mut Array<'_>, reasoning: &Reasoning) {
-    let encrypted = |state: &&crate::model::Opaque| state.kind == OpaqueKind::OpenAiEncrypted;
-    let Some(state) = reasoning.opaque.iter().find(encrypted) else { return };
-    array.object(|item| {
-        item.str("type", "reasoning");
-        item.array("summary", |summary| {
-            for text in &reasoning.summary {
-                summary.object(|part| {
-                    part.str("type", "summary_text");
-                    part.str("text", text);
-                });
-            }
+    let states = reasoning.opaque.iter().filter(|state| state.kind == OpaqueKind::OpenAiEncrypted);
+    for (at, state) in states.enumerate() {
+        array.object(|item| {
+            item.str("type", "reasoning");
+            item.array("summary", |summary| {
+                for text in reasoning.summary.iter().filter(|_| at == 0) {
+                    summary.object(|part| {
+                        part.str("type", "summary_text");
+                        part.str("text", text);
+                    });
+                }
+            });
+            item.str("encrypted_content", &state.data);
         });
-        item.str("encrypted_content", &state.data);
-    });
+    }
 }
 
 fn tool_call(writer: &Writer<'_>, array: &mut Array<'_>, call: &ToolCall, block: &Block) {

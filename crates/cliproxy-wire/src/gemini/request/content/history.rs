@@ -1,12 +1,15 @@
 //! The parts of one turn, joined into blocks: thoughts, signatures, calls, executed code.
 
+use std::collections::HashMap;
+
 use crate::gemini::part::{self, Part, Words};
+use crate::id;
 use crate::json::Raw;
 use crate::model::{
     Anchor, Arguments, Block, CallKind, Content, Ext, Opaque, OpaqueKind, Owner, Reasoning, Str, Text,
     ToolCall,
 };
-use crate::{id, opaque};
+use crate::opaque::{self, Unwrapped};
 
 use super::result::tool_result;
 use super::{code_call, code_result, hosted_tool, native};
@@ -19,13 +22,15 @@ pub(super) struct History {
     /// Id of the code that the next code result belongs to.
     pub(super) code: Option<Str>,
     pub(super) blocks: Vec<Block>,
-    /// Consecutive thought parts.
-    thought: Option<Thought>,
+    /// Where the blocks begin whose thinking no part has carried yet.
+    uncarried: usize,
+    /// Text of consecutive thought parts that no signature has ended yet.
+    thought: String,
 }
 
 impl History {
     pub(super) fn new(ordinal: usize) -> Self {
-        Self { ordinal, calls: 0, code: None, blocks: Vec::new(), thought: None }
+        Self { ordinal, calls: 0, code: None, blocks: Vec::new(), uncarried: 0, thought: String::new() }
     }
 
     pub(super) fn add(&mut self, mut part: Part<'_>) {
@@ -70,23 +75,19 @@ impl History {
     }
 
     fn think(&mut self, text: &str, signature: Option<&str>) {
-        let signed = signature.map(|data| read_signature(data, Anchor::This));
-        let thought = self.thought.get_or_insert_with(Thought::default);
-        thought.text.push_str(text);
-        if let Some((opaque, hidden)) = signed {
-            if thought.text.is_empty() {
-                thought.text.push_str(hidden.as_deref().unwrap_or_default());
-            }
-            thought.is_redacted |= opaque.kind == OpaqueKind::ClaudeRedacted;
-            thought.opaque.push(opaque);
+        self.thought.push_str(text);
+        // A signed thought is whole: what follows is another one.
+        if let Some(data) = signature {
+            let (opaque, hidden) = read_signature(data, Anchor::This);
+            let said = std::mem::take(&mut self.thought);
+            let text = if said.is_empty() { hidden.as_deref().unwrap_or_default() } else { &said };
+            self.blocks.push(thought(text, Some(opaque)));
         }
     }
 
     fn close_thought(&mut self) {
-        if let Some(Thought { text, opaque, is_redacted }) = self.thought.take()
-            && !(text.is_empty() && opaque.is_empty())
-        {
-            self.blocks.push(Block::new(Content::Reasoning(reasoning(&text, opaque, is_redacted))));
+        if !self.thought.is_empty() {
+            self.blocks.push(thought(&std::mem::take(&mut self.thought), None));
         }
     }
 
@@ -97,6 +98,7 @@ impl History {
             let text = Text { opaque, ..Text::new(text) };
             self.blocks.push(Block::new(Content::Text(text)));
         }
+        self.mark(signature);
     }
 
     pub(super) fn call(&mut self, call: &part::Call<'_>, signature: Option<&str>) {
@@ -123,6 +125,8 @@ impl History {
             caller: None,
             opaque,
         })));
+        // The next call carries what was thought behind this one.
+        self.uncarried = self.blocks.len();
     }
 
     pub(super) fn media(&mut self, mut content: Content, signature: Option<&str>) {
@@ -134,6 +138,7 @@ impl History {
             (_, None) => {}
         }
         self.blocks.push(Block { content, cache: None, ext });
+        self.mark(signature);
     }
 
     fn executed(&mut self, part: &Part<'_>) -> Option<Content> {
@@ -158,36 +163,61 @@ impl History {
         id::hex(&prefix, 8, &[code]).into()
     }
 
-    /// The signature of a part that is not a thought. What turns out to be thinking of another provider is put back
-    /// where it was, before what follows from it.
-    fn own_signature(&mut self, data: &str, anchor: Anchor) -> Option<Opaque> {
-        let (opaque, text) = read_signature(data, anchor);
-        if opaque.kind == OpaqueKind::GeminiThought || !data.starts_with(opaque::PREFIX) {
-            return Some(opaque);
+    /// What is thought from here on is carried by a later part than the one just added.
+    fn mark(&mut self, signature: Option<&str>) {
+        if signature.is_some() {
+            self.uncarried = self.blocks.len();
         }
-        self.restore(opaque, text.as_deref().unwrap_or_default());
-        None
     }
 
-    fn restore(&mut self, opaque: Opaque, text: &str) {
-        let mut unsigned = None;
-        for (at, block) in self.blocks.iter().enumerate() {
-            let Content::Reasoning(reasoning) = &block.content else { continue };
-            if reasoning.opaque.iter().any(|known| known.data == opaque.data) {
-                return;
+    /// The signature of a part that is not a thought. What turns out to be thinking of other providers is put back where
+    /// it was, before what follows from it.
+    fn own_signature(&mut self, data: &str, anchor: Anchor) -> Option<Opaque> {
+        if data.starts_with(opaque::PREFIX) {
+            let mut thoughts = opaque::unwrap_all(data);
+            if let [Unwrapped { opaque, .. }] = thoughts.as_slice()
+                && opaque.kind == OpaqueKind::GeminiThought
+            {
+                return thoughts.pop().map(|thought| thought.opaque);
             }
-            if reasoning.opaque.is_empty() && (text.is_empty() || *reasoning.text() == *text) {
-                unsigned = Some(at);
+            if !thoughts.is_empty() {
+                self.restore(thoughts);
+                return None;
             }
         }
-        let is_redacted = opaque.kind == OpaqueKind::ClaudeRedacted;
-        let known = unsigned.and_then(|at| self.blocks.get_mut(at)).map(|block| &mut block.content);
-        if let Some(Content::Reasoning(reasoning)) = known {
-            reasoning.opaque.push(opaque);
-        } else {
-            let restored = Content::Reasoning(reasoning(text, vec![opaque], is_redacted));
-            self.blocks.insert(0, Block::new(restored));
+        Some(read_signature(data, anchor).0)
+    }
+
+    /// Puts thinking back that a part carried: into its own place where the client kept that, else behind the thought
+    /// before it. The first goes to where the blocks begin that this part stands for.
+    fn restore(&mut self, thoughts: Vec<Unwrapped>) {
+        let tail = self.blocks.split_off(self.uncarried);
+        // Signed ones by their state, others by their text.
+        let mut kept: HashMap<Str, usize> = HashMap::new();
+        for (at, block) in tail.iter().enumerate() {
+            if let Content::Reasoning(thought) = &block.content {
+                let state = thought.opaque.first().map(|state| Str::clone(&state.data));
+                kept.entry(state.unwrap_or_else(|| thought.text().into())).or_insert(at);
+            }
         }
+        let mut tail = tail.into_iter();
+        let mut passed = 0;
+        for Unwrapped { opaque, text } in thoughts {
+            let text = text.unwrap_or_default();
+            if let Some(at) = kept.remove(&opaque.data) {
+                self.blocks.extend(tail.by_ref().take((at + 1).saturating_sub(passed)));
+                passed = passed.max(at + 1);
+                continue;
+            }
+            let place = kept.remove(&text).filter(|at| *at >= passed && !text.is_empty());
+            if let Some(at) = place {
+                self.blocks.extend(tail.by_ref().take(at - passed));
+                passed = at + 1;
+                tail.next();
+            }
+            self.blocks.push(thought(&text, Some(opaque)));
+        }
+        self.blocks.extend(tail);
     }
 
     pub(super) fn finish(mut self) -> Vec<Block> {
@@ -196,16 +226,11 @@ impl History {
     }
 }
 
-#[derive(Default)]
-struct Thought {
-    text: String,
-    opaque: Vec<Opaque>,
-    is_redacted: bool,
-}
-
-fn reasoning(text: &str, opaque: Vec<Opaque>, is_redacted: bool) -> Reasoning {
+fn thought(text: &str, state: Option<Opaque>) -> Block {
+    let is_redacted = state.as_ref().is_some_and(|state| state.kind == OpaqueKind::ClaudeRedacted);
     let summary = if text.is_empty() { Vec::new() } else { vec![text.into()] };
-    Reasoning { id: None, summary, raw: Vec::new(), opaque, is_redacted }
+    let opaque = state.into_iter().collect();
+    Block::new(Content::Reasoning(Reasoning { id: None, summary, raw: Vec::new(), opaque, is_redacted }))
 }
 
 /// What a signature holds, and the thinking text that travelled with it.

@@ -223,6 +223,8 @@ impl Candidate {
         }
         if let Some(data) = signature {
             self.delta(block, Delta::Opaque(opaque(data, Anchor::This, context)), out);
+            // A signed thought is whole: what follows is another one.
+            self.close(out);
         }
     }
 

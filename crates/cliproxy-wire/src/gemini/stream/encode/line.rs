@@ -1,8 +1,9 @@
 //! One candidate's stream: blocks become parts in order, one after another.
 
 use crate::gemini::answer::{
-    HostedForm, call_signature, gather, hosted_part, is_object, native_signature, write_code, write_function,
+    HostedForm, gather, hosted_part, is_object, native_signature, write_code, write_function,
 };
+use crate::gemini::carried::Carried;
 use crate::gemini::grounding::Gathered;
 use crate::gemini::request::write_media;
 use crate::gemini::{logprob, stop};
@@ -11,7 +12,7 @@ use crate::model::{
     Annotation, Audio, Block, BlockKind, CandidateMeta, Content, Delta, Hosted, HostedPhase, Media, Opaque,
     Stop, StopReason, Str,
 };
-use crate::{Format, opaque};
+use crate::Format;
 use std::collections::VecDeque;
 
 use super::head::Head;
@@ -22,9 +23,7 @@ pub(super) struct Line {
     pub(super) queue: VecDeque<Pending>,
     pub(super) meta: CandidateMeta,
     pub(super) gathered: Gathered,
-    /// Thinking of another provider, on its way to the part that clients keep.
-    pub(super) carried: Option<String>,
-    pub(super) has_call: bool,
+    pub(super) carried: Carried,
     pub(super) has_content: bool,
     /// Bytes of visible text in the blocks before.
     pub(super) offset: usize,
@@ -78,7 +77,7 @@ impl Line {
                     });
                 }
             }
-            Delta::Opaque(opaque) => pending.opaque = Some(opaque),
+            Delta::Opaque(opaque) => pending.opaque.push(opaque),
             Delta::Annotation(annotation) => pending.annotations.push(annotation),
             Delta::Logprobs(list) => head.chunk(out, |object| {
                 object.array("candidates", |candidates| {
@@ -116,7 +115,7 @@ impl Line {
     fn finish_block(
         &mut self,
         index: u32,
-        mut pending: Pending,
+        pending: Pending,
         is_shown: bool,
         head: &mut Head,
         out: &mut Vec<u8>,
@@ -127,10 +126,11 @@ impl Line {
                     self.gathered.annotation(annotation, &pending.text, 0, self.offset);
                 }
                 self.offset += pending.text.len();
-                if let Some(Block { content: Content::Text(text), .. }) = pending.full.as_deref() {
-                    pending.opaque = pending.opaque.or_else(|| text.opaque.clone());
-                }
-                if let Some(data) = native_signature(pending.opaque.as_ref()) {
+                let full = match pending.full.as_deref() {
+                    Some(Block { content: Content::Text(text), .. }) => text.opaque.as_ref(),
+                    _ => None,
+                };
+                if let Some(data) = native_signature(pending.opaque.last().or(full)) {
                     self.has_content = true;
                     head.part(out, index, |part| {
                         part.str("text", "");
@@ -154,7 +154,7 @@ impl Line {
                     _ => image,
                 };
                 self.has_content = true;
-                let signature = native_signature(pending.opaque.as_ref().or(image.opaque.as_ref()));
+                let signature = native_signature(pending.opaque.last().or(image.opaque.as_ref()));
                 head.part(out, index, |part| {
                     write_media(part, &image.source, "image/png", None);
                     part.opt_str("thoughtSignature", signature);
@@ -180,29 +180,28 @@ impl Line {
         head: &mut Head,
         out: &mut Vec<u8>,
     ) {
-        let full = match pending.full.as_deref() {
-            Some(Block { content: Content::Reasoning(reasoning), .. }) => reasoning.opaque.last(),
-            _ => None,
+        let states = match pending.full.as_deref() {
+            Some(Block { content: Content::Reasoning(full), .. }) if pending.opaque.is_empty() => &full.opaque,
+            _ => &pending.opaque,
         };
-        let Some(opaque) = pending.opaque.as_ref().or(full) else { return };
-        let native = native_signature(Some(opaque));
-        let envelope = if native.is_none() { opaque::wrap(opaque, Some(&pending.text)) } else { None };
-        if let Some(signature) = native.or(envelope.as_deref()).filter(|_| is_shown) {
-            self.has_content = true;
-            head.part(out, index, |part| {
-                part.str("text", "");
-                part.bool("thought", true);
-                part.str("thoughtSignature", signature);
-            });
+        let mut text = Some(pending.text.as_str());
+        for state in states {
+            let text = text.take();
+            let signature = native_signature(Some(state)).map_or_else(|| self.carried.add(state, text), Some);
+            if let Some(signature) = signature.filter(|_| is_shown) {
+                self.has_content = true;
+                head.part(out, index, |part| {
+                    part.str("text", "");
+                    part.bool("thought", true);
+                    part.str("thoughtSignature", signature);
+                });
+            }
         }
-        self.carried = envelope.or_else(|| self.carried.take());
     }
 
     fn call(&mut self, index: u32, pending: &Pending, head: &mut Head, out: &mut Vec<u8>) {
         let BlockKind::ToolCall { call_id, name, opaque, .. } = &pending.kind else { return };
-        let own = pending.opaque.as_ref().or(opaque.as_ref());
-        let signature = call_signature(own).or_else(|| self.carried.take());
-        self.has_call = true;
+        let signature = self.carried.of_call(pending.opaque.last().or(opaque.as_ref()));
         self.has_content = true;
         head.part(out, index, |part| {
             write_function(part, call_id, name, &pending.text, signature.as_deref());
@@ -250,8 +249,8 @@ impl Line {
     pub(super) fn finish(&mut self, index: u32, is_native: bool, out: &mut Object<'_>) {
         let stop = self.stop.take().unwrap_or_else(|| Stop::new(StopReason::EndTurn));
         let is_refused = matches!(stop.reason, StopReason::ContentFilter | StopReason::Refusal);
-        if self.has_content || !is_refused {
-            let signature = self.carried.take().filter(|_| !self.has_call);
+        let signature = self.carried.take();
+        if self.has_content || !is_refused || signature.is_some() {
             empty_content(out, signature.as_deref());
         }
         out.u64("index", u64::from(index));
@@ -280,7 +279,7 @@ pub(super) struct Pending {
     pub(super) text: String,
     /// Part of the thinking that was written last.
     pub(super) part: u32,
-    pub(super) opaque: Option<Opaque>,
+    pub(super) opaque: Vec<Opaque>,
     pub(super) held: Vec<Delta>,
     /// Citations wait for the text they point into.
     pub(super) annotations: Vec<Annotation>,
@@ -295,7 +294,7 @@ impl Pending {
             kind,
             text: String::new(),
             part: 0,
-            opaque: None,
+            opaque: Vec::new(),
             held: Vec::new(),
             annotations: Vec::new(),
             full: None,
