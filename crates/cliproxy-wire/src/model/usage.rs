@@ -1,6 +1,6 @@
 //! Token counts. Inclusive totals in the hub; the exclusive and split forms exist only at the edges.
 
-use super::Str;
+use super::{Ext, Str};
 
 /// What a request cost. A snapshot: later ones are merged field by field, never added.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,6 +41,9 @@ pub struct Usage {
     pub tier: Option<Str>,
     /// Counted by us, not by the provider.
     pub is_estimated: bool,
+    /// Other members of Google's object, counts by modality among them, for clients of that format. They say what the
+    /// totals are made of and are no totals themselves.
+    pub ext: Ext,
 }
 
 impl Usage {
@@ -74,6 +77,9 @@ impl Usage {
             tier
         );
         self.is_estimated = newer.is_estimated;
+        for (name, value) in newer.ext.iter() {
+            self.ext.set(name, value.clone());
+        }
     }
 
     /// The counts with the invariants enforced: cache parts within `input`, reasoning within `output`.

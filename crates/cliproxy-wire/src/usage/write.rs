@@ -91,6 +91,7 @@ pub fn write_gemini(usage: &Usage, object: &mut Object<'_>) {
     object.opt_u64("thoughtsTokenCount", positive(usage.reasoning));
     object.opt_u64("toolUsePromptTokenCount", positive(usage.tool_prompt));
     object.u64("totalTokenCount", usage.total());
+    usage.ext.write(object);
 }
 
 #[cfg(test)]

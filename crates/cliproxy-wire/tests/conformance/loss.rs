@@ -323,3 +323,25 @@ fn thinking_that_cannot_be_switched_off_for_sure_is_told() {
     let encoded = Upstream::new(Profile::openai_chat(), "gpt-4o").try_encode(Format::Claude, &body).unwrap();
     assert!(encoded.notes.is_empty(), "it does not think: {:?}", encoded.notes);
 }
+
+#[test]
+fn counts_by_modality_reach_clients_of_the_format_that_has_them() {
+    let chunk = |output: u64, finish: Option<&str>| {
+        json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": "a"}]}, "finishReason": finish}],
+            "usageMetadata": {"promptTokenCount": 20, "candidatesTokenCount": output, "totalTokenCount": 20 + output,
+                "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 5}, {"modality": "IMAGE", "tokenCount": 15}],
+                "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": output}],
+                "trafficType": "ON_DEMAND"}})
+    };
+    let last = chunk(2, Some("STOP"));
+    let stream = stream(&[chunk(1, None), last.clone()]);
+    for (to, body, streamed) in read(&Profile::gemini(), &stream) {
+        for said in [body, streamed] {
+            if to == Format::Gemini {
+                assert_eq!(said["usageMetadata"], last["usageMetadata"]);
+            } else {
+                assert!(!said.to_string().contains("modality"), "{said}");
+            }
+        }
+    }
+}

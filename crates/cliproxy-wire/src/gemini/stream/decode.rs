@@ -57,7 +57,7 @@ impl Decoder {
     pub fn new(context: UpstreamContext) -> Self {
         Self {
             context,
-            counts: Counts::new(Format::Gemini),
+            counts: Counts::new(Format::Gemini).with_rest(),
             usage: None,
             candidates: Vec::new(),
             blocked: None,
@@ -231,6 +231,11 @@ impl Decoder {
             if super::super::stop::is_cut(reason) {
                 status = Status::Incomplete;
             }
+        }
+        // Beside the counts only the last word matters.
+        let ext = self.counts.rest();
+        if !ext.is_empty() {
+            out.push(Event::Usage(Box::new(Usage { ext, ..self.counts.usage() })));
         }
         out.push(Event::End { status, ext: std::mem::take(&mut self.ext) });
     }

@@ -4,8 +4,8 @@ mod detail;
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{Kind, Reader};
-use crate::model::{Str, Usage};
+use crate::json::{Kind, Raw, Reader};
+use crate::model::{Ext, Str, Usage};
 
 use detail::{compaction, count, details, modalities};
 
@@ -75,7 +75,12 @@ pub struct Counts {
     tier: Option<Str>,
     /// Claude: input and output of compaction iterations, which the top level leaves out.
     compaction: Option<(u64, u64)>,
+    /// Gemini: other members, kept as they are written, where somebody wants them.
+    rest: Option<Vec<(Box<str>, String)>>,
 }
+
+/// Most members of a usage object that are kept beside the counts.
+const MAX_REST: usize = 16;
 
 impl Counts {
     /// Nothing seen yet.
@@ -102,6 +107,32 @@ impl Counts {
             web_fetches: None,
             tier: None,
             compaction: None,
+            rest: None,
+        }
+    }
+
+    /// The same, which also keeps what Gemini's objects say beside the counts.
+    #[must_use]
+    pub fn with_rest(self) -> Self {
+        Self { rest: Some(Vec::new()), ..self }
+    }
+
+    /// The latest of each member beside the counts.
+    pub fn rest(&self) -> Ext {
+        let mut ext = Ext::new();
+        for (name, value) in self.rest.iter().flatten() {
+            ext.set(name, Raw::new(value.as_str()));
+        }
+        ext
+    }
+
+    fn keep(&mut self, name: &str, value: &str) {
+        let Some(rest) = &mut self.rest else { return };
+        if let Some((_, known)) = rest.iter_mut().find(|(known, _)| **known == *name) {
+            // Streams repeat them in every chunk: the place of the earlier one is used again.
+            value.clone_into(known);
+        } else if rest.len() < MAX_REST {
+            rest.push((name.into(), value.to_owned()));
         }
     }
 
@@ -223,18 +254,28 @@ impl Counts {
     }
 
     fn gemini(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let [cached, ..] = &mut self.cache_read;
-        let [thoughts, _] = &mut self.reasoning;
-        reader.object(|key, value| match key {
-            "promptTokenCount" => count(value, &mut self.input),
-            "candidatesTokenCount" => count(value, &mut self.output),
-            "totalTokenCount" => count(value, &mut self.total),
-            "cachedContentTokenCount" => count(value, cached),
-            "thoughtsTokenCount" => count(value, thoughts),
-            "toolUsePromptTokenCount" => count(value, &mut self.tool_prompt),
-            "promptTokensDetails" => modalities(value, &mut self.input_audio, &mut self.input_image),
-            "candidatesTokensDetails" => modalities(value, &mut self.output_audio, &mut self.output_image),
-            _ => Ok(()),
+        reader.object(|key, value| {
+            let [cached, ..] = &mut self.cache_read;
+            let [thoughts, _] = &mut self.reasoning;
+            match key {
+                "promptTokenCount" => return count(value, &mut self.input),
+                "candidatesTokenCount" => return count(value, &mut self.output),
+                "totalTokenCount" => return count(value, &mut self.total),
+                "cachedContentTokenCount" => return count(value, cached),
+                "thoughtsTokenCount" => return count(value, thoughts),
+                "toolUsePromptTokenCount" => return count(value, &mut self.tool_prompt),
+                _ => {}
+            }
+            if self.rest.is_some() && value.kind() != Kind::Null {
+                self.keep(key, value.clone().raw()?);
+            }
+            match key {
+                "promptTokensDetails" => modalities(value, &mut self.input_audio, &mut self.input_image),
+                "candidatesTokensDetails" => {
+                    modalities(value, &mut self.output_audio, &mut self.output_image)
+                }
+                _ => Ok(()),
+            }
         })
     }
 
@@ -260,6 +301,7 @@ impl Counts {
             web_fetches: self.web_fetches,
             tier: self.tier.clone(),
             is_estimated: false,
+            ext: Ext::new(),
         };
         let cached = usage.cache_read.unwrap_or(0).saturating_add(usage.cache_write.unwrap_or(0));
         match self.format {
