@@ -3,6 +3,8 @@
 //!
 //! Google counts bytes of UTF-8 in the visible text of the whole answer; the model counts characters in one block.
 
+use std::ops::Range;
+
 use super::member::members;
 use super::part::each;
 use crate::Error;
@@ -12,6 +14,7 @@ use crate::model::{Annotation, IndexUnit, Str};
 /// One stretch of text and what it is founded on.
 #[derive(Debug, Default)]
 struct Support {
+    part: usize,
     start: usize,
     end: usize,
     text: Option<String>,
@@ -56,9 +59,9 @@ impl Grounding {
         grounding
     }
 
-    /// The citations of the block that holds `text` from byte `block` on.
-    pub(super) fn annotations(&self, text: &str, block: usize, out: &mut Vec<Annotation>) {
-        let mut cursor = Cursor::new(text.get(block..).unwrap_or_default());
+    /// The citations of the block that holds these bytes of the visible `text`.
+    pub(super) fn annotations(&self, text: &str, block: &Range<usize>, out: &mut Vec<Annotation>) {
+        let mut cursor = Cursor::new(text.get(block.clone()).unwrap_or_default());
         for support in &self.supports {
             let Some((start, end)) = place(support, text, block) else { continue };
             let (start, end) = (cursor.characters(start), cursor.characters(end));
@@ -80,32 +83,34 @@ impl Grounding {
     }
 }
 
-/// Where a support lies in the block that begins at byte `block` of `text`, in bytes of the block. The segment's own
-/// text decides when offsets count from somewhere else.
-fn place(support: &Support, text: &str, block: usize) -> Option<(usize, usize)> {
-    let own = text.get(block..)?;
+/// Where a support lies in the block that holds these bytes of `text`, in bytes of the block. The segment's own text
+/// decides when offsets count from somewhere else.
+fn place(support: &Support, text: &str, block: &Range<usize>) -> Option<(usize, usize)> {
+    let own = text.get(block.clone())?;
     if let Some(segment) = support.text.as_deref().filter(|segment| !segment.is_empty()) {
-        if let Some(start) = support.start.checked_sub(block)
-            && own.get(start..).is_some_and(|rest| rest.starts_with(segment))
-        {
-            return Some((start, start + segment.len()));
+        let is_at =
+            |text: &str, start: usize| text.get(start..).is_some_and(|rest| rest.starts_with(segment));
+        // Where a part is named, offsets count from its beginning.
+        if support.part == 0 && is_at(text, support.start) {
+            let start = support.start.checked_sub(block.start)?;
+            return is_at(own, start).then_some((start, start + segment.len()));
         }
-        if own.get(support.start..).is_some_and(|rest| rest.starts_with(segment)) {
+        if is_at(own, support.start) {
             return Some((support.start, support.start + segment.len()));
         }
         if let Some(start) = own.find(segment) {
             return Some((start, start + segment.len()));
         }
-        if block > 0 {
+        if block.start > 0 {
             return None;
         }
     }
     // Nothing to compare with: offsets count in the visible text.
-    if support.end < block || support.start >= text.len() {
+    if support.end < block.start || support.start >= block.end {
         return None;
     }
-    let start = floor(own, support.start.saturating_sub(block));
-    let end = floor(own, support.end - block);
+    let start = floor(own, support.start.saturating_sub(block.start));
+    let end = floor(own, support.end - block.start);
     (end > start).then_some((start, end))
 }
 
@@ -165,6 +170,7 @@ fn read_support(reader: &mut Reader<'_>) -> Result<Support, Error> {
     members(reader, |name, value| match name {
         "segment" => members(value, |name, value| {
             match name {
+                "partIndex" => support.part = value.opt(index)?.unwrap_or(0),
                 "startIndex" => support.start = value.opt(index)?.unwrap_or(0),
                 "endIndex" => support.end = value.opt(index)?.unwrap_or(0),
                 "text" => support.text = value.opt(Reader::string)?,
@@ -185,9 +191,9 @@ fn index(reader: &mut Reader<'_>) -> Result<usize, Error> {
     Ok(usize::try_from(reader.u64()?).unwrap_or(usize::MAX))
 }
 
-/// The citations that a `citationMetadata` gives the block that holds `text` from byte `block` on.
-pub(super) fn cited(raw: &Raw, text: &str, block: usize, out: &mut Vec<Annotation>) {
-    let own = text.get(block..).unwrap_or_default();
+/// The citations that a `citationMetadata` gives the block that holds these bytes of the visible `text`.
+pub(super) fn cited(raw: &Raw, text: &str, block: &Range<usize>, out: &mut Vec<Annotation>) {
+    let own = text.get(block.clone()).unwrap_or_default();
     let mut cursor = Cursor::new(own);
     let _read = members(&mut raw.reader(), |name, value| {
         if name != "citations" && name != "citationSources" {
@@ -375,12 +381,18 @@ mod tests {
     fn byte_offsets_become_characters_of_the_block() {
         let grounding = Grounding::read(&Raw::new(METADATA));
         let mut found = Vec::new();
-        grounding.annotations("Größe Röme.", 0, &mut found);
+        let text = "Größe Röme. Größe";
+        let (first, second) = ("Größe ".len(), "Größe Röme.".len());
+        grounding.annotations(text, &(0..second), &mut found);
         assert_eq!(found.len(), 1, "an index without a source is skipped");
         assert_eq!(range(&found[0]), (Some(6), Some(11)));
         found.clear();
-        grounding.annotations("Größe Röme.", "Größe ".len(), &mut found);
+        grounding.annotations(text, &(first..second), &mut found);
         assert_eq!(range(&found[0]), (Some(0), Some(5)));
+        found.clear();
+        let exact = Grounding::read(&Raw::new(METADATA.replace(":6,", ":8,")));
+        exact.annotations("Größe Röme. Röme.", &(second..second + " Röme.".len()), &mut found);
+        assert_eq!(found, [], "the same words stand in another block, too");
         assert_eq!(grounding.queries, ["q"]);
     }
 
@@ -388,7 +400,7 @@ mod tests {
     fn offsets_out_of_range_are_clamped_and_split_nothing() {
         let raw = r#"{"citationSources":[{"startIndex":1,"endIndex":99,"uri":"https://a"},{"endIndex":2,"uri":"u"}]}"#;
         let mut found = Vec::new();
-        cited(&Raw::new(raw), "öb", 0, &mut found);
+        cited(&Raw::new(raw), "öb", &(0..3), &mut found);
         assert_eq!(found.iter().map(range).collect::<Vec<_>>(), [(Some(0), Some(2)), (Some(0), Some(1))]);
     }
 

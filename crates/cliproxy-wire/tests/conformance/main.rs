@@ -12,6 +12,7 @@
 mod carry;
 mod census;
 mod chat;
+mod cited;
 mod claude_answer;
 mod claude_request;
 mod corpus;

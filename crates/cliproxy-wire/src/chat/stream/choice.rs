@@ -256,7 +256,7 @@ impl Choice {
 
     /// Cites pages that were named beside the answer, where the answer itself cites nothing.
     pub(super) fn cite(&mut self, pages: &[Annotation], out: &mut Vec<Event>) {
-        if let (Open::Text(block), false) = (self.open, self.has_cited) {
+        if let (Some(block), false) = (self.last_text, self.has_cited) {
             for page in pages {
                 self.delta(block, Delta::Annotation(page.clone()), out);
             }

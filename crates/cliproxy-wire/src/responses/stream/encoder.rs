@@ -19,6 +19,7 @@ use crate::sse;
 
 use super::body::{Head, Progress};
 use super::call::{Call, Start};
+use super::late::Late;
 use super::message::Message;
 use super::outlet::Outlet;
 use super::reasoning::Thought;
@@ -35,6 +36,7 @@ pub struct Encoder {
     live: Option<u32>,
     /// Blocks that began while another was live.
     waiting: VecDeque<Waiting>,
+    late: Late,
     stop: Option<Stop>,
     has_search: bool,
     is_started: bool,
@@ -98,6 +100,7 @@ impl Encoder {
             open: Open::None,
             live: None,
             waiting: VecDeque::new(),
+            late: Late::default(),
             stop: None,
             has_search: false,
             is_started: false,
@@ -135,10 +138,10 @@ impl Encoder {
         self.waiting.get_mut(at)
     }
 
-    fn block_start(&mut self, kind: BlockKind, out: &mut Vec<u8>) {
+    fn block_start(&mut self, block: u32, kind: BlockKind, out: &mut Vec<u8>) {
         match kind {
-            BlockKind::Text => self.message(out, false),
-            BlockKind::Refusal => self.message(out, true),
+            BlockKind::Text => self.message(Some(block), out, false),
+            BlockKind::Refusal => self.message(None, out, true),
             BlockKind::Reasoning { id, .. } => {
                 self.close(out, "completed");
                 self.open = Open::Thought(Thought::new(id, self.context.show));
@@ -178,7 +181,7 @@ impl Encoder {
             }
             BlockKind::Audio(audio) => {
                 // Spoken words can be read; the sound itself has no place here.
-                self.message(out, false);
+                self.message(None, out, false);
                 if let Some(words) = audio.transcript {
                     self.delta(Delta::Transcript((*words).to_owned()), out);
                 }
@@ -194,20 +197,20 @@ impl Encoder {
     /// Writes a message of its own in place of what this format cannot hold.
     fn tell(&mut self, words: String, out: &mut Vec<u8>) {
         self.close(out, "completed");
-        self.message(out, false);
+        self.message(None, out, false);
         self.delta(Delta::Text(words), out);
         self.block_stop(None, out);
         self.close(out, "completed");
     }
 
-    fn message(&mut self, out: &mut Vec<u8>, is_refusal: bool) {
+    fn message(&mut self, block: Option<u32>, out: &mut Vec<u8>, is_refusal: bool) {
         if !matches!(self.open, Open::Message(_)) {
             self.close(out, "completed");
             let waits = self.context.include.contains("message.output_text.logprobs");
             self.open = Open::Message(Message::open(&mut self.outlet, out, waits));
         }
         if let Open::Message(message) = &mut self.open {
-            message.block(&mut self.outlet, out, is_refusal);
+            message.block(&mut self.outlet, out, is_refusal, block);
         }
     }
 
@@ -264,7 +267,7 @@ impl Encoder {
         let outlet = &mut self.outlet;
         match std::mem::replace(&mut self.open, Open::None) {
             Open::None => {}
-            Open::Message(message) => message.close(outlet, out, status),
+            Open::Message(message) => self.late.closed(message.close(outlet, out, status)),
             Open::Thought(thought) => thought.close(outlet, out),
             Open::Call(call) => call.close(outlet, out, status),
             Open::Work(work) => work.close(outlet, out),
@@ -277,7 +280,7 @@ impl Encoder {
     fn next(&mut self, out: &mut Vec<u8>) {
         self.live = None;
         while let Some(waiting) = self.waiting.pop_front() {
-            self.block_start(waiting.kind, out);
+            self.block_start(waiting.block, waiting.kind, out);
             for delta in waiting.deltas {
                 self.delta(delta, out);
             }
@@ -294,7 +297,7 @@ impl Encoder {
             && let Some(words) = &stop.explanation
             && !matches!(&self.open, Open::Message(message) if message.has_refusal)
         {
-            self.message(out, true);
+            self.message(None, out, true);
             self.delta(Delta::Refusal((**words).to_owned()), out);
             self.block_stop(None, out);
         }
@@ -310,6 +313,7 @@ impl Encoder {
         }
         self.next(out);
         self.close(out, "completed");
+        self.late.write(&mut self.outlet, out);
         self.grounded_search(out);
         let stop = self.stop.take().unwrap_or_else(|| Stop::new(StopReason::EndTurn));
         let is_empty = self.outlet.items.is_empty();
@@ -409,7 +413,7 @@ impl StreamEncoder for Encoder {
             Event::BlockStart { candidate: 0, block, kind } => {
                 if self.live.is_none() {
                     self.live = Some(block);
-                    self.block_start(kind, out);
+                    self.block_start(block, kind, out);
                 } else {
                     self.waiting.push_back(Waiting {
                         block,
@@ -425,6 +429,8 @@ impl StreamEncoder for Encoder {
                     self.delta(delta, out);
                 } else if let Some(waiting) = self.waiting(block) {
                     waiting.deltas.push(delta);
+                } else if let Delta::Annotation(citation) = delta {
+                    self.late.cite(block, citation);
                 }
             }
             Event::BlockStop { candidate: 0, block, full } => {

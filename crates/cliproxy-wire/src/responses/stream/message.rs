@@ -7,6 +7,7 @@ use crate::json::{self, Object, Raw};
 use crate::model::{Annotation, Delta, Text};
 
 use super::super::annotation::{self, characters};
+use super::late::{Closed, Said};
 use super::outlet::{Outlet, Place};
 
 /// An open message.
@@ -17,6 +18,10 @@ pub(super) struct Message {
     parts: Vec<u8>,
     part_count: u64,
     part: Option<Part>,
+    /// The block that is being said.
+    block: Option<u32>,
+    /// Those that are over.
+    said: Vec<Said>,
     pub(super) has_refusal: bool,
     /// The client wants token probabilities, which come behind the text they belong to.
     waits_for_logprobs: bool,
@@ -43,11 +48,27 @@ impl Message {
     pub(super) fn open(outlet: &mut Outlet, out: &mut Vec<u8>, waits_for_logprobs: bool) -> Self {
         let place = outlet.place("msg_", None);
         outlet.added(out, &place, |item| write(item, &place, "in_progress", b""));
-        Self { place, parts: Vec::new(), part_count: 0, part: None, has_refusal: false, waits_for_logprobs }
+        Self {
+            place,
+            parts: Vec::new(),
+            part_count: 0,
+            part: None,
+            block: None,
+            said: Vec::new(),
+            has_refusal: false,
+            waits_for_logprobs,
+        }
     }
 
-    /// A text or refusal block begins.
-    pub(super) fn block(&mut self, outlet: &mut Outlet, out: &mut Vec<u8>, is_refusal: bool) {
+    /// A text or refusal block begins; `block` is the text that may be cited later.
+    pub(super) fn block(
+        &mut self,
+        outlet: &mut Outlet,
+        out: &mut Vec<u8>,
+        is_refusal: bool,
+        block: Option<u32>,
+    ) {
+        self.block = block;
         if self.part.as_ref().is_some_and(|part| part.is_refusal != is_refusal) {
             self.close_part(outlet, out);
         }
@@ -136,6 +157,9 @@ impl Message {
         let Some(part) = &mut self.part else { return };
         let (bytes, before) = part.block;
         let block = part.text.get(bytes..).unwrap_or_default();
+        if let Some(block) = self.block.take() {
+            self.said.push(Said { block, part: self.part_count, bytes: bytes..part.text.len(), before });
+        }
         let mut added = Vec::new();
         for citation in std::mem::take(&mut part.citations) {
             let (start, end) = annotation::range(&citation, block);
@@ -199,9 +223,10 @@ impl Message {
         json::object(&mut self.parts, |object| part.write(object));
     }
 
-    pub(super) fn close(mut self, outlet: &mut Outlet, out: &mut Vec<u8>, status: &str) {
+    pub(super) fn close(mut self, outlet: &mut Outlet, out: &mut Vec<u8>, status: &str) -> Closed {
         self.close_part(outlet, out);
-        outlet.done(out, &self.place, |item| write(item, &self.place, status, &self.parts));
+        let span = outlet.done(out, &self.place, |item| write(item, &self.place, status, &self.parts));
+        Closed { place: self.place, span, said: self.said }
     }
 }
 

@@ -6,6 +6,7 @@ mod decoder;
 mod encoder;
 mod frame;
 mod items;
+mod late;
 mod message;
 mod outlet;
 mod reasoning;

@@ -1,5 +1,7 @@
 //! Where the encoder's events go: numbered frames, ids, and the finished items that the last event repeats.
 
+use std::ops::Range;
+
 use crate::id;
 use crate::json::{self, Object};
 use crate::model::Str;
@@ -100,14 +102,20 @@ impl Outlet {
         });
     }
 
-    /// Writes that an item is finished, and keeps it for the end.
-    pub(super) fn done(&mut self, out: &mut Vec<u8>, place: &Place, item: impl FnOnce(&mut Object<'_>)) {
+    /// Writes that an item is finished, and keeps it for the end. Gives its place among the finished ones.
+    pub(super) fn done(
+        &mut self,
+        out: &mut Vec<u8>,
+        place: &Place,
+        item: impl FnOnce(&mut Object<'_>),
+    ) -> Range<usize> {
         if !self.items.is_empty() {
             self.items.push(b',');
         }
         let start = self.items.len();
         json::object(&mut self.items, item);
-        let Some(sequence) = self.number() else { return };
+        let span = start..self.items.len();
+        let Some(sequence) = self.number() else { return span };
         let written = self.items.get(start..).unwrap_or_default();
         sse::event(out, "response.output_item.done", |out| {
             json::object(out, |object| {
@@ -118,5 +126,6 @@ impl Outlet {
                 object.buffer().extend_from_slice(written);
             });
         });
+        span
     }
 }

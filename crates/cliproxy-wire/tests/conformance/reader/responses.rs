@@ -66,6 +66,14 @@ impl Items {
                 }
                 self.done.push(frame["item"].clone());
             }
+            // Citations may come when their text is over; the last event then has them in their places.
+            "response.output_text.annotation.added" if self.added.len() == self.done.len() => {
+                let item = self.done.iter_mut().find(|item| item["id"] == frame["item_id"]).unwrap();
+                let part = usize::try_from(frame["content_index"].as_u64().unwrap()).unwrap();
+                let annotations = item["content"][part]["annotations"].as_array_mut().unwrap();
+                assert_eq!(frame["annotation_index"], annotations.len());
+                annotations.push(frame["annotation"].clone());
+            }
             kind if frame["item_id"].is_string() => {
                 assert_eq!(frame["item_id"], self.added.last().unwrap()["id"]);
                 assert_eq!(self.added.len(), self.done.len() + 1, "nothing before added, nothing after done");

@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::{Format, id};
 
-use super::{Candidate, Open};
+use super::{Candidate, Open, Said};
 
 impl Candidate {
     /// Closes the open block.
@@ -22,7 +22,9 @@ impl Candidate {
                     self.text.push(left);
                     self.delta(block, Delta::Text(left.to_string()), out);
                 }
-                self.annotate(block, start, out);
+                let said = Said { block, bytes: start..self.text.len(), citations: Vec::new() };
+                self.said.push(said);
+                self.annotate(self.said.len() - 1, out);
                 block
             }
             Open::Reasoning { block } => {
@@ -38,16 +40,24 @@ impl Candidate {
         out.push(Event::BlockStop { candidate: self.index, block, full: None });
     }
 
-    fn annotate(&self, block: u32, start: usize, out: &mut Vec<Event>) {
-        let mut annotations = Vec::new();
-        if let Some(grounding) = &self.grounding {
-            Grounding::read(grounding).annotations(&self.text, start, &mut annotations);
-        }
-        if let Some(citations) = &self.citations {
-            cited(citations, &self.text, start, &mut annotations);
-        }
-        for annotation in annotations {
-            self.delta(block, Delta::Annotation(annotation), out);
+    /// Cites in the texts from this one on what is known to be cited there and was not yet.
+    fn annotate(&mut self, from: usize, out: &mut Vec<Event>) {
+        let grounding = self.grounding.as_ref().map(Grounding::read);
+        for said in self.said.iter_mut().skip(from) {
+            let mut found = Vec::new();
+            if let Some(grounding) = &grounding {
+                grounding.annotations(&self.text, &said.bytes, &mut found);
+            }
+            if let Some(citations) = &self.citations {
+                cited(citations, &self.text, &said.bytes, &mut found);
+            }
+            found.retain(|citation| !said.citations.contains(citation));
+            let (candidate, block) = (self.index, said.block);
+            out.extend(found.iter().cloned().map(|citation| {
+                let delta = Delta::Annotation(citation);
+                Event::Delta { candidate, block, delta }
+            }));
+            said.citations.append(&mut found);
         }
     }
 
@@ -76,6 +86,9 @@ impl Candidate {
     ) -> StopReason {
         self.finish_partial(context, out);
         self.close(out);
+        if self.is_cited_late {
+            self.annotate(0, out);
+        }
         self.search(context, out);
         let stop = match (&self.finish, blocked) {
             (None, Some(stop)) => stop,

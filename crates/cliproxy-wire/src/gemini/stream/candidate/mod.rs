@@ -4,6 +4,8 @@ mod call;
 mod end;
 mod found;
 
+use std::ops::Range;
+
 use super::super::member::members;
 use super::super::part::{self, Part, Words, each, media};
 use super::super::request;
@@ -11,8 +13,8 @@ use super::partial::Partial;
 use crate::codec::UpstreamContext;
 use crate::json::{Fragment, Kind, Raw, Reader, Surrogates};
 use crate::model::{
-    Anchor, BlockKind, Channel, Content, Delta, Event, HostedKind, Media, Native, Opaque, OpaqueKind, Owner,
-    Str,
+    Anchor, Annotation, BlockKind, Channel, Content, Delta, Event, HostedKind, Media, Native, Opaque,
+    OpaqueKind, Owner, Str,
 };
 use crate::{Error, Format, id};
 
@@ -31,6 +33,10 @@ pub(super) struct Candidate {
     thought_channel: Surrogates,
     /// The visible text of all blocks: grounding counts in it.
     text: String,
+    /// The texts that are over.
+    said: Vec<Said>,
+    /// What the answer is grounded in was told when a text was over.
+    is_cited_late: bool,
     /// A call whose arguments come in pieces.
     partial: Option<Partial>,
     /// Id of the code that the next code result belongs to.
@@ -46,6 +52,16 @@ pub(super) struct Candidate {
     is_unnamed: bool,
     /// Token probabilities of the chunk at hand, until its text is said.
     logprobs: Option<Raw>,
+}
+
+/// A text that is over.
+#[derive(Debug)]
+struct Said {
+    block: u32,
+    /// Where it lies in the visible text.
+    bytes: Range<usize>,
+    /// What was cited in it so far.
+    citations: Vec<Annotation>,
 }
 
 /// The block that is open.
@@ -78,6 +94,8 @@ impl Candidate {
             text_channel: Surrogates::default(),
             thought_channel: Surrogates::default(),
             text: String::new(),
+            said: Vec::new(),
+            is_cited_late: false,
             partial: None,
             code: None,
             finish: None,
@@ -111,6 +129,7 @@ impl Candidate {
         {
             if value.is_some() {
                 slot.clone_from(value);
+                self.is_cited_late |= !self.said.is_empty();
             }
         }
         self.finish = self.finish.take().or(found.finish);

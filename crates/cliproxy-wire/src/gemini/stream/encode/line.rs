@@ -1,5 +1,6 @@
 //! One candidate's stream: blocks become parts in order, one after another.
 
+use crate::Format;
 use crate::gemini::answer::{
     HostedForm, gather, hosted_part, is_object, native_signature, write_code, write_function,
 };
@@ -12,7 +13,6 @@ use crate::model::{
     Annotation, Audio, Block, BlockKind, CandidateMeta, Content, Delta, Hosted, HostedPhase, Media, Opaque,
     Stop, StopReason, Str,
 };
-use crate::Format;
 use std::collections::VecDeque;
 
 use super::head::Head;
@@ -25,6 +25,8 @@ pub(super) struct Line {
     pub(super) gathered: Gathered,
     pub(super) carried: Carried,
     pub(super) has_content: bool,
+    /// The texts that are over, for citations that come late.
+    pub(super) said: Vec<Said>,
     /// Bytes of visible text in the blocks before.
     pub(super) offset: usize,
     /// Calls whose arguments are no object: the reason of the stop decides what becomes of them.
@@ -115,7 +117,7 @@ impl Line {
     fn finish_block(
         &mut self,
         index: u32,
-        pending: Pending,
+        mut pending: Pending,
         is_shown: bool,
         head: &mut Head,
         out: &mut Vec<u8>,
@@ -125,7 +127,10 @@ impl Line {
                 for annotation in &pending.annotations {
                     self.gathered.annotation(annotation, &pending.text, 0, self.offset);
                 }
-                self.offset += pending.text.len();
+                let text = std::mem::take(&mut pending.text);
+                let offset = self.offset;
+                self.offset += text.len();
+                self.said.push(Said { block: pending.block, offset, text });
                 let full = match pending.full.as_deref() {
                     Some(Block { content: Content::Text(text), .. }) => text.opaque.as_ref(),
                     _ => None,
@@ -172,6 +177,15 @@ impl Line {
         }
     }
 
+    /// Takes in a citation of a text that is over.
+    pub(super) fn cite(&mut self, block: u32, citation: &Annotation) {
+        if let Ok(at) = self.said.binary_search_by_key(&block, |said| said.block)
+            && let Some(said) = self.said.get(at)
+        {
+            self.gathered.annotation(citation, &said.text, 0, said.offset);
+        }
+    }
+
     fn finish_thought(
         &mut self,
         index: u32,
@@ -181,7 +195,9 @@ impl Line {
         out: &mut Vec<u8>,
     ) {
         let states = match pending.full.as_deref() {
-            Some(Block { content: Content::Reasoning(full), .. }) if pending.opaque.is_empty() => &full.opaque,
+            Some(Block { content: Content::Reasoning(full), .. }) if pending.opaque.is_empty() => {
+                &full.opaque
+            }
             _ => &pending.opaque,
         };
         let mut text = Some(pending.text.as_str());
@@ -268,6 +284,15 @@ impl Line {
             self.meta.ext.write(out);
         }
     }
+}
+
+/// A text that is over.
+#[derive(Debug)]
+pub(super) struct Said {
+    block: u32,
+    /// Where it begins in the visible text, in bytes.
+    offset: usize,
+    text: String,
 }
 
 /// A block that is being written, or waits.

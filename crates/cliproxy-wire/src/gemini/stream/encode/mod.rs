@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::super::answer::response_id;
 use crate::codec::{ClientContext, StreamEncoder};
 use crate::fault::{self, Fault};
-use crate::model::{CandidateMeta, Event, Ext, Show, Usage};
+use crate::model::{CandidateMeta, Delta, Event, Ext, Show, Usage};
 use crate::{Format, usage};
 
 use head::Head;
@@ -123,7 +123,11 @@ impl StreamEncoder for Encoder {
                             pending.held.push(delta);
                         }
                     }
-                    None => {}
+                    None => {
+                        if let Delta::Annotation(citation) = &delta {
+                            line.cite(block, citation);
+                        }
+                    }
                 }
             }
             Event::BlockStop { candidate, block, full } => {
