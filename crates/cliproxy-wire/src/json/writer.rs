@@ -161,8 +161,15 @@ impl Object<'_> {
         if !std::mem::take(&mut self.is_first) {
             self.out.push(b',');
         }
-        string(self.out, key);
-        self.out.push(b':');
+        if key.bytes().any(is_special) {
+            string(self.out, key);
+            self.out.push(b':');
+            return;
+        }
+        self.out.reserve(key.len() + 3);
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 
     /// The buffer, for writers that append a value of their own behind [`Object::key`].
@@ -264,6 +271,21 @@ impl Object<'_> {
     pub fn array(&mut self, key: &str, build: impl FnOnce(&mut Array<'_>)) {
         self.key(key);
         array(self.out, build);
+    }
+
+    /// A nested array if something is written into it; whether that is so.
+    pub fn filled_array(&mut self, key: &str, build: impl FnOnce(&mut Array<'_>)) -> bool {
+        let (start, was_first) = (self.out.len(), self.is_first);
+        let mut is_filled = false;
+        self.array(key, |array| {
+            build(array);
+            is_filled = !array.is_empty();
+        });
+        if !is_filled {
+            self.out.truncate(start);
+            self.is_first = was_first;
+        }
+        is_filled
     }
 }
 

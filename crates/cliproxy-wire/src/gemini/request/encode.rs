@@ -159,11 +159,7 @@ pub(in crate::gemini) fn write_members(object: &mut Object<'_>, writer: &mut Wri
 fn write_tools(object: &mut Object<'_>, writer: &mut Writer<'_>) -> bool {
     let tools = &writer.request().tools;
     let has_functions = tools.iter().any(|tool| !matches!(tool, Tool::Hosted { .. }));
-    if tools.is_empty() {
-        return false;
-    }
-    let mut written = Vec::new();
-    json::array(&mut written, |entries| {
+    object.filled_array("tools", |entries| {
         if has_functions {
             entries.object(|entry| {
                 entry.array("functionDeclarations", |declarations| {
@@ -180,10 +176,6 @@ fn write_tools(object: &mut Object<'_>, writer: &mut Writer<'_>) -> bool {
             }
         }
     });
-    if written != b"[]" {
-        object.key("tools");
-        object.buffer().extend_from_slice(&written);
-    }
     has_functions
 }
 

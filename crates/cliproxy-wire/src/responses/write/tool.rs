@@ -13,9 +13,7 @@ const CODEX_HAS: [&str; 3] = ["web_search", "image_generation", "tool_search"];
 
 /// Writes `tools`; false when there are none, and then nothing is written.
 pub(super) fn write(writer: &mut Writer<'_>, object: &mut Object<'_>) -> bool {
-    let mut list = Vec::new();
-    let mut is_empty = true;
-    crate::json::array(&mut list, |array| {
+    object.filled_array("tools", |array| {
         let mut tools = writer.request.tools.as_slice();
         while let Some((first, rest)) = tools.split_first() {
             tools = rest;
@@ -29,13 +27,7 @@ pub(super) fn write(writer: &mut Writer<'_>, object: &mut Object<'_>) -> bool {
                 one(writer, array, first);
             }
         }
-        is_empty = array.is_empty();
-    });
-    if !is_empty {
-        object.key("tools");
-        object.buffer().append(&mut list);
-    }
-    !is_empty
+    })
 }
 
 fn namespace<'t>(
