@@ -160,7 +160,7 @@ impl Told<'_, '_> {
     fn content(&mut self, place: &str, block: &Block) {
         let target = self.work.target;
         let format = target.profile.format;
-        let mut except = EXCEPT.to_vec();
+        let mut is_resolution_written = false;
         match &block.content {
             Content::Image(image) => {
                 let is_written = match (format, image.detail.as_deref()) {
@@ -172,7 +172,7 @@ impl Told<'_, '_> {
                     (Format::Claude, Some(_)) => false,
                 };
                 if is_written {
-                    except.push("mediaResolution");
+                    is_resolution_written = true;
                 } else if image.detail.as_deref().is_some_and(|detail| detail != "auto")
                     && self.work.source.origin != Format::Gemini
                 {
@@ -196,7 +196,11 @@ impl Told<'_, '_> {
             Content::Video(video) if video.clip.is_some() => self.path(place, "videoMetadata"),
             _ => {}
         }
-        self.members(place, &block.ext, &except);
+        for (name, value) in block.ext.iter().filter(|(name, _)| !EXCEPT.contains(name)) {
+            if !(is_resolution_written && name == "mediaResolution") {
+                self.member(place, name, value);
+            }
+        }
         self.document(place, block);
     }
 
