@@ -212,8 +212,9 @@ pub struct Encoded {
 /// [`crate::normalize::Restore`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bridge {
-    /// Tools whose answers need more than a pass: by wire name.
-    pub tools: BTreeMap<String, ToolOrigin>,
+    /// Tools whose answers need more than a pass: by wire name. They outlive the request, so none of their names is a
+    /// piece of its body.
+    pub tools: BTreeMap<Str, ToolOrigin>,
     /// Stop sequences that the gateway enforces.
     pub stop_filter: Vec<Str>,
     /// How many answers the filter has to watch; 0 without a filter.

@@ -42,9 +42,9 @@ pub(super) fn apply(work: &mut Work<'_>, names: &mut Names) {
             }
             let wire = names.wire(call.namespace.as_ref(), &call.name);
             if *wire != *call.name {
-                work.bridge.tools.entry(wire.to_string()).or_insert_with(|| ToolOrigin {
-                    name: Str::clone(&call.name),
-                    namespace: call.namespace.clone(),
+                work.bridge.tools.entry(wire.detached()).or_insert_with(|| ToolOrigin {
+                    name: call.name.detached(),
+                    namespace: call.namespace.as_ref().map(Str::detached),
                     is_custom: false,
                     native_type: None,
                     stand_in: None,

@@ -163,10 +163,10 @@ fn name(work: &mut Work<'_>, names: &mut Names, befores: &[Before]) {
             *wire != **name || namespace.is_some() || before.is_custom || before.native_type.is_some();
         if wants_all || is_changed {
             work.bridge.tools.insert(
-                wire.to_string(),
+                wire.detached(),
                 ToolOrigin {
-                    name: Str::clone(name),
-                    namespace,
+                    name: name.detached(),
+                    namespace: namespace.as_ref().map(Str::detached),
                     is_custom: before.is_custom,
                     native_type: before.native_type.clone(),
                     stand_in: None,

@@ -14,7 +14,7 @@ fn what_stood_in_for_a_member_goes_out_of_the_arguments() {
 }
 
 fn bridge(wire: &str, origin: ToolOrigin) -> Bridge {
-    Bridge { tools: BTreeMap::from([(wire.to_owned(), origin)]), ..Bridge::default() }
+    Bridge { tools: BTreeMap::from([(wire.into(), origin)]), ..Bridge::default() }
 }
 
 fn plain(name: &str) -> ToolOrigin {
