@@ -96,7 +96,7 @@ impl<'a> Members<'a> {
 /// Reads one block and appends what it is to `blocks`.
 pub(super) fn read(reader: &mut Reader<'_>, blocks: &mut Vec<Block>) -> Result<Place, Error> {
     if reader.kind() == Kind::String {
-        blocks.push(Block::text(reader.kept()?));
+        Block::text(reader.kept()?).put(blocks);
         return Ok(Place::Here);
     }
     let start = reader.clone();
@@ -142,7 +142,7 @@ pub(super) fn read(reader: &mut Reader<'_>, blocks: &mut Vec<Block>) -> Result<P
     };
     let is_whole = matches!(content, Content::SearchResult(_) | Content::Hosted(_) | Content::Native(_));
     let ext = if is_whole { Ext::new() } else { members.ext };
-    blocks.push(Block { content, cache: members.cache, ext });
+    Block { content, cache: members.cache, ext }.put(blocks);
     Ok(Place::Here)
 }
 

@@ -27,6 +27,14 @@ impl Block {
         Self::new(Content::Text(Text::new(text)))
     }
 
+    /// Adds the block to a list. Most lists hold one, and a list that grows as it likes begins with room for four.
+    pub(crate) fn put(self, blocks: &mut Vec<Self>) {
+        if blocks.is_empty() {
+            blocks.reserve_exact(1);
+        }
+        blocks.push(self);
+    }
+
     /// The text if the block is a text block.
     pub fn as_text(&self) -> Option<&Text> {
         match &self.content {

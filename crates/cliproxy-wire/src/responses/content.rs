@@ -28,13 +28,13 @@ pub(super) fn read(value: &mut Reader<'_>, parts: &mut Parts) -> Result<(), Erro
     match value.kind() {
         Kind::Null => value.skip(),
         Kind::String => {
-            parts.blocks.push(Block::text(value.kept()?));
+            Block::text(value.kept()?).put(&mut parts.blocks);
             Ok(())
         }
         Kind::Object => part(value, parts),
         _ => value.array(|_, element| match element.kind() {
             Kind::String => {
-                parts.blocks.push(Block::text(element.kept()?));
+                Block::text(element.kept()?).put(&mut parts.blocks);
                 Ok(())
             }
             _ => part(element, parts),
@@ -92,7 +92,7 @@ fn part(value: &mut Reader<'_>, parts: &mut Parts) -> Result<(), Error> {
     };
     let cache = fields.is_marked.then_some(CacheMark { ttl: None });
     let ext = if matches!(content, Content::Native(_)) { Ext::new() } else { fields.ext };
-    parts.blocks.push(Block { content, cache, ext });
+    Block { content, cache, ext }.put(&mut parts.blocks);
     Ok(())
 }
 

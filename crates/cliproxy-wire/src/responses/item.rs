@@ -135,7 +135,7 @@ impl<'a> Item<'a> {
                 return content::read(value, &mut self.output);
             }
             let text = typed::output_text(value.raw()?);
-            self.output.blocks.push(Block::text(text));
+            Block::text(text).put(&mut self.output.blocks);
             return Ok(());
         }
         if value.kind() == Kind::Object {
@@ -144,11 +144,11 @@ impl<'a> Item<'a> {
             if crate::json::member(span, "type").is_some() {
                 return content::read(&mut Reader::new(span), &mut self.output);
             }
-            self.output.blocks.push(Block::text(span));
+            Block::text(span).put(&mut self.output.blocks);
             return Ok(());
         }
         if let Some(text) = super::text_or_json(value)? {
-            self.output.blocks.push(Block::text(text));
+            Block::text(text).put(&mut self.output.blocks);
         }
         Ok(())
     }

@@ -123,13 +123,12 @@ impl Conversation {
             self.legacy_calls += 1;
             calls.push(call);
         }
-        let mut blocks = Vec::with_capacity(message.content.len() + calls.len() + 1);
         let text_state = details.take_text();
-        if message.thinking.is_empty() {
+        let mut blocks = std::mem::take(&mut message.thinking);
+        if blocks.is_empty() {
             details.blocks(message.reasoning(), &mut blocks);
-        } else {
-            blocks.append(&mut message.thinking);
         }
+        blocks.reserve_exact(message.content.len() + calls.len());
         blocks.extend(with_cache(message.content, message.cache));
         blocks.append(&mut message.images);
         let mut signature = message.signature.as_deref().map(google).or(text_state);
@@ -250,6 +249,8 @@ impl<'a> Message<'a> {
             "tool_calls" => value.array(|_, value| {
                 let mut call = Call::default();
                 value.object(|key, value| call.member(key, value))?;
+                // Most messages hold one.
+                self.calls.reserve_exact(usize::from(self.calls.is_empty()));
                 self.calls.push(call);
                 Ok(())
             })?,

@@ -78,7 +78,7 @@ impl Conversation {
                     {
                         self.typed.push((Str::clone(item_id), Str::clone(&call.call_id)));
                     }
-                    self.assistant().blocks.push(block);
+                    block.put(&mut self.assistant().blocks);
                 }
                 Ok(())
             }
@@ -104,6 +104,7 @@ impl Conversation {
                 let turn = self.assistant();
                 if is_first {
                     (turn.id, turn.phase, turn.ext) = (id, phase, ext);
+                    turn.blocks.reserve_exact(blocks.len());
                     turn.blocks.extend(blocks);
                 } else {
                     // A later message of the run; its phase marks where it begins.

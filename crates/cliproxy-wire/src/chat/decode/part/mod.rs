@@ -33,14 +33,14 @@ fn content_part(value: &mut Reader<'_>, out: &mut Vec<Block>) -> Result<(), Erro
         Kind::String => {
             let text = value.kept()?;
             if !text.is_empty() {
-                out.push(Block::text(text));
+                Block::text(text).put(out);
             }
             Ok(())
         }
         Kind::Null => value.skip(),
         Kind::Object => {
             if let Some(block) = Part::read(value)?.block()? {
-                out.push(block);
+                block.put(out);
             }
             Ok(())
         }

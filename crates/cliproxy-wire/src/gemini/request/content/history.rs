@@ -48,7 +48,7 @@ impl History {
         if let Some(call) = part.call.take() {
             self.call(&call, part.signature.as_deref());
         } else if let Some(result) = part.result.take() {
-            self.blocks.push(Block::new(Content::ToolResult(tool_result(result))));
+            Block::new(Content::ToolResult(tool_result(result))).put(&mut self.blocks);
         } else if let Some(blob) = part.blob.take() {
             let content = part::media(blob, part.clip, resolution);
             self.media(content, part.signature.as_deref());
@@ -96,7 +96,7 @@ impl History {
         let opaque = signature.and_then(|data| self.own_signature(data, anchor));
         if !text.is_empty() || opaque.is_some() {
             let text = Text { opaque, ..Text::new(text) };
-            self.blocks.push(Block::new(Content::Text(text)));
+            Block::new(Content::Text(text)).put(&mut self.blocks);
         }
         self.mark(signature);
     }
@@ -113,7 +113,7 @@ impl History {
             id::hex(&prefix, 8, &[&name, &arguments]).into()
         };
         let opaque = signature.and_then(|data| self.own_signature(data, Anchor::ToolCall(ordinal)));
-        self.blocks.push(Block::new(Content::ToolCall(ToolCall {
+        let call = ToolCall {
             is_id_synthetic: call.id.is_none(),
             call_id,
             item_id: None,
@@ -124,7 +124,8 @@ impl History {
             native: None,
             caller: None,
             opaque,
-        })));
+        };
+        Block::new(Content::ToolCall(call)).put(&mut self.blocks);
         // The next call carries what was thought behind this one.
         self.uncarried = self.blocks.len();
     }

@@ -52,14 +52,14 @@ fn turn(reader: &mut Reader<'_>, ordinal: usize, request: &mut Request) -> Resul
         Ok(())
     })?;
     let role = role.unwrap_or(Role::User);
-    let blocks = history.finish();
+    let mut blocks = history.finish();
     match role {
         Role::Instruction(_) if request.turns.is_empty() => instructions(&blocks, request),
         Role::Assistant => {
             // Results belong to the user, whoever a client says they are from.
-            let (results, said): (Vec<_>, Vec<_>) =
-                blocks.into_iter().partition(|block| matches!(block.content, Content::ToolResult(_)));
-            request.turns.push(Turn::new(role, said));
+            let is_result = |block: &mut Block| matches!(block.content, Content::ToolResult(_));
+            let results: Vec<_> = blocks.extract_if(.., is_result).collect();
+            request.turns.push(Turn::new(role, blocks));
             if !results.is_empty() {
                 request.turns.push(Turn::new(Role::User, results));
             }
