@@ -33,7 +33,7 @@ impl Engine {
         for (index, offer) in offers.members().iter().enumerate() {
             let credential = &offer.credential;
             let is_well = credential.account.as_ref().is_some_and(|account| account.is_well());
-            if credential.kind != Kind::Antigravity || !is_well || left_out.contains(&index) {
+            if credential.kind != Kind::Antigravity || !is_well || left_out.contains(index) {
                 continue;
             }
             if !self.has_credits(job, credential).await {

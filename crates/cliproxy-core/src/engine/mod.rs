@@ -15,6 +15,7 @@ mod credit;
 mod errand;
 mod everybody;
 mod forward;
+mod indices;
 mod job;
 mod kept;
 mod listen;

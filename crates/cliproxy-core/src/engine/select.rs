@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::indices::Indices;
 use super::{Engine, Job};
 use crate::access::allowance::Allowance;
 use crate::credential::affinity::Session;
@@ -64,9 +65,9 @@ pub struct Candidate {
 }
 
 /// How one offer stands for a request that has `tried` some already.
-fn state(offers: &Offers, index: usize, tried: &[usize], now: Instant) -> State {
+fn state(offers: &Offers, index: usize, tried: &Indices, now: Instant) -> State {
     let Some(offer) = offers.members().get(index) else { return State::Out(Skip::NotItsTurn) };
-    if tried.contains(&index) {
+    if tried.contains(index) {
         return State::Out(Skip::Tried);
     }
     let account = offer.credential.account.as_ref();
@@ -81,7 +82,7 @@ pub(super) fn choose<'o>(
     pool: &Pool,
     job: &Job,
     offers: &'o Offers,
-    tried: &[usize],
+    tried: &Indices,
 ) -> Option<(usize, &'o Offer, Lease)> {
     let now = Instant::now();
     let strategy = job.snapshot.strategy;
@@ -152,7 +153,7 @@ impl Engine {
         let bound = bound.and_then(|credential| offers.position(&credential));
         let (choice, skipped) =
             explain(offers.ranks(), snapshot.strategy, turn, bound, Some(self.0.pool.moment(now)), |index| {
-                state(offers, index, &[], now)
+                state(offers, index, &Indices::default(), now)
             });
         let chosen = choice.and_then(|choice| offers.members().get(choice.index));
         Some(Explanation {
@@ -201,13 +202,13 @@ fn named<'o>(
 }
 
 /// The offers of credentials that may not serve the client's key.
-pub(super) fn not_allowed(job: &Job, offers: &Offers) -> Result<Vec<usize>, Failure> {
+pub(super) fn not_allowed(job: &Job, offers: &Offers) -> Result<Indices, Failure> {
     let Some(allowance) = job.call.allowance.as_ref().filter(|allowance| !allowance.credentials.is_empty())
     else {
-        return Ok(Vec::new());
+        return Ok(Indices::default());
     };
     let members = offers.members().iter().enumerate();
-    let left_out: Vec<usize> = members
+    let left_out: Indices = members
         .filter(|(_, offer)| !allowance.allows_credential(&offer.credential))
         .map(|(index, _)| index)
         .collect();
@@ -221,7 +222,7 @@ pub(super) fn not_allowed(job: &Job, offers: &Offers) -> Result<Vec<usize>, Fail
 }
 
 /// Whether somebody would be free if it did not serve as many requests as it may.
-pub(super) fn is_busy(offers: &Offers, tried: &[usize]) -> bool {
+pub(super) fn is_busy(offers: &Offers, tried: &Indices) -> bool {
     let now = Instant::now();
     (0..offers.members().len()).any(|index| state(offers, index, tried, now) == State::Out(Skip::Busy))
 }
@@ -233,7 +234,7 @@ pub(super) fn blocks(offers: &Offers) -> impl Iterator<Item = Option<Block>> {
 }
 
 /// The failure when nobody can be chosen and nobody was tried.
-pub(super) fn nobody(job: &Job, offers: &Offers, left_out: &[usize]) -> Failure {
+pub(super) fn nobody(job: &Job, offers: &Offers, left_out: &Indices) -> Failure {
     let now = Instant::now();
     let (_, skipped) = explain(offers.ranks(), job.snapshot.strategy, 0, None, None, |index| {
         state(offers, index, left_out, now)

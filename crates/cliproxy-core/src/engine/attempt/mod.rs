@@ -19,6 +19,7 @@ pub(super) use self::answered::{answer_headers, content_type, decode, echoes, re
 pub(super) use self::outbound::{Outbound, Way};
 use self::packed::{is_gzip, unpack};
 use super::answer::{Answer, Closing};
+use super::indices::Indices;
 use super::listen::Listener;
 use super::open::unknown_model;
 use super::relay;
@@ -111,7 +112,7 @@ impl Engine {
                 }
             }
             let Some((index, offer, lease)) = chosen else {
-                let rests = blocks(offers).enumerate().filter(|(index, _)| !left_out.contains(index));
+                let rests = blocks(offers).enumerate().filter(|(index, _)| !left_out.contains(*index));
                 let rests = rests.map(|(_, block)| block);
                 let Some(wait) = rounds.next(last.as_ref(), rests, Instant::now()) else {
                     return Err(last.unwrap_or_else(|| nobody(job, offers, &left_out)));
@@ -124,7 +125,7 @@ impl Engine {
             };
             *attempts += 1;
             in_round += 1;
-            tried.push(index);
+            tried.insert(index);
             match self.attempt(job, offer, lease, *attempts).await {
                 Ok(answer) => {
                     if let Some(session) = job.session {
@@ -142,8 +143,9 @@ impl Engine {
                         kind = ?failure.fault().kind,
                         "attempt failed: {failure}"
                     );
-                    left_out.extend(switch::left_out(&snapshot, offers, index, &failure));
-                    tried.extend_from_slice(&left_out);
+                    let others = switch::left_out(&snapshot, offers, index, &failure);
+                    tried.extend(others.iter().copied());
+                    left_out.extend(others);
                     last = Some(failure);
                 }
             }
@@ -155,7 +157,7 @@ impl Engine {
         &self,
         job: &Job,
         offers: &'o Offers,
-        tried: &[usize],
+        tried: &Indices,
         patience: Instant,
     ) -> Option<(usize, &'o Offer, Lease)> {
         let ended = self.0.pool.ended();
