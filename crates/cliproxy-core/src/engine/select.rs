@@ -15,7 +15,7 @@ use crate::credential::affinity::Session;
 use crate::credential::{Block, CredentialId, Lease, Pool, Why, Window};
 use crate::failure::Failure;
 use crate::provider::Operation;
-use crate::route::{Listed, Offer, Offers, Skip, State, explain, select};
+use crate::route::{Listed, Offer, Offers, Skip, State, Strategy, explain, select};
 use crate::snapshot::Snapshot;
 
 /// Why a credential would be used for a model, and each other one not.
@@ -228,9 +228,27 @@ pub(super) fn is_busy(offers: &Offers, tried: &Indices) -> bool {
 }
 
 /// The rests of those who offer a model.
-pub(super) fn blocks(offers: &Offers) -> impl Iterator<Item = Option<Block>> {
+fn blocks(offers: &Offers) -> impl Iterator<Item = Option<Block>> {
     let now = Instant::now();
     offers.members().iter().map(move |offer| offer.seat.block(now))
+}
+
+/// The rests of those who may serve the request if it waits. Who needs a person, has no weight where shares are by
+/// weight, or is left out does not come back that way.
+pub(super) fn rests<'o>(
+    job: &Job,
+    offers: &'o Offers,
+    left_out: &'o Indices,
+) -> impl Iterator<Item = Option<Block>> + 'o {
+    let (strategy, now) = (job.snapshot.strategy, Instant::now());
+    let has_share =
+        move |offer: &Offer| strategy != Strategy::WeightedRoundRobin || offer.credential.weight > 0;
+    let members = offers.members().iter().enumerate().filter(move |(_, offer)| has_share(offer));
+    members.filter_map(move |(index, _)| match state(offers, index, left_out, now) {
+        State::Out(Skip::Tried | Skip::NeedsAttention) => None,
+        State::LastResort(skip) | State::Out(skip) => Some(skip.block()),
+        State::Free => Some(None),
+    })
 }
 
 /// The failure when nobody can be chosen and nobody was tried.

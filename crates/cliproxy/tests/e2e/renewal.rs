@@ -122,6 +122,20 @@ async fn an_answer_that_never_arrived_is_told_with_the_command_that_mends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_waits_for_a_person_is_not_waited_for() {
+    let scene = Scene::new().await;
+    scene.account("a", ENDED);
+    scene.issuer.fail(&[Fault::Lost]);
+    // The pauses of so many rounds are longer than the client waits.
+    let config = format!("{}request-retry: 10\n", scene.issuer.config(scene.directory.path()));
+    let gateway = support::start(&config, &[]);
+    gateway.said("needs attention", 1);
+    let (status, answer) = ask(&gateway).await;
+    assert_eq!(status, 529, "{answer}");
+    assert!(answer.contains("needs attention"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_token_that_is_not_replaced_stays() {
     let scene = Scene::new().await;
     scene.account("a", ENDED);

@@ -130,6 +130,18 @@ async fn weights_share_out_and_priorities_come_before_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_without_a_share_is_not_waited_for() {
+    let upstream = Upstream::start(support::answering("claude")).await;
+    let keys = claude(&upstream, &[("key-none-001", &format!("weight: 0, {UP}"))]);
+    // The pauses of so many rounds are longer than the client waits.
+    let config = format!("request-retry: 10\nrouting: {{strategy: weighted-round-robin}}\n{keys}");
+    let gateway = support::start(&config, &[]);
+    let answer = support::ask_model(&gateway, "claude", "up", false).await;
+    assert_eq!(answer.status, 529, "{}", answer.body);
+    assert!(answer.body.contains("its weight is 0"), "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_first_key_is_filled_until_it_is_used_up() {
     for strategy in ["fill-first", "FF", "fillfirst"] {
         let used_up = Arc::new(Mutex::new(String::new()));

@@ -24,7 +24,7 @@ use super::listen::Listener;
 use super::open::unknown_model;
 use super::relay;
 use super::round::Rounds;
-use super::select::{blocks, choose, is_busy, nobody, not_allowed};
+use super::select::{choose, is_busy, nobody, not_allowed, rests};
 use super::switch;
 use super::verdict::Refusal;
 use super::{Engine, Job, single};
@@ -112,8 +112,7 @@ impl Engine {
                 }
             }
             let Some((index, offer, lease)) = chosen else {
-                let rests = blocks(offers).enumerate().filter(|(index, _)| !left_out.contains(*index));
-                let rests = rests.map(|(_, block)| block);
+                let rests = rests(job, offers, &left_out);
                 let Some(wait) = rounds.next(last.as_ref(), rests, Instant::now()) else {
                     return Err(last.unwrap_or_else(|| nobody(job, offers, &left_out)));
                 };
