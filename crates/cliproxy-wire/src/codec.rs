@@ -4,8 +4,9 @@
 //! Codecs are pure. Time, ids and names arrive in a context; decoders never see the client's format, encoders never
 //! the upstream's.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::catalog::Caps;
 use crate::estimate;
@@ -267,25 +268,56 @@ impl Notes {
         self.0.is_empty()
     }
 
-    /// The header value: comma separated, at most 1 KiB, without the paths that have no room.
+    /// The header value: [`in_header`], comma separated, at most 1 KiB, without the paths that have no room.
     pub fn header(&self) -> Option<String> {
         let mut value = String::new();
         for path in &self.0 {
+            let path = in_header(path);
             if value.len() + path.len() + 2 > 1024 {
                 continue;
             }
             if !value.is_empty() {
                 value.push_str(", ");
             }
-            value.push_str(path);
+            value.push_str(&path);
         }
         (!value.is_empty()).then_some(value)
     }
 }
 
+/// A name as a header of the gateway's own carries it: visible ASCII but for commas, which separate names, and percent
+/// signs; everything else is percent-encoded UTF-8 (RFC 3986, 2.1).
+pub fn in_header(name: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b",%".contains(&byte);
+    if name.bytes().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
+    let mut encoded = String::with_capacity(name.len() * 2);
+    for byte in name.bytes() {
+        if is_plain(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _written = write!(encoded, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(encoded)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_header_may_carry_is_percent_encoded() {
+        for (name, expected) in [
+            ("tools[0].strict", "tools[0].strict"),
+            ("größe", "gr%C3%B6%C3%9Fe"),
+            ("模型/a-1", "%E6%A8%A1%E5%9E%8B/a-1"),
+            ("100%, a b\n", "100%25%2C%20a%20b%0A"),
+        ] {
+            assert_eq!(in_header(name), expected);
+        }
+    }
 
     #[test]
     fn a_path_without_room_does_not_hide_those_behind_it() {

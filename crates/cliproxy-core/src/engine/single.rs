@@ -354,6 +354,9 @@ impl Engine {
         let first = replies.first().map(|reply| &reply.headers);
         let none = http::HeaderMap::new();
         let mut headers = answer_headers(first.unwrap_or(&none), job, &offer.upstream);
+        if let Some(dropped) = single.dropped.as_deref().and_then(|paths| HeaderValue::from_str(paths).ok()) {
+            headers.insert(HeaderName::from_static("x-gateway-dropped"), dropped);
+        }
         let kind = first.and_then(|headers| headers.get(CONTENT_TYPE)).cloned();
         let is_stream = first.is_some_and(|headers| content_type(headers).starts_with("text/event-stream"));
         if let Some(reply) = replies.pop_if(|_last| is_stream) {
@@ -368,9 +371,6 @@ impl Engine {
                 closing,
             );
             return self.begin(job, offer, Box::new(stream), headers).await;
-        }
-        if let Some(dropped) = single.dropped.and_then(|dropped| HeaderValue::try_from(dropped).ok()) {
-            headers.insert(HeaderName::from_static("x-gateway-dropped"), dropped);
         }
         let is_streamed = matches!(&single.back, Back::Drawn(wish) if wish.is_stream);
         let answered = match read_each(replies, job).await {

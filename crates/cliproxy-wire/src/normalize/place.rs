@@ -101,11 +101,10 @@ fn is_message_part(block: &Block) -> bool {
 /// Longest name of a client's own member that is told whole.
 const MAX_NAME: usize = 64;
 
-/// The path of a member whose name is the client's: it goes into a header, so nothing but visible ASCII is kept of it.
+/// The path of a member whose name is the client's.
 pub(crate) fn told(place: &str, name: &str) -> String {
-    let legal = |letter: char| if letter.is_ascii_graphic() && letter != ',' { letter } else { '?' };
     let dot = if place.is_empty() { "" } else { "." };
-    place.chars().chain(dot.chars()).chain(name.chars().take(MAX_NAME).map(legal)).collect()
+    place.chars().chain(dot.chars()).chain(name.chars().take(MAX_NAME)).collect()
 }
 
 /// The path of a sampling parameter or another setting, by its Chat name.

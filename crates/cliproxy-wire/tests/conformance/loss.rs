@@ -288,7 +288,7 @@ fn a_word_of_a_note_is_fit_for_a_header() {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "n\u{f6}v, el\n": 1});
     let encoded =
         Upstream::new(Profile::claude(), "claude-opus-4-7").try_encode(Format::Chat, &body).unwrap();
-    assert_eq!(encoded.notes.header().as_deref(), Some("n?v??el?"));
+    assert_eq!(encoded.notes.header().as_deref(), Some("n%C3%B6v%2C%20el%0A"));
 }
 
 #[test]

@@ -104,6 +104,31 @@ async fn a_credential_at_its_limit_lets_others_wait_for_a_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_that_no_header_may_carry_are_percent_encoded() {
+    let upstream = Upstream::start(|received| {
+        if received.json()["model"] == "tired" {
+            return Script::json(429, r#"{"error": {"message": "used up"}}"#);
+        }
+        support::answering("claude")(received)
+    })
+    .await;
+    let models = "models: [{name: tired, alias: tired}, {name: fresh, alias: 模型}]";
+    let entry = support::entry("claude", "key-one-000001", &upstream.url(), models);
+    let routing = "request-retry: 0\nrouting:\n  fallback: {tired: [模型]}\n";
+    let gateway = support::start(&format!("{routing}{}", support::list("claude", &[entry])), &[]);
+    for is_stream in [false, true] {
+        let message = json!({"role": "user", "content": "hi"});
+        let body = json!({"model": "tired", "messages": [message], "stream": is_stream, "größe": 7});
+        let answer = support::ask(&gateway, "/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(
+            (answer.header("x-gateway-model"), answer.header("x-gateway-dropped")),
+            ("%E6%A8%A1%E5%9E%8B", "gr%C3%B6%C3%9Fe")
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_model_stands_in_when_configured_and_the_answer_says_so() {
     let upstream = Upstream::start(|received| {
         if received.path.contains("/models/tired") {

@@ -8,6 +8,7 @@ mod packed;
 
 use std::sync::Arc;
 
+use cliproxy_wire::codec::in_header;
 use cliproxy_wire::fault::{self, HeaderHints};
 use cliproxy_wire::opaque::Repair;
 use http::header::CONTENT_TYPE;
@@ -76,7 +77,7 @@ impl Engine {
             job.suffix = resolved.suffix.or(job.suffix);
             match self.attempt_all(job, attempts).await {
                 Ok(mut answer) => {
-                    if let Ok(served) = HeaderValue::from_str(&job.model) {
+                    if let Ok(served) = HeaderValue::from_str(&in_header(&job.model)) {
                         answer.headers.insert(HeaderName::from_static("x-gateway-model"), served);
                     }
                     return Ok(answer);
