@@ -55,7 +55,7 @@ fn without_port(host: &str) -> &str {
 }
 
 /// What pages may read of an answer's headers.
-const EXPOSED: &str = "Location, Retry-After, ETag, X-Request-Id, Request-Id, X-Gateway-Dropped, X-Gateway-Estimated, X-CPA-VERSION, X-CPA-COMMIT, X-CPA-BUILD-DATE, X-CPA-SUPPORT-PLUGIN";
+const EXPOSED: &str = "Location, Retry-After, Retry-After-Ms, ETag, X-Request-Id, Request-Id, X-Upstream-Request-Id, X-Should-Retry, X-Gateway-Dropped, X-Gateway-Estimated, X-Gateway-Model, X-CPA-VERSION, X-CPA-COMMIT, X-CPA-BUILD-DATE, X-CPA-SUPPORT-PLUGIN";
 
 /// Says to whom the answer may be shown. Values are checked when this is compiled, and not with every answer.
 pub(crate) fn allow(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_open: bool) {

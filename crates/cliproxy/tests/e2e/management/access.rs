@@ -146,7 +146,17 @@ async fn pages_of_other_origins_may_read_the_version() {
     let answer = send(panel.request("GET", "/config").header("origin", "http://localhost:5173")).await;
     assert_eq!(answer.status, 200);
     let exposed = answer.header("access-control-expose-headers");
-    for name in ["X-CPA-VERSION", "X-CPA-BUILD-DATE", "X-CPA-SUPPORT-PLUGIN", "ETag"] {
+    for name in [
+        "X-CPA-VERSION",
+        "X-CPA-BUILD-DATE",
+        "X-CPA-SUPPORT-PLUGIN",
+        "ETag",
+        "X-Gateway-Dropped",
+        "X-Gateway-Model",
+        "X-Upstream-Request-Id",
+        "X-Should-Retry",
+        "Retry-After-Ms",
+    ] {
         assert!(exposed.contains(name), "{exposed}");
     }
 }
