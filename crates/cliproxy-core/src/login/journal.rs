@@ -7,7 +7,7 @@
 //! of their own (`crate::refresh`); who finishes what is left is the business of [`super::earlier`].
 
 use std::collections::VecDeque;
-use std::fs::{self, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -96,11 +96,21 @@ impl Journal {
     /// When it cannot be written; nothing must be asked for then.
     pub(crate) fn begin(&self, intent: &Intent) -> io::Result<Entry> {
         atomic::make_directory(&self.folder)?;
+        // Whoever looks for what is left may meet the file before it is locked, and remove it: then once more.
+        for _ in 0..8 {
+            let (path, file) = self.make()?;
+            if is_held(&path, &file) {
+                return Entry::begin(path, file, intent, ROOM);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::WouldBlock, "other processes take the entry of this one"))
+    }
+
+    /// A file that is nobody else's and not yet locked.
+    fn make(&self) -> io::Result<(PathBuf, File)> {
         let path = self.folder.join(entry::file_name(&uuid::Uuid::new_v4().simple().to_string()));
         let file = atomic::private(OpenOptions::new().create_new(true).read(true).write(true)).open(&path)?;
-        // Where there are no locks, two that finish the same login come to the same end.
-        let _no_locks = file.try_lock();
-        Entry::begin(path, file, intent, ROOM)
+        Ok((path, file))
     }
 
     /// What processes left behind that have ended. Entries without an answer are removed: nothing came back.
@@ -116,6 +126,12 @@ impl Journal {
         };
         entry::paths(&self.folder).into_iter().filter_map(read).collect()
     }
+}
+
+/// Locks the file of an entry; false when another process was faster, which removes what is empty. Where there are no
+/// locks, two that finish the same login come to the same end.
+fn is_held(path: &Path, file: &File) -> bool {
+    !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && path.exists()
 }
 
 impl Note {
@@ -231,6 +247,22 @@ mod tests {
         assert!(journal.left().is_empty(), "somebody finishes it");
         left.entry.end();
         assert!(journal.left().is_empty() && journal.waiting().is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_another_process_meets_before_it_is_locked_is_made_once_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::new(directory.path());
+        atomic::make_directory(&journal.folder).unwrap();
+        let (path, file) = journal.make().unwrap();
+        assert!(journal.left().is_empty());
+        assert!(!is_held(&path, &file), "it was removed");
+        let (path, file) = journal.make().unwrap();
+        let other = OpenOptions::new().read(true).open(&path).unwrap();
+        other.try_lock().unwrap();
+        assert!(!is_held(&path, &file), "the other process is about to remove it");
+        drop(other);
+        assert!(is_held(&path, &file));
     }
 
     #[test]
