@@ -207,3 +207,41 @@ impl Engine {
         underway.end(result)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::config::Source;
+    use crate::env::Fixed;
+
+    fn settings(marker: u64) -> Settings {
+        let text = format!("max-request-body-mb: {marker}\n");
+        Settings::load_text(&text, &Source::default(), &Fixed::new([("HOME", "/h")])).unwrap().settings
+    }
+
+    /// Threads that run into one another are the only way to see this: between reading the settings and waiting for the
+    /// turn there is nothing to hold on to. Settings that were read before the turn are put back within a few edits.
+    #[test]
+    fn what_is_derived_again_undoes_no_edit() {
+        let (engine, is_over) = (Engine::builder(settings(1)).build(), AtomicBool::new(false));
+        let n_undone = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    engine.derive_again();
+                }
+            });
+            let is_undone = |marker: &u64| {
+                engine.reload(settings(*marker));
+                // Whoever waits for the turn meanwhile has it first, or comes later with what is there now.
+                engine.derive_again();
+                engine.glance().settings.max_request_body_bytes != marker << 20
+            };
+            let n_undone = (1..=2000).filter(is_undone).count();
+            is_over.store(true, Ordering::Relaxed);
+            n_undone
+        });
+        assert_eq!(n_undone, 0);
+    }
+}
