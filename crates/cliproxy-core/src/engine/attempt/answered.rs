@@ -26,14 +26,6 @@ use crate::route::Offer;
 use crate::upstream::{ReadError, Reply, read_all};
 use crate::usage::Outcome;
 
-/// A request that the upstream began to answer.
-pub(super) struct Accepted {
-    pub(super) reply: Reply,
-    /// What the client will see of the answer's headers.
-    pub(super) headers: HeaderMap,
-    pub(super) closing: Closing,
-}
-
 impl Engine {
     fn recorder(&self, job: &Job, offer: &Offer) -> Recorder {
         let profile = offer.profile(job.call.format);
@@ -113,14 +105,15 @@ impl Engine {
         }
     }
 
+    /// An answer in one piece; `headers` is what the client will see of the upstream's.
     pub(super) async fn whole_answer(
         &self,
         job: &mut Job,
         offer: &Offer,
         way: Way,
-        accepted: Accepted,
+        mut headers: HeaderMap,
+        (reply, mut closing): (Reply, Closing),
     ) -> Result<Answer, Failure> {
-        let Accepted { reply, mut headers, mut closing } = accepted;
         match self.whole(job, offer, way, reply, &mut closing).await {
             Ok((body, usage, kind)) => {
                 closing.begun();

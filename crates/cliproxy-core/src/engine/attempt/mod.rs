@@ -15,7 +15,6 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-use self::answered::Accepted;
 pub(super) use self::answered::{answer_headers, content_type, decode, echoes, read_fault};
 pub(super) use self::outbound::{Outbound, Way};
 use self::packed::{is_gzip, unpack};
@@ -272,7 +271,7 @@ impl Engine {
             let stream = self.stream(job, offer, outbound.way, (reply, closing))?;
             self.begin(job, offer, stream, headers).await
         } else {
-            self.whole_answer(job, offer, outbound.way, Accepted { reply, headers, closing }).await
+            self.whole_answer(job, offer, outbound.way, headers, (reply, closing)).await
         }
     }
 
