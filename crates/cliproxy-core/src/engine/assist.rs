@@ -90,15 +90,16 @@ impl Engine {
 
     async fn assist_once(&self, credential: &Credential, assist: &Assist) -> Result<Answer, Failure> {
         let snapshot = self.snapshot();
-        let outgoing = gemini_cli::assist::outgoing(
-            credential,
-            &assist.method,
-            &assist.call,
-            &assist.headers,
-            &assist.body,
-        )?;
+        let outgoing = || {
+            let Assist { method, call, headers, body, .. } = assist;
+            gemini_cli::assist::outgoing(credential, method, call, headers, body)
+        };
         let egress = Egress { credential: credential.id.clone(), proxy: credential.proxy.clone() };
-        let reply = self.clients().send(&egress, outgoing, &snapshot.limits, None).await?;
+        let reply = if is_reading(assist) {
+            self.clients().send_again(&egress, outgoing, &snapshot.limits, None).await?
+        } else {
+            self.clients().send(&egress, outgoing()?, &snapshot.limits, None).await?
+        };
         let (status, upstream) = (reply.status, reply.headers);
         let body = read_all(reply.body, snapshot.limits.idle, LONGEST)
             .await
@@ -121,4 +122,11 @@ impl Engine {
         }
         Err(failure.with_relay(Relay { status: status.as_u16(), content_type, body }))
     }
+}
+
+/// Whether a call changes nothing, so that it may come twice: by its method, or by the verb that it is named by. Source:
+/// the methods that the official client calls, named as Google names methods (AIP-130).
+fn is_reading(assist: &Assist) -> bool {
+    const VERBS: [&str; 5] = [":load", ":list", ":retrieve", ":fetch", ":get"];
+    assist.method.is_safe() || VERBS.iter().any(|verb| assist.call.starts_with(verb))
 }

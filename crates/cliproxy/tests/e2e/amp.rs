@@ -2,6 +2,7 @@
 //! right key; and what their answers need.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cliproxy_testkit::{Abroad, Gateway, Received, Script, Upstream};
 use serde_json::{Value, json};
@@ -97,6 +98,24 @@ async fn the_provider_in_the_path_decides_the_shape_of_lists_and_the_route_that_
         assert!(unknown.error(format).2.contains("`none`"), "{}", unknown.body);
     }
     gateway.line_after(0, "nobody serves this model and ampcode.upstream-url is not set").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_kept_connection_loses_is_asked_once_more_where_that_does_no_harm() {
+    for (method, status, count) in [("GET", 200, 3), ("DELETE", 200, 3), ("POST", 502, 2), ("PATCH", 502, 2)]
+    {
+        let asked_before = AtomicUsize::new(0);
+        let control = Upstream::start(move |_| match asked_before.fetch_add(1, Ordering::SeqCst) {
+            1 => Script::hang_up(),
+            _ => Script::json(200, "{}"),
+        })
+        .await;
+        let gateway = support::start(&format!("{KEYS}{}", section(&control, "")), &[]);
+        let key = [("authorization", CLIENT)];
+        assert_eq!(asked(&gateway, "GET", "/api/user", &key).await.status, 200);
+        let answer = asked(&gateway, method, "/api/user", &key).await;
+        assert_eq!((answer.status, control.received().len()), (status, count), "{method}: {}", answer.body);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

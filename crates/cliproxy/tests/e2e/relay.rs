@@ -1,5 +1,7 @@
 //! The Code Assist routes, for a Gemini CLI client that is pointed at the gateway.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use cliproxy_testkit::{Abroad, Gateway, Received, Script, Upstream};
 use serde_json::{Value, json};
@@ -218,6 +220,22 @@ async fn what_no_model_answers_is_asked_in_the_name_of_an_account() {
     let answer = posted(&gateway, ":listExperiments", "{}").await;
     assert_eq!((answer.status, answer.error("gemini").0.as_str()), (404, "NOT_FOUND"));
     assert_eq!(upstream.received().len(), count + 2, "the first one refuses everything");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_kept_connection_loses_is_asked_once_more_where_it_only_reads() {
+    for (call, status, count) in [(":retrieveUserQuota", 200, 3), (":recordCodeAssistMetrics", 502, 2)] {
+        let asked_before = AtomicUsize::new(0);
+        let upstream = Upstream::start(move |received| match asked_before.fetch_add(1, Ordering::SeqCst) {
+            1 => Script::hang_up(),
+            _ => code_assist(received),
+        })
+        .await;
+        let gateway = start(&upstream, &[account("a", 0)], "");
+        assert_eq!(posted(&gateway, ":loadCodeAssist", "{}").await.status, 200);
+        let answer = posted(&gateway, call, "{}").await;
+        assert_eq!((answer.status, upstream.received().len()), (status, count), "{call}: {}", answer.body);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,8 @@ use crate::{App, reply};
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+/// Whose connections requests go over.
+const PURPOSE: &str = "amp";
 /// The first bytes of gzip.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 /// Longest compressed answer that is unpacked, and what it may become.
@@ -51,9 +53,19 @@ pub(super) async fn forward(
     let upstream = snapshot.settings.amp.upstream.as_ref();
     let uri = upstream.and_then(|upstream| target(upstream.as_str(), &head.uri, &snapshot.access));
     let Some(uri) = uri else { return unreachable() };
-    let headers = outbound(head, key.as_ref());
-    let outgoing = Outgoing::Http { method: head.method.clone(), uri, headers, body: body.into() };
-    match app.engine.forward("amp", outgoing).await {
+    let (method, headers) = (head.method.clone(), outbound(head, key.as_ref()));
+    let answered = if method.is_idempotent() {
+        let outgoing = || Outgoing::Http {
+            method: method.clone(),
+            uri: uri.clone(),
+            headers: headers.clone(),
+            body: body.clone().into(),
+        };
+        app.engine.forward_again(PURPOSE, outgoing).await
+    } else {
+        app.engine.forward(PURPOSE, Outgoing::Http { method, uri, headers, body: body.into() }).await
+    };
+    match answered {
         Ok(reply) => answer(reply, snapshot).await,
         Err(failure) => {
             tracing::warn!(detail = failure.detail(), "cannot reach the Amp control plane: {failure}");
