@@ -18,6 +18,14 @@ use crate::{App, api, browser, dashboard, health, logs, management, telemetry};
 
 /// The gateway's routes, ready to be served or mounted into another program.
 pub fn router(app: App) -> Router {
+    routes()
+        .layer(middleware::from_fn_with_state(app.clone(), guard))
+        .layer(CatchPanicLayer::custom(api::panicked))
+        .with_state(app)
+}
+
+/// The routes alone.
+fn routes() -> Router<App> {
     Router::new()
         .route("/", get(dashboard::root))
         .route("/health", get(health::health))
@@ -30,9 +38,6 @@ pub fn router(app: App) -> Router {
         .merge(dashboard::routes())
         .fallback(any(unknown))
         .method_not_allowed_fallback(api::wrong_method)
-        .layer(middleware::from_fn_with_state(app.clone(), guard))
-        .layer(CatchPanicLayer::custom(api::panicked))
-        .with_state(app)
 }
 
 async fn unknown(State(app): State<App>, mut request: Request) -> Response {
@@ -51,7 +56,8 @@ async fn unknown(State(app): State<App>, mut request: Request) -> Response {
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
-    tower::ServiceExt::oneshot(router(app), request).await.unwrap_or_else(|never| match never {})
+    let routes = routes().with_state(app);
+    tower::ServiceExt::oneshot(routes, request).await.unwrap_or_else(|never| match never {})
 }
 
 /// Clients whose base address ends in a slash send doubled ones; some append `/v1` to a base that has it.
@@ -87,7 +93,8 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
         .await;
     }
     // Nothing of what the owner has with others is for the pages of a third.
-    let is_private = api::amp::is_control(request.uri().path());
+    let path = request.uri().path();
+    let is_private = api::amp::is_control(path) || api::amp::is_control(&collapse(path));
     if request.method() == Method::OPTIONS && is_private {
         return refusal(&app, request, "web pages of other sites may not use this address").await;
     }

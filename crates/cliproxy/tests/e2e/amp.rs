@@ -119,6 +119,18 @@ async fn what_a_kept_connection_loses_is_asked_once_more_where_that_does_no_harm
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slash_too_many_shows_nothing_to_pages_of_other_sites() {
+    let control = control().await;
+    let gateway = support::start(&format!("{KEYS}{}", section(&control, "")), &[]);
+    let headers = [("authorization", CLIENT), ("origin", "https://other.example")];
+    for path in ["/api/user", "//api/user", "/api//user", "/api/user/"] {
+        let answer = asked(&gateway, "GET", path, &headers).await;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, ""), "{path}");
+        assert_eq!(asked(&gateway, "OPTIONS", path, &headers).await.status, 403, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_nobody_here_has_goes_to_the_control_plane_with_its_key_and_without_the_clients() {
     let upstream = Upstream::start(support::answering("claude")).await;
     let control = control().await;
