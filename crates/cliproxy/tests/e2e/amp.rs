@@ -131,6 +131,15 @@ async fn a_slash_too_many_shows_nothing_to_pages_of_other_sites() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_that_says_nothing_more_holds_nobody_up() {
+    let control = Upstream::start(|_| Script::json(200, "").stalled()).await;
+    let config = format!("{KEYS}upstream-timeouts: {{idle: 1}}\n{}", section(&control, ""));
+    let gateway = support::start(&config, &[]);
+    let answer = asked(&gateway, "GET", "/api/user", &[("authorization", CLIENT)]).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (502, &json!("amp_upstream_proxy_error")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_nobody_here_has_goes_to_the_control_plane_with_its_key_and_without_the_clients() {
     let upstream = Upstream::start(support::answering("claude")).await;
     let control = control().await;

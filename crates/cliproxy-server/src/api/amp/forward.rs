@@ -157,12 +157,12 @@ async fn answer(reply: Reply, snapshot: &Snapshot) -> Response {
     let mut body = reply.body;
     let mut held = None;
     if !is_events && !headers.contains_key(CONTENT_ENCODING) {
-        match std::future::poll_fn(|context| body.poll_chunk(context)).await {
-            Some(Ok(first)) if first.starts_with(&GZIP) => {
-                return unpacked(status, headers, Passing { held: Some(Ok(first)), rest: body }, snapshot)
-                    .await;
+        match body.next(snapshot.limits.idle).await {
+            Ok(Some(first)) if first.starts_with(&GZIP) => {
+                return unpacked(status, headers, first, body, snapshot).await;
             }
-            first => held = first,
+            Ok(first) => held = first,
+            Err(_nothing_came) => return unreachable(),
         }
     }
     response(status, headers, Body::new(Passing { held, rest: body }))
@@ -180,11 +180,10 @@ fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
 async fn unpacked(
     status: StatusCode,
     mut headers: HeaderMap,
-    body: Passing,
+    first: Bytes,
+    rest: UpstreamBody,
     snapshot: &Snapshot,
 ) -> Response {
-    let Passing { held, rest } = body;
-    let first = held.and_then(Result::ok).unwrap_or_default();
     let Ok(rest) = read_all(rest, snapshot.limits.idle, LONGEST).await else { return unreachable() };
     let packed = Bytes::from([first, rest].concat());
     let copy = packed.clone();
@@ -197,7 +196,7 @@ async fn unpacked(
 
 /// An answer's body on its way.
 struct Passing {
-    held: Option<Result<Bytes, String>>,
+    held: Option<Bytes>,
     rest: UpstreamBody,
 }
 
@@ -210,7 +209,7 @@ impl http_body::Body for Passing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         let next = match self.held.take() {
-            Some(held) => Some(held),
+            Some(held) => Some(Ok(held)),
             None => std::task::ready!(self.rest.poll_chunk(context)),
         };
         Poll::Ready(next.map(|chunk| chunk.map(Frame::data).map_err(std::io::Error::other)))
