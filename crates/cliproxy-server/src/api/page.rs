@@ -65,10 +65,7 @@ fn admit(snapshot: &Snapshot, head: &Parts) -> Result<(), Fault> {
     if !snapshot.settings.access.ws_auth {
         return Ok(());
     }
-    let caller = snapshot.access.check(&head.headers, head.uri.query());
-    caller
-        .map(drop)
-        .map_err(|refused| Fault::new(Kind::Authentication, refused.to_string()).with_code(refused.code()))
+    call::admit(snapshot, head).map(drop)
 }
 
 /// Why a socket ends.

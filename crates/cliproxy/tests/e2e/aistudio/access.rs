@@ -26,6 +26,16 @@ async fn a_page_shows_a_client_key_wherever_it_can_and_may_be_of_any_site() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_time_is_over_lets_no_page_in() {
+    let limits = "api-key-limits: [{api-key: client-key-0001, expires: 2020-02-29}]\n";
+    let gateway = support::start(&format!("{KEYED}{limits}"), &[]);
+    for (key, expected) in [("client-key-0001", Some(403)), ("client-key-0002", None)] {
+        let connected = Page::try_connect(&gateway, &format!("?key={key}"), &[]).await;
+        assert_eq!(connected.err(), expected, "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_client_keys_no_foreign_page_becomes_an_upstream() {
     for config in ["{}\n", "ws-auth: false\n"] {
         let gateway = support::start(config, &[]);
