@@ -110,6 +110,10 @@ impl Conversation {
             return self.go_on(before, Some(request), input);
         }
         self.said.extend(input);
+        let said: usize = self.said.iter().map(|element| element.len() + 1).sum();
+        if request.len() + said > self.limit {
+            return Err(self.too_large(before));
+        }
         let events = self.warm(&request);
         self.request = Some(request);
         Ok(Turn::Warm(events))
@@ -126,14 +130,19 @@ impl Conversation {
         ];
         let body = apply(&request, &edits).map_err(Fault::from)?.into_owned();
         if body.len() > self.limit {
-            self.restore(before);
-            let limit = self.limit >> 20;
-            let message = format!("the conversation is larger than {limit} MiB; begin anew with less of it");
-            return Err(Fault::new(Kind::TooLarge, message));
+            return Err(self.too_large(before));
         }
         self.before = Some(before);
         self.request = Some(request);
         Ok(Turn::Ask(body))
+    }
+
+    /// What would be too much was not said.
+    fn too_large(&mut self, before: Before) -> Fault {
+        self.restore(before);
+        let limit = self.limit >> 20;
+        let message = format!("the conversation is larger than {limit} MiB; begin anew with less of it");
+        Fault::new(Kind::TooLarge, message)
     }
 
     fn standing(&self) -> Before {
@@ -244,4 +253,28 @@ fn opening(message: &str) -> Result<Vec<String>, Fault> {
         item.str("content", &text);
     });
     Ok(vec![String::from_utf8_lossy(&item).into_owned()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_to_be_remembered_is_no_longer_than_a_request() {
+        let mut conversation = Conversation::new(1 << 20);
+        let long = "x".repeat(700 << 10);
+        let said = |previous: &str| {
+            format!(
+                r#"{{"type":"response.create","generate":false,"model":"m",{previous}"input":["{long}"]}}"#
+            )
+        };
+        assert!(matches!(conversation.take(&said("")), Ok(Turn::Warm(_))));
+        let answer = conversation.answer.clone().unwrap();
+        let next = said(&format!(r#""previous_response_id":"{answer}","#));
+        assert_eq!(conversation.take(&next).unwrap_err().kind, Kind::TooLarge);
+        // It stands as before.
+        let next = format!(r#"{{"type":"response.create","previous_response_id":"{answer}","input":[1]}}"#);
+        let Ok(Turn::Ask(body)) = conversation.take(&next) else { panic!("{conversation:?}") };
+        assert_eq!(member(&body, "input").unwrap(), format!(r#"["{long}",1]"#));
+    }
 }

@@ -6,6 +6,7 @@
 
 mod conversation;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -60,7 +61,7 @@ pub(super) async fn open(State(app): State<App>, request: Request) -> Response {
     upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
         let _open = open;
         let cancel = app.engine.tasks().1.clone();
-        let session = Session { app, head, socket, conversation: Conversation::new(limit) };
+        let session = Session { app, head, socket, conversation: Conversation::new(limit), limit };
         // Boxed: what a session holds is larger than what a task should move around.
         let serving = Box::pin(session.serve());
         tokio::select! {
@@ -85,6 +86,8 @@ struct Session {
     head: Parts,
     socket: WebSocket,
     conversation: Conversation,
+    /// Longest message, in bytes.
+    limit: usize,
 }
 
 /// The client is gone, or is to go.
@@ -92,10 +95,10 @@ struct Gone;
 
 impl Session {
     async fn serve(mut self) {
-        let mut ahead = std::collections::VecDeque::new();
+        let mut ahead = Ahead::new(self.limit);
         let end = self.app.sockets.conversations.clone();
         while !end.has_come() {
-            let message = if let Some(message) = ahead.pop_front() {
+            let message = if let Some(message) = ahead.next() {
                 message
             } else {
                 tokio::select! {
@@ -137,11 +140,7 @@ impl Session {
         drop(tokio::time::timeout(FAREWELL, leaving).await);
     }
 
-    async fn message(
-        &mut self,
-        text: &str,
-        ahead: &mut std::collections::VecDeque<Message>,
-    ) -> Result<(), Gone> {
+    async fn message(&mut self, text: &str, ahead: &mut Ahead) -> Result<(), Gone> {
         let turn = match self.conversation.take(text) {
             Ok(turn) => turn,
             Err(fault) => return self.turn_away(&fault).await,
@@ -168,7 +167,7 @@ impl Session {
         let answer = loop {
             tokio::select! {
                 answer = &mut answering => break answer,
-                message = self.socket.recv() => keep(message, ahead)?,
+                message = self.socket.recv() => ahead.keep(message)?,
             }
         };
         drop(answering);
@@ -180,18 +179,14 @@ impl Session {
     }
 
     /// Passes an answer on, event by event, and listens whether the client is still there.
-    async fn stream(
-        &mut self,
-        mut body: Egress,
-        ahead: &mut std::collections::VecDeque<Message>,
-    ) -> Result<(), Gone> {
+    async fn stream(&mut self, mut body: Egress, ahead: &mut Ahead) -> Result<(), Gone> {
         let mut decoder = Decoder::new(LONGEST_EVENT);
         let mut events: Vec<String> = Vec::new();
         loop {
             let frame = tokio::select! {
                 frame = body.frame() => frame,
                 message = self.socket.recv() => {
-                    keep(message, ahead)?;
+                    ahead.keep(message)?;
                     continue;
                 }
             };
@@ -263,17 +258,73 @@ impl Session {
     }
 }
 
-/// Keeps what a client sends while an answer runs.
-fn keep(
-    message: Option<Result<Message, axum::Error>>,
-    ahead: &mut std::collections::VecDeque<Message>,
-) -> Result<(), Gone> {
-    match message {
-        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-        Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) if ahead.len() < AHEAD => {
-            ahead.push_back(message);
-            Ok(())
+/// What a client has sent while an answer runs.
+struct Ahead {
+    messages: VecDeque<Message>,
+    /// How many bytes more are kept: no more in all than one message may have.
+    room: usize,
+}
+
+impl Ahead {
+    fn new(room: usize) -> Self {
+        Self { messages: VecDeque::new(), room }
+    }
+
+    fn next(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.room += length(&message);
+        Some(message)
+    }
+
+    /// Keeps what came. A client that sends more than is kept is not waited for.
+    fn keep(&mut self, received: Option<Result<Message, axum::Error>>) -> Result<(), Gone> {
+        let Some(Ok(message)) = received else { return Err(Gone) };
+        match message {
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(Gone),
+            Message::Text(_) | Message::Binary(_) => {}
         }
-        _ => Err(Gone),
+        let room = self.room.checked_sub(length(&message)).filter(|_| self.messages.len() < AHEAD);
+        self.room = room.ok_or(Gone)?;
+        self.messages.push_back(message);
+        Ok(())
+    }
+}
+
+fn length(message: &Message) -> usize {
+    match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) => bytes.len(),
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(length: usize) -> Message {
+        Message::Text("x".repeat(length).into())
+    }
+
+    #[test]
+    fn what_is_sent_ahead_is_kept_within_a_number_and_a_length() {
+        let mut ahead = Ahead::new(100);
+        for _ in 0..AHEAD {
+            assert!(ahead.keep(Some(Ok(text(1)))).is_ok());
+        }
+        assert!(ahead.keep(Some(Ok(text(1)))).is_err(), "too many");
+        let mut ahead = Ahead::new(100);
+        assert!(
+            ahead.keep(Some(Ok(text(60)))).is_ok()
+                && ahead.keep(Some(Ok(Message::Ping(Bytes::new())))).is_ok()
+        );
+        assert!(ahead.keep(Some(Ok(text(41)))).is_err(), "too long");
+        assert!(ahead.keep(Some(Ok(text(40)))).is_ok());
+        assert!(
+            ahead.next().is_some() && ahead.keep(Some(Ok(text(61)))).is_err(),
+            "what was taken makes room"
+        );
+        assert!(ahead.keep(Some(Ok(text(60)))).is_ok());
     }
 }
