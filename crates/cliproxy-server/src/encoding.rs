@@ -236,32 +236,75 @@ impl Encoding {
     }
 
     /// Reads what is packed in `packed`.
-    fn reader<'p>(self, mut packed: impl Read + Send + 'p) -> io::Result<Box<dyn Read + Send + 'p>> {
+    fn reader<'p>(self, packed: impl Read + Send + 'p) -> io::Result<Box<dyn Read + Send + 'p>> {
         Ok(match self {
             Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(packed)),
             Self::Deflate => {
-                let mut head = Vec::with_capacity(2);
-                packed.by_ref().take(2).read_to_end(&mut head)?;
-                let is_framed = is_zlib(&head);
-                let packed = io::Cursor::new(head).chain(packed);
-                if is_framed {
+                let (head, packed) = begun::<2>(packed)?;
+                if is_zlib(&head) {
                     Box::new(flate2::read::ZlibDecoder::new(packed))
                 } else {
                     Box::new(flate2::read::DeflateDecoder::new(packed))
                 }
             }
-            Self::Brotli => Box::new(brotli::Decompressor::new(packed, 4096)),
+            Self::Brotli => {
+                let (head, packed) = begun::<1>(packed)?;
+                if is_large_brotli(&head) {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                Box::new(brotli::Decompressor::new(packed, 4096))
+            }
             Self::Zstd => {
+                let (head, packed) = begun::<LONGEST_ZSTD_HEAD>(packed)?;
+                // What is within the window is held until there is more.
+                if zstd_window(&head).is_some_and(|window| window > LARGEST_WINDOW) {
+                    return Err(io::ErrorKind::Unsupported.into());
+                }
                 Box::new(ruzstd::decoding::StreamingDecoder::new(packed).map_err(io::Error::other)?)
             }
         })
     }
 }
 
+/// The first `N` bytes, as far as there are so many, and all of them to be read.
+fn begun<const N: usize>(mut packed: impl Read) -> io::Result<(Vec<u8>, impl Read)> {
+    let mut head = Vec::with_capacity(N);
+    packed.by_ref().take(N as u64).read_to_end(&mut head)?;
+    Ok((head.clone(), io::Cursor::new(head).chain(packed)))
+}
+
 /// Whether a body begins as zlib says (RFC 1950, 2.2); some senders leave its frame out.
 fn is_zlib(head: &[u8]) -> bool {
     let &[method, flags] = head else { return false };
     method & 0x0F == 8 && u16::from_be_bytes([method, flags]).is_multiple_of(31)
+}
+
+/// Whether a body begins as brotli with windows of up to 1 GiB does, which is another format than the one that HTTP has:
+/// there this is invalid (RFC 7932, 9.1).
+fn is_large_brotli(head: &[u8]) -> bool {
+    head.first().is_some_and(|first| first & 0x7F == 0x11)
+}
+
+/// Longest head of a zstd frame that tells its window (RFC 8878, 3.1.1).
+const LONGEST_ZSTD_HEAD: usize = 18;
+/// Largest window of zstd in HTTP (RFC 9659).
+const LARGEST_WINDOW: u64 = 8 << 20;
+
+/// The window of a zstd frame, in bytes; `None` for what is no such frame. Source: RFC 8878, 3.1.1.1.
+fn zstd_window(head: &[u8]) -> Option<u64> {
+    let (&descriptor, rest) = head.strip_prefix(&[0x28, 0xB5, 0x2F, 0xFD])?.split_first()?;
+    let is_single_segment = descriptor & 0x20 != 0;
+    if !is_single_segment {
+        let window = u64::from(*rest.first()?);
+        let base = 1u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * (window & 7));
+    }
+    // The window is the content.
+    let dictionary = *[0, 1, 2, 4].get(usize::from(descriptor & 3))?;
+    let length = 1 << (descriptor >> 6);
+    let written = rest.get(dictionary..dictionary + length)?;
+    let size = written.iter().rev().fold(0, |size, &byte| size << 8 | u64::from(byte));
+    Some(if length == 2 { size + 256 } else { size })
 }
 
 /// What a body is packed with, in the order of packing.
@@ -296,14 +339,23 @@ pub(crate) fn gunzip(packed: &[u8], limit: usize) -> Result<Bytes, Fault> {
 fn inflate(encoding: Encoding, packed: &[u8], limit: usize) -> Result<Bytes, Fault> {
     let mut plain = Vec::new();
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    encoding
-        .reader(packed)
-        .and_then(|reader| reader.take(bound).read_to_end(&mut plain))
-        .map_err(|_error| damaged(encoding))?;
+    encoding.reader(packed).and_then(|reader| reader.take(bound).read_to_end(&mut plain)).map_err(
+        |error| match error.kind() {
+            io::ErrorKind::Unsupported => too_far_back(),
+            _ => damaged(encoding),
+        },
+    )?;
     if plain.len() > limit {
         return Err(too_large(limit));
     }
     Ok(plain.into())
+}
+
+fn too_far_back() -> Fault {
+    let message = "the window of the zstd request body is larger than the 8 MiB that HTTP allows (RFC 9659); compress it with a lower level";
+    Fault::new(Kind::InvalidRequest, message)
+        .with_code("unsupported_content_encoding")
+        .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16())
 }
 
 fn unsupported(encoding: &str) -> Fault {
@@ -385,6 +437,56 @@ mod tests {
         let bomb = gzip(&vec![b' '; 1 << 20]);
         assert!(bomb.len() < 4096);
         assert_eq!(unpacked("gzip", bomb, 4096).unwrap_err().kind, Kind::TooLarge);
+    }
+
+    /// A zstd frame of so many blocks of 128 KiB, each of one repeated byte; `head` is what follows the magic number.
+    fn zstd(head: &[u8], n_blocks: usize) -> Bytes {
+        let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD];
+        frame.extend_from_slice(head);
+        for number in 1..=n_blocks {
+            let block = u32::from(number == n_blocks) | 1 << 1 | (128 << 10) << 3;
+            frame.extend_from_slice(&block.to_le_bytes()[..3]);
+            frame.push(b' ');
+        }
+        frame.into()
+    }
+
+    #[test]
+    fn windows_of_zstd_are_within_what_http_allows() {
+        const CONTENT: usize = 128 << 10;
+        let whole = |head: &[u8]| unpacked("zstd", zstd(head, 1), CONTENT).map(|plain| plain.len());
+        // 8 MiB; the size of the content in 4 bytes, and in 8 behind a dictionary of the number 0.
+        for head in [&[0, 13 << 3][..], &[0xA0, 0, 0, 2, 0], &[0xE1, 0, 0, 0, 2, 0, 0, 0, 0, 0]] {
+            assert_eq!(whole(head), Ok(CONTENT), "{head:?}");
+        }
+        // The next larger one; the largest of all; a content of 8 MiB and one byte.
+        for head in [&[0, 13 << 3 | 1][..], &[0, 0xFF], &[0xA0, 1, 0, 0x80, 0]] {
+            // All that such a bomb holds would be held at once.
+            let fault = unpacked("zstd", zstd(head, 100), 4096).unwrap_err();
+            assert!(fault.message.contains("8 MiB"), "{head:?}: {}", fault.message);
+        }
+        for head in [&[][..], &[0x20], &[0xA0, 1, 0]] {
+            let frame = [&[0x28, 0xB5, 0x2F, 0xFD], head].concat();
+            let fault = unpacked("zstd", frame.into(), 4096).unwrap_err();
+            assert!(fault.message.contains("not valid zstd"), "{head:?}: {}", fault.message);
+        }
+    }
+
+    #[test]
+    fn brotli_with_the_windows_of_another_format_is_refused() {
+        let pack = |is_large| {
+            let mut packed = Vec::new();
+            let parameters = brotli::enc::BrotliEncoderParams {
+                lgwin: if is_large { 30 } else { 22 },
+                large_window: is_large,
+                ..Default::default()
+            };
+            brotli::BrotliCompress(&mut &b"{}"[..], &mut packed, &parameters).unwrap();
+            Bytes::from(packed)
+        };
+        assert_eq!(unpacked("br", pack(false), 100).unwrap(), &b"{}"[..]);
+        let fault = unpacked("br", pack(true), 100).unwrap_err();
+        assert!(fault.message.contains("not valid br"), "{}", fault.message);
     }
 
     #[test]
