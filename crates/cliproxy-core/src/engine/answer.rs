@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, Sleep};
 
 use super::attempt::Attempt;
-use super::pipe::Pipe;
+use super::pipe::{LONGEST_FRAME, Pipe};
 use super::verdict::judge_late;
 use super::{Engine, Job};
 use crate::credential::{Credential, Lease};
@@ -56,12 +56,16 @@ pub struct AnswerStream {
     timer: Option<Pin<Box<Sleep>>>,
     last_read: Instant,
     last_write: Instant,
+    /// What came from the upstream.
+    received: usize,
     /// What went to the client, and when those who watch were told last.
     sent: u64,
     told: Instant,
     closing: Closing,
 }
 
+/// Longest stream without a beginning: two events may be so long that they hold each a whole image.
+const LONGEST_BEGINNING: usize = 2 * LONGEST_FRAME;
 /// How often those who watch are told of a stream that goes on.
 const TOLD_EVERY: Duration = Duration::from_millis(500);
 
@@ -269,6 +273,7 @@ impl AnswerStream {
             timer: None,
             last_read: now,
             last_write: now,
+            received: 0,
             sent: 0,
             told: now,
             closing,
@@ -284,6 +289,11 @@ impl AnswerStream {
         std::future::poll_fn(|context| {
             while !self.pipe.has_begun() && self.pipe.fault().is_none() && self.upstream.is_some() {
                 std::task::ready!(self.poll_upstream(context));
+                // Until then everything is held.
+                if self.received > LONGEST_BEGINNING && !self.pipe.has_begun() {
+                    let message = "the upstream's answer does not begin within what the gateway accepts";
+                    self.end(Some(Fault::new(Kind::BadUpstream, message)));
+                }
             }
             Poll::Ready(())
         })
@@ -308,6 +318,7 @@ impl AnswerStream {
         match upstream.poll_chunk(context) {
             Poll::Ready(Some(Ok(bytes))) => {
                 self.last_read = Instant::now();
+                self.received = self.received.saturating_add(bytes.len());
                 self.pipe.push(bytes, &mut self.out);
                 if self.pipe.is_over() {
                     self.upstream = None;

@@ -122,3 +122,17 @@ async fn hundreds_of_thousands_of_tiny_frames_pass_in_the_memory_of_a_few() {
         assert!(most < 150_000, "{client}: {most} kB");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_never_begins_is_given_up() {
+    for format in ["claude", "chat"] {
+        // Both lanes hold what comes before an answer begins.
+        let sign = Bytes::from(format!(": {}\n\n", "still here ".repeat(500)).repeat(200));
+        let upstream = Upstream::start(move |_| Script::events(vec![sign.clone(); 70]).stalled()).await;
+        let gateway =
+            support::start(&format!("request-retry: 0\n{}", support::config(format, &upstream)), &[]);
+        let answer = support::ask_model(&gateway, "claude", "up", true).await;
+        assert_eq!(answer.status, 502, "{format}: {}", answer.body);
+        assert!(answer.error("claude").2.contains("does not begin"), "{}", answer.body);
+    }
+}
