@@ -370,6 +370,21 @@ impl AnswerStream {
         self.upstream = None;
         self.pipe.finish(broken, &mut self.out);
     }
+
+    /// Nothing more goes to the client.
+    fn close(&mut self) {
+        let outcome = match self.pipe.fault() {
+            Some(fault) => {
+                let fault = fault.clone();
+                self.closing.fail_late(&fault);
+                Outcome::Failed
+            }
+            None if self.upstream.is_none() && self.ready.is_empty() => Outcome::Complete,
+            None => Outcome::Cancelled,
+        };
+        let usage = self.pipe.usage();
+        self.closing.close(outcome, usage);
+    }
 }
 
 impl Stream for AnswerStream {
@@ -389,16 +404,7 @@ impl Stream for AnswerStream {
                 return Poll::Ready(Some(bytes));
             }
             if self.upstream.is_none() {
-                let outcome = match self.pipe.fault() {
-                    Some(fault) => {
-                        let fault = fault.clone();
-                        self.closing.fail_late(&fault);
-                        Outcome::Failed
-                    }
-                    None => Outcome::Complete,
-                };
-                let usage = self.pipe.usage();
-                self.closing.close(outcome, usage);
+                self.close();
                 return Poll::Ready(None);
             }
             std::task::ready!(self.poll_upstream(context));
@@ -408,7 +414,6 @@ impl Stream for AnswerStream {
 
 impl Drop for AnswerStream {
     fn drop(&mut self) {
-        let usage = self.pipe.usage();
-        self.closing.close(Outcome::Cancelled, usage);
+        self.close();
     }
 }

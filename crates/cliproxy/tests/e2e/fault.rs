@@ -189,22 +189,26 @@ async fn an_error_with_status_200_is_that_error() {
     }
 }
 
+/// An error as a stream of this format says it.
+pub(crate) fn error_event(format: &str) -> &'static str {
+    match format {
+        "claude" => {
+            "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"too busy\"}}\n\n"
+        }
+        "responses" => {
+            "event: error\ndata: {\"type\":\"error\",\"sequence_number\":9,\"code\":\"server_is_overloaded\",\"message\":\"too busy\",\"param\":null}\n\n"
+        }
+        "gemini" => {
+            "data: {\"error\":{\"code\":503,\"message\":\"too busy\",\"status\":\"UNAVAILABLE\"}}\n\n"
+        }
+        _ => "data: {\"error\":{\"message\":\"too busy\",\"type\":\"server_error\"}}\n\n",
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_in_the_middle_of_a_stream_is_told_in_the_clients_format() {
     for format in FORMATS {
-        let error = match format {
-            "claude" => {
-                "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"too busy\"}}\n\n"
-            }
-            "responses" => {
-                "event: error\ndata: {\"type\":\"error\",\"sequence_number\":9,\"code\":\"server_is_overloaded\",\"message\":\"too busy\",\"param\":null}\n\n"
-            }
-            "gemini" => {
-                "data: {\"error\":{\"code\":503,\"message\":\"too busy\",\"status\":\"UNAVAILABLE\"}}\n\n"
-            }
-            _ => "data: {\"error\":{\"message\":\"too busy\",\"type\":\"server_error\"}}\n\n",
-        };
-        let frames = vec![Bytes::from(half(format)), Bytes::from_static(error.as_bytes())];
+        let frames = vec![Bytes::from(half(format)), Bytes::from(error_event(format))];
         let upstream = Upstream::start(move |_| Script::events(frames.clone())).await;
         let gateway = support::start(&once(format, &upstream.url()), &[]);
         for client in FORMATS {

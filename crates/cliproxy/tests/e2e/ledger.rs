@@ -7,6 +7,7 @@ use cliproxy_testkit::{Gateway, Received, Script, Upstream};
 use serde_json::{Value, json};
 
 use crate::failover::half;
+use crate::fault::error_event;
 use crate::support::{self, FORMATS};
 
 const KEPT: &str = "usage-statistics-enabled: true\nrequest-retry: 0\nusage-ledger:\n  prices:\n    - {model: up, input: 1, output: 10}\n";
@@ -152,6 +153,23 @@ async fn a_client_that_leaves_is_counted_by_what_had_passed() {
     let csv = String::from_utf8(run(&gateway, &["--csv"]).stdout).unwrap();
     let row = csv.lines().nth(1).unwrap();
     assert!(row.contains(",claude,up,up,"), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_said_an_error_has_failed_although_its_client_left_upon_it() {
+    for format in FORMATS {
+        let pieces = vec![Bytes::from(half(format)), Bytes::from(error_event(format))];
+        let upstream = Upstream::start(move |_| Script::events(pieces.clone()).stalled()).await;
+        let gateway = support::start(&format!("{KEPT}{}", support::config(format, &upstream)), &[]);
+        let (path, body) = support::request(format, "up", true);
+        let mut answer = support::posting(&gateway, &path, &body).send().await.unwrap();
+        let mut heard = String::new();
+        while !heard.contains("too busy") {
+            heard += &String::from_utf8_lossy(&support::within(answer.chunk()).await.unwrap().unwrap());
+        }
+        drop(answer);
+        gateway.said("outcome=Failed", 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
