@@ -5,7 +5,7 @@
 use cliproxy_bench::sample::{Dialect, agentic};
 use cliproxy_wire::catalog;
 use cliproxy_wire::codec::{ClientContext, Strictness, Target, UpstreamContext};
-use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::format::{self, Format, RequestContext};
 use cliproxy_wire::lane::{Changes, Relay, peek};
 use cliproxy_wire::model::Request;
 use cliproxy_wire::profile::Profile;
@@ -49,7 +49,7 @@ fn pairs() -> impl Iterator<Item = (Dialect, Dialect)> {
 
 fn decoded(client: Dialect) -> Request {
     let body = agentic(client, "model").body;
-    let path = PathWish { model: "model", stream: false };
+    let path = RequestContext { model: "model", stream: false, ..RequestContext::default() };
     format::decode_request(format_of(client), &body, path).expect("a request")
 }
 
@@ -72,7 +72,7 @@ fn peek_at_request(bencher: Bencher<'_, '_>, client: Dialect) {
 #[divan::bench(args = Dialect::ALL)]
 fn decode_request(bencher: Bencher<'_, '_>, client: Dialect) {
     let body = agentic(client, "model").body;
-    let path = PathWish { model: "model", stream: false };
+    let path = RequestContext { model: "model", stream: false, ..RequestContext::default() };
     bencher.bench(|| format::decode_request(format_of(client), &body, path));
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::catalog;
 use cliproxy_wire::codec::{ClientContext, Strictness, Target, UpstreamContext};
-use cliproxy_wire::format::{self, PathWish};
+use cliproxy_wire::format::{self, RequestContext};
 use cliproxy_wire::json::patch::{self, Edit, Path};
 use cliproxy_wire::json::{Raw, Reader};
 use cliproxy_wire::lane::{self, AnswerEnvelope, Changes, Relay, Rewrite};
@@ -122,7 +122,7 @@ pub fn request(format: Format, data: &[u8]) {
         assert_eq!(untouched, seen.text);
     }
     let Ok(request) =
-        format::decode_request(format, data, PathWish { model: "gemini-2.5-pro", stream: true })
+        format::decode_request(format, data, RequestContext { model: "gemini-2.5-pro", stream: true, ..RequestContext::default() })
     else {
         return;
     };

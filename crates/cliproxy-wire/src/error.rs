@@ -187,10 +187,10 @@ impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
-    use crate::format::{Format, PathWish, decode_count_request, decode_request};
+    use crate::format::{Format, RequestContext, decode_count_request, decode_request};
 
     fn said(format: Format, body: &str) -> String {
-        let path = PathWish { model: "m", stream: false };
+        let path = RequestContext { model: "m", stream: false, ..RequestContext::default() };
         decode_request(format, body.as_bytes(), path).unwrap_err().to_string()
     }
 
@@ -232,7 +232,8 @@ mod tests {
         assert_eq!(said(Format::Claude, r#"{"model":"","messages":[]}"#), "model: required, as a string");
 
         let count = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":5}]}]}"#;
-        let error = decode_count_request(Format::Claude, count.as_bytes(), PathWish::default()).unwrap_err();
+        let error =
+            decode_count_request(Format::Claude, count.as_bytes(), RequestContext::default()).unwrap_err();
         assert_eq!(error.to_string(), format!("messages[0].content[0].{text}"));
     }
 }

@@ -6,6 +6,7 @@ use crate::codec::{ClientContext, Encoded, StreamDecoder, StreamEncoder, Target,
 use crate::fault::Fault;
 use crate::model::{Request, Response};
 use crate::profile::ToolIdRule;
+use crate::schema::Cleaned;
 use crate::{Error, chat, claude, gemini, normalize, responses};
 
 /// One of the four wire formats. The Code Assist envelope is Gemini with a wrapper, not a format of its own.
@@ -77,23 +78,25 @@ impl Format {
 ///
 /// # Errors
 /// A body that is not a legal request of the format, with the JSON path.
-pub fn decode_request(format: Format, body: &[u8], path: PathWish<'_>) -> Result<Request, Error> {
+pub fn decode_request(format: Format, body: &[u8], context: RequestContext<'_>) -> Result<Request, Error> {
     match format {
         Format::Chat => chat::decode_request(body),
         Format::Responses => responses::decode_request(body),
         Format::Claude => claude::decode_request(body),
-        Format::Gemini => gemini::decode_request(body, path.model, path.stream),
+        Format::Gemini => gemini::decode_request(body, context),
     }
     .map_err(|error| error.seen_in(body))
 }
 
-/// Model and stream wish of a Gemini path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PathWish<'a> {
-    /// The model, percent-decoded.
+/// What a decoder of requests needs to know beside the body; only Gemini's asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestContext<'a> {
+    /// The model of the path, percent-decoded.
     pub model: &'a str,
     /// The method was `streamGenerateContent`.
     pub stream: bool,
+    /// Schemas of earlier requests; without it they are read anew.
+    pub schemas: Option<&'a Cleaned>,
 }
 
 /// Writes a request for an upstream: normalizes it for the target, then encodes it in the target's format.
@@ -157,11 +160,15 @@ pub fn stream_encoder(format: Format, context: ClientContext) -> Box<dyn StreamE
 ///
 /// # Errors
 /// A body that is not a legal request of the format, with the JSON path.
-pub fn decode_count_request(format: Format, body: &[u8], path: PathWish<'_>) -> Result<Request, Error> {
+pub fn decode_count_request(
+    format: Format,
+    body: &[u8],
+    context: RequestContext<'_>,
+) -> Result<Request, Error> {
     match format {
         Format::Claude => claude::decode_count_request(body),
-        Format::Gemini => gemini::decode_count(body, path.model),
-        Format::Chat | Format::Responses => return decode_request(format, body, path),
+        Format::Gemini => gemini::decode_count(body, context),
+        Format::Chat | Format::Responses => return decode_request(format, body, context),
     }
     .map_err(|error| error.seen_in(body))
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use cliproxy_wire::schema::Cleaned;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,7 +64,7 @@ impl Builder {
             turn: Mutex::default(),
             pool,
             clients: Clients::new(tasks.clone(), cancel.clone()),
-            schemas: Cleaned::default(),
+            schemas: Arc::default(),
             memories: Memories::default(),
             counts: Counts::default(),
             extras: self.extras,

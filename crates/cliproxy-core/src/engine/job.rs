@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cliproxy_wire::codec::ClientContext;
-use cliproxy_wire::format::{PathWish, decode_count_request, decode_request};
+use cliproxy_wire::format::{RequestContext, decode_count_request, decode_request};
 use cliproxy_wire::model::{Mode, Request};
+use cliproxy_wire::schema::Cleaned;
 use cliproxy_wire::{Format, chat, image, json};
 use http::HeaderMap;
 use memchr::memmem;
@@ -64,6 +65,8 @@ pub struct Call {
 pub(super) struct Job {
     pub(super) call: Call,
     pub(super) ticket: Arc<Ticket>,
+    /// Schemas of earlier requests.
+    pub(super) schemas: Arc<Cleaned>,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) peeked: Peeked,
     pub(super) requested: Arc<str>,
@@ -113,19 +116,20 @@ impl Job {
         if let Some(request) = &self.request {
             return Ok(Arc::clone(request));
         }
-        let path = PathWish {
+        let context = RequestContext {
             model: self.call.path_model.as_deref().unwrap_or_default(),
             stream: self.call.operation == Operation::Stream,
+            schemas: Some(&self.schemas),
         };
         if let Operation::Draw | Operation::Redraw = self.call.operation {
             return self.drawing();
         }
         let decoded = if self.call.operation == Operation::CountTokens {
-            decode_count_request(self.call.format, &self.call.body, path)
+            decode_count_request(self.call.format, &self.call.body, context)
         } else if self.call.is_legacy_completion {
             chat::completions::decode_request(&self.call.body)
         } else {
-            decode_request(self.call.format, &self.call.body, path)
+            decode_request(self.call.format, &self.call.body, context)
         };
         let mut request = decoded.map_err(Failure::client)?;
         request.stream = self.call.operation == Operation::Stream;

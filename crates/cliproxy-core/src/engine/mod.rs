@@ -85,7 +85,7 @@ struct Inner {
     turn: Mutex<()>,
     pool: Pool,
     clients: Clients,
-    schemas: Cleaned,
+    schemas: Arc<Cleaned>,
     /// Thoughts and signatures for clients that do not send them back.
     memories: Memories,
     /// What upstreams counted a moment ago.

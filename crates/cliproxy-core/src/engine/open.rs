@@ -9,6 +9,7 @@ use std::time::Duration;
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::lane::{self, Peek};
 use cliproxy_wire::model::Mode;
+use cliproxy_wire::schema::Cleaned;
 use cliproxy_wire::{Error, Format, image};
 use tokio::time::Instant;
 
@@ -58,13 +59,14 @@ struct Read {
 }
 
 impl Read {
-    fn into_job(self, call: Call, ticket: Arc<Ticket>) -> Job {
+    fn into_job(self, call: Call, ticket: Arc<Ticket>, schemas: Arc<Cleaned>) -> Job {
         let Self { snapshot, peeked, requested, model, suffix, session } = self;
         let started = Instant::now();
         let images = image::Wish::default();
         Job {
             call,
             ticket,
+            schemas,
             snapshot,
             peeked,
             requested,
@@ -90,7 +92,7 @@ impl Engine {
             Ok(read) => {
                 let is_kept = wants_record(&read.snapshot, call.operation, call.client.as_ref());
                 let ticket = self.0.sinks.ticket(is_kept);
-                Ok(Opened(Box::new(read.into_job(call, ticket))))
+                Ok(Opened(Box::new(read.into_job(call, ticket, Arc::clone(&self.0.schemas)))))
             }
             Err(failure) => {
                 self.reject(&Rejected {

@@ -4,6 +4,7 @@ use super::member::members;
 use super::request::{Members, Writer, served_as, write_members};
 use crate::Error;
 use crate::codec::{Encoded, Target};
+use crate::format::RequestContext;
 use crate::json::{self, Reader};
 use crate::model::Request;
 use crate::normalize::Prepared;
@@ -13,8 +14,8 @@ use crate::profile::{Dialect, Profile};
 ///
 /// # Errors
 /// A body that is not what the format prescribes, with the JSON path.
-pub fn decode_count(body: &[u8], model: &str) -> Result<Request, Error> {
-    super::decode_request(body, model, false)
+pub fn decode_count(body: &[u8], context: RequestContext<'_>) -> Result<Request, Error> {
+    super::decode_request(body, RequestContext { stream: false, ..context })
 }
 
 /// Writes a counting request. What does not count as input is left out; Code Assist takes the conversation only, so

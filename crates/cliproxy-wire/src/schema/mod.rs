@@ -17,7 +17,6 @@ mod scan;
 
 pub use cache::Cleaned;
 pub use openai::holds_strict;
-pub use openapi::from_openapi;
 
 use serde_json::{Map, Value};
 
@@ -47,6 +46,8 @@ pub enum Dialect {
     ClaudeStrict,
     /// OpenAI without strict mode.
     OpenAi,
+    /// JSON Schema, out of Gemini's OpenAPI-like members.
+    Json,
 }
 
 /// Where a schema goes.
@@ -114,6 +115,17 @@ pub fn fit(
     Ok(fitted)
 }
 
+/// A schema in the OpenAPI-like form (or in JSON Schema, which it may be mixed with) as JSON Schema.
+pub fn from_openapi(schema: &Raw, cache: Option<&Cleaned>) -> Raw {
+    let (dialect, purpose) = (Dialect::Json, Purpose::Tool);
+    let made = match cache {
+        Some(cache) => clean(schema, dialect, purpose, cache),
+        None => made(schema, dialect, purpose),
+    };
+    // What cannot be read is told by whoever makes it fit its target.
+    made.unwrap_or_else(|_unread| schema.clone())
+}
+
 fn made(schema: &Raw, dialect: Dialect, purpose: Purpose) -> Result<Raw, &'static str> {
     if scan::is_clean(schema, dialect, purpose) {
         return Ok(schema.clone());
@@ -133,6 +145,7 @@ fn made(schema: &Raw, dialect: Dialect, purpose: Purpose) -> Result<Raw, &'stati
         Dialect::ClaudeTool => claude::tool(&value),
         Dialect::ClaudeStrict => claude::strict(&value, purpose)?,
         Dialect::OpenAi => openai::complete(&value, purpose),
+        Dialect::Json => openapi::to_json_schema(value.clone(), 0),
     };
     Ok(if cleaned == value { schema.clone() } else { Raw::from(&cleaned) })
 }

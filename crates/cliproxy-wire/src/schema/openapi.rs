@@ -137,16 +137,9 @@ fn format(map: &mut Map<String, Value>, phrases: &mut Vec<String>) {
     map.shift_remove("format");
 }
 
-/// A schema in the OpenAPI-like form (or in JSON Schema, which it may be mixed with) as JSON Schema.
-pub fn from_openapi(schema: &Raw) -> Raw {
-    if !schema.names().any(is_suspect) || is_json_schema(&mut schema.reader()).unwrap_or(false) {
-        return schema.clone();
-    }
-    let value = schema.to_value();
-    if !value.is_object() {
-        return schema.clone();
-    }
-    Raw::from(&back(value, 0))
+/// Whether a schema uses no word of the OpenAPI-like form.
+pub(super) fn is_json_schema(schema: &Raw) -> bool {
+    !schema.names().any(is_suspect) || has_no_word(&mut schema.reader()).unwrap_or(false)
 }
 
 /// Whether a member, if it is one of a node, may be a word of the OpenAPI-like form. Most schemas have none, which is
@@ -163,7 +156,7 @@ fn is_suspect((name, value): (&str, &str)) -> bool {
 }
 
 /// Whether no node uses a word of the OpenAPI-like form.
-fn is_json_schema(reader: &mut Reader<'_>) -> Result<bool, crate::Error> {
+fn has_no_word(reader: &mut Reader<'_>) -> Result<bool, crate::Error> {
     let mut is_clean = true;
     if reader.kind() != Kind::Object {
         reader.skip()?;
@@ -178,14 +171,14 @@ fn is_json_schema(reader: &mut Reader<'_>) -> Result<bool, crate::Error> {
             }
             ("nullable" | "propertyOrdering" | "example", _, _) => is_clean = false,
             (_, Children::Map, Kind::Object) => value.object(|_, node| {
-                is_clean &= is_json_schema(node)?;
+                is_clean &= has_no_word(node)?;
                 Ok(())
             })?,
             (_, Children::List | Children::NodeOrList, Kind::Array) => value.array(|_, node| {
-                is_clean &= is_json_schema(node)?;
+                is_clean &= has_no_word(node)?;
                 Ok(())
             })?,
-            (_, Children::Node | Children::NodeOrList, Kind::Object) => is_clean &= is_json_schema(value)?,
+            (_, Children::Node | Children::NodeOrList, Kind::Object) => is_clean &= has_no_word(value)?,
             (key, Children::None, Kind::String) if is_count(key) => is_clean = false,
             _ => {}
         }
@@ -199,7 +192,8 @@ fn is_count(key: &str) -> bool {
     matches!(key, "minItems" | "maxItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties")
 }
 
-fn back(value: Value, depth: usize) -> Value {
+/// A schema in the OpenAPI-like form (or in JSON Schema, which it may be mixed with) as JSON Schema.
+pub(super) fn to_json_schema(value: Value, depth: usize) -> Value {
     let Value::Object(map) = value else { return value };
     if depth > super::MAX_DEPTH {
         return Value::Object(map);
@@ -224,15 +218,16 @@ fn back(value: Value, depth: usize) -> Value {
                 out.insert(key, number);
             }
             (_, Children::Map, Value::Object(nodes)) => {
-                let nodes = nodes.into_iter().map(|(name, node)| (name, back(node, depth + 1))).collect();
+                let nodes =
+                    nodes.into_iter().map(|(name, node)| (name, to_json_schema(node, depth + 1))).collect();
                 out.insert(key, Value::Object(nodes));
             }
             (_, Children::List | Children::NodeOrList, Value::Array(nodes)) => {
-                let nodes = nodes.into_iter().map(|node| back(node, depth + 1)).collect();
+                let nodes = nodes.into_iter().map(|node| to_json_schema(node, depth + 1)).collect();
                 out.insert(key, Value::Array(nodes));
             }
             (_, Children::Node | Children::NodeOrList, member) => {
-                out.insert(key, back(member, depth + 1));
+                out.insert(key, to_json_schema(member, depth + 1));
             }
             (_, _, member) => {
                 out.insert(key, member);
@@ -275,7 +270,7 @@ fn nullable(out: &mut Map<String, Value>) {
 mod tests {
     use serde_json::json;
 
-    use super::super::{Cleaned, Dialect, Purpose, clean};
+    use super::super::{Cleaned, Dialect, Purpose, clean, from_openapi};
     use super::*;
 
     fn open(value: &Value) -> Value {
@@ -359,9 +354,13 @@ mod tests {
             "a":{"type":"STRING","nullable":true,"example":"x"},
             "b":{"type":"ARRAY","minItems":"1","items":{"type":"INTEGER"}}}});
         let expected = r#"{"type":"object","properties":{"b":{"type":"array","minItems":1,"items":{"type":"integer"}},"a":{"type":["string","null"],"examples":["x"]}}}"#;
-        assert_eq!(from_openapi(&Raw::from(&schema)).as_str(), expected);
+        assert_eq!(from_openapi(&Raw::from(&schema), None).as_str(), expected);
+        let known = Cleaned::default();
+        for _first_then_remembered in 0..2 {
+            assert_eq!(from_openapi(&Raw::from(&schema), Some(&known)).as_str(), expected);
+        }
         let plain = Raw::new(r#"{ "type":"object", "properties":{"nullable":{"type":"string"}} }"#);
-        assert_eq!(from_openapi(&plain), plain);
+        assert_eq!(from_openapi(&plain, None), plain);
     }
 
     #[test]
@@ -385,7 +384,7 @@ mod tests {
                 ),
             ] {
                 let raw = Raw::parse(&schema).unwrap();
-                assert_ne!(from_openapi(&raw), raw, "{schema}");
+                assert_ne!(from_openapi(&raw, None), raw, "{schema}");
             }
         }
         for plain in
@@ -393,7 +392,7 @@ mod tests {
         {
             let plain = Raw::new(plain);
             assert!(!plain.names().any(is_suspect));
-            assert_eq!(from_openapi(&plain), plain);
+            assert_eq!(from_openapi(&plain, None), plain);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::json::{Kind, Raw, Reader};
 
 use super::reference::{Children, children};
-use super::{Dialect, MAX_DEPTH, Purpose};
+use super::{Dialect, MAX_DEPTH, Purpose, openapi};
 
 /// Whether cleaning would leave `schema` as it is.
 pub(super) fn is_clean(schema: &Raw, dialect: Dialect, purpose: Purpose) -> bool {
@@ -18,6 +18,7 @@ pub(super) fn is_clean(schema: &Raw, dialect: Dialect, purpose: Purpose) -> bool
         Dialect::GeminiLenient | Dialect::GeminiStrict => gemini(&mut reader, is_tool, 0),
         Dialect::ClaudeTool => claude_root(&mut reader),
         Dialect::OpenAi => openai(&mut reader, is_tool, 0),
+        Dialect::Json => return openapi::is_json_schema(schema),
         Dialect::OpenApi | Dialect::Plain | Dialect::Narrow | Dialect::ClaudeStrict => return false,
     }
     .unwrap_or(false)

@@ -5,7 +5,7 @@
 //! names it.
 
 use cliproxy_wire::codec::Encoded;
-use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::format::{self, Format, RequestContext};
 use cliproxy_wire::json::Raw;
 use cliproxy_wire::json::patch::{self, Edit, Path};
 use cliproxy_wire::profile::Profile;
@@ -286,7 +286,8 @@ fn names(note: &str, member: &str, word: &str) -> bool {
 }
 
 fn encoded(from: Format, body: &str, profile: &Profile, model: &str) -> Result<Encoded, String> {
-    let path = PathWish { model: if from == Format::Gemini { "m" } else { "" }, stream: true };
+    let path =
+        RequestContext { model: if from == Format::Gemini { "m" } else { "" }, stream: true, schemas: None };
     let request = format::decode_request(from, body.as_bytes(), path).map_err(|error| error.to_string())?;
     let aim = Aim::at(profile, model);
     aim.with(&request, |target| format::encode_request(&request, target)).map_err(|error| error.to_string())

@@ -1,7 +1,7 @@
 //! Opaque state of a history: whose goes where.
 
 use cliproxy_wire::codec::{Strictness, Target};
-use cliproxy_wire::format::{PathWish, decode_request, encode_request};
+use cliproxy_wire::format::{RequestContext, decode_request, encode_request};
 use cliproxy_wire::model::{Anchor, Opaque, OpaqueKind, Owner};
 use cliproxy_wire::opaque::{Repair, wrap};
 use cliproxy_wire::profile::Profile;
@@ -17,7 +17,7 @@ fn sent(
     format: Format,
     body: &Value,
 ) -> Value {
-    let request = decode_request(format, body.to_string().as_bytes(), PathWish::default()).unwrap();
+    let request = decode_request(format, body.to_string().as_bytes(), RequestContext::default()).unwrap();
     let caps = catalog::caps(model);
     let (table, schemas) = (reasoning::Table::default(), Cleaned::default());
     let target = Target {

@@ -1,7 +1,7 @@
 //! Decode after encode is the identity on canonical values, for each format restricted to what it expresses.
 
 use cliproxy_wire::codec::{ClientContext, UpstreamContext};
-use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::format::{self, Format, RequestContext};
 use cliproxy_wire::json::Raw;
 use cliproxy_wire::model::{
     Anchor, Annotation, Arguments, Block, CallKind, Candidate, Content, Ext, Image, Instruction,
@@ -215,7 +215,7 @@ fn request(format: Format) -> impl Strategy<Value = Request> {
 fn again(request: &Request) -> Request {
     let upstream = Upstream::new(profile(request.origin), "m");
     let encoded = upstream.encode_request(request).unwrap();
-    let path = PathWish { model: "m", stream: request.stream };
+    let path = RequestContext { model: "m", stream: request.stream, ..RequestContext::default() };
     let mut again = format::decode_request(request.origin, &encoded.body, path).unwrap();
     // What an answer repeats of its request, and what is always said for the sake of accounting and privacy.
     again.echo = Ext::new();

@@ -1,7 +1,7 @@
 //! Laws of translation, for any conversation and any answer: whoever speaks and whoever listens, what is said is heard.
 
 use cliproxy_wire::codec::UpstreamContext;
-use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::format::{self, Format, RequestContext};
 use cliproxy_wire::json::Raw;
 use cliproxy_wire::model::fold::unfold;
 use cliproxy_wire::model::{
@@ -217,7 +217,7 @@ proptest! {
         for (service, model) in services() {
             let aim = Aim::at(&service, model);
             let body = aim.with(&conversation, |target| format::encode_request(&conversation, target)).unwrap().body;
-            let path = PathWish { model: "m", stream: false };
+            let path = RequestContext { model: "m", stream: false, ..RequestContext::default() };
             let request = format::decode_request(service.format, &body, path).unwrap();
             for (profile, model) in upstreams() {
                 let encoded = Aim::at(&profile, model)

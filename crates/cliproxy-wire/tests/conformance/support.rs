@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cliproxy_wire::catalog::{self, Caps};
 use cliproxy_wire::codec::{ClientContext, Encoded, Strictness, Target, UpstreamContext};
-use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::format::{self, Format, RequestContext};
 use cliproxy_wire::model::fold::{Fold, unfold};
 use cliproxy_wire::model::{Event, Request, Response, Show, Summary};
 use cliproxy_wire::opaque::Repair;
@@ -90,7 +90,11 @@ impl Upstream {
 
 /// A client's request.
 pub(crate) fn decode(from: Format, body: &Value) -> Result<Request, Error> {
-    format::decode_request(from, &serde_json::to_vec(body).unwrap(), PathWish { model: "m", stream: false })
+    format::decode_request(
+        from,
+        &serde_json::to_vec(body).unwrap(),
+        RequestContext { model: "m", stream: false, ..RequestContext::default() },
+    )
 }
 
 /// A client of `to` that is shown reasoning and knows its upstream's model names.

@@ -99,7 +99,9 @@ impl Output {
             request.output.format = OutputFormat::Mime(mime.into());
             return;
         }
-        let schema = self.json_schema.or_else(|| self.open_api.as_ref().map(schema::from_openapi));
+        let schema = self
+            .json_schema
+            .or_else(|| self.open_api.as_ref().map(|schema| schema::from_openapi(schema, None)));
         request.output.format = match schema {
             Some(schema) if is_json => {
                 OutputFormat::JsonSchema { name: None, description: None, schema, strict: None }

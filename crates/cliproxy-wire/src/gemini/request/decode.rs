@@ -2,8 +2,10 @@
 
 use super::super::member::members;
 use super::{config, content, tool};
+use crate::format::RequestContext;
 use crate::json::{self, Reader};
 use crate::model::{Request, Tier};
+use crate::schema::Cleaned;
 use crate::{Error, Format};
 
 /// Reads a client's request. A Code Assist envelope is recognised by its `request` member; its `model` counts when the
@@ -11,14 +13,14 @@ use crate::{Error, Format};
 ///
 /// # Errors
 /// A body that is not what the format prescribes, with the JSON path.
-pub fn decode_request(body: &[u8], model: &str, stream: bool) -> Result<Request, Error> {
+pub fn decode_request(body: &[u8], context: RequestContext<'_>) -> Result<Request, Error> {
     let text = json::body(body)?;
     let mut reader = Reader::of(&text);
     let mut request = Request::new(Format::Gemini, "");
-    let has_contents = decode_at(&mut reader, &mut request)?;
+    let has_contents = decode_at(&mut reader, &mut request, context.schemas)?;
     reader.finish()?;
-    if !model.is_empty() {
-        model.clone_into(&mut request.model);
+    if !context.model.is_empty() {
+        context.model.clone_into(&mut request.model);
     }
     if let Some(bare) = request.model.strip_prefix("models/") {
         request.model = bare.to_owned();
@@ -29,7 +31,7 @@ pub fn decode_request(body: &[u8], model: &str, stream: bool) -> Result<Request,
     if !has_contents {
         return Err(Error::missing("contents"));
     }
-    request.stream = stream;
+    request.stream = context.stream;
     Ok(request)
 }
 
@@ -37,12 +39,16 @@ pub fn decode_request(body: &[u8], model: &str, stream: bool) -> Result<Request,
 ///
 /// # Errors
 /// Members of wrong kinds, with their path.
-pub(in crate::gemini) fn decode_at(reader: &mut Reader<'_>, request: &mut Request) -> Result<bool, Error> {
+fn decode_at(
+    reader: &mut Reader<'_>,
+    request: &mut Request,
+    schemas: Option<&Cleaned>,
+) -> Result<bool, Error> {
     let mut has_contents = false;
     members(reader, |name, value| match name {
         // Code Assist wraps what it generates from, counting requests wrap what is counted.
         "request" | "generateContentRequest" => {
-            if let Some(inner) = value.opt(|value| decode_at(value, request))? {
+            if let Some(inner) = value.opt(|value| decode_at(value, request, schemas))? {
                 has_contents |= inner;
             }
             Ok(())
@@ -51,7 +57,7 @@ pub(in crate::gemini) fn decode_at(reader: &mut Reader<'_>, request: &mut Reques
         "userPromptId" => own(value, "user_prompt_id", request),
         "sessionId" => own(value, "session_id", request),
         "enabledCreditTypes" => own(value, "enabled_credit_types", request),
-        _ => field(name, value, request).map(|is_contents| has_contents |= is_contents),
+        _ => field(name, value, request, schemas).map(|is_contents| has_contents |= is_contents),
     })?;
     Ok(has_contents)
 }
@@ -63,7 +69,12 @@ fn own(value: &mut Reader<'_>, name: &str, request: &mut Request) -> Result<(), 
     Ok(())
 }
 
-fn field(name: &str, value: &mut Reader<'_>, request: &mut Request) -> Result<bool, Error> {
+fn field(
+    name: &str,
+    value: &mut Reader<'_>,
+    request: &mut Request,
+    schemas: Option<&Cleaned>,
+) -> Result<bool, Error> {
     match name {
         "contents" => {
             request.turns.clear();
@@ -76,7 +87,7 @@ fn field(name: &str, value: &mut Reader<'_>, request: &mut Request) -> Result<bo
             request.instructions = instructions;
         }
         "tools" => {
-            value.opt(|value| tool::tools(value, &mut request.tools))?;
+            value.opt(|value| tool::tools(value, &mut request.tools, schemas))?;
         }
         "toolConfig" => {
             value.opt(|value| tool::tool_config(value, request))?;

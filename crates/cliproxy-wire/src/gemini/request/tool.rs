@@ -4,19 +4,24 @@ use super::super::member::members;
 use super::super::part::each;
 use crate::json::{Raw, Reader};
 use crate::model::{CallKind, Ext, HostedKind, Native, Request, Str, Tool, ToolChoice};
-use crate::{Error, Format, schema};
+use crate::schema::{self, Cleaned};
+use crate::{Error, Format};
 
 /// Reads `tools`: a list of tool objects, or one.
 ///
 /// # Errors
 /// Members of wrong kinds, with their path.
-pub(super) fn tools(reader: &mut Reader<'_>, out: &mut Vec<Tool>) -> Result<(), Error> {
+pub(super) fn tools(
+    reader: &mut Reader<'_>,
+    out: &mut Vec<Tool>,
+    schemas: Option<&Cleaned>,
+) -> Result<(), Error> {
     out.clear();
     each(reader, |tool| {
         members(tool, |name, value| {
             if name == "functionDeclarations" {
                 return each(value, |declaration| {
-                    out.push(function(declaration)?);
+                    out.push(function(declaration, schemas)?);
                     Ok(())
                 });
             }
@@ -28,7 +33,7 @@ pub(super) fn tools(reader: &mut Reader<'_>, out: &mut Vec<Tool>) -> Result<(), 
     })
 }
 
-fn function(reader: &mut Reader<'_>) -> Result<Tool, Error> {
+fn function(reader: &mut Reader<'_>, schemas: Option<&Cleaned>) -> Result<Tool, Error> {
     let mut name: Option<Str> = None;
     let mut description = None;
     let mut json_schema = None;
@@ -49,7 +54,8 @@ fn function(reader: &mut Reader<'_>) -> Result<Tool, Error> {
         Ok(())
     })?;
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Err(Error::missing("name")) };
-    let schema = json_schema.or_else(|| open_api.as_ref().map(schema::from_openapi));
+    let schema =
+        json_schema.or_else(|| open_api.as_ref().map(|parameters| schema::from_openapi(parameters, schemas)));
     Ok(Tool::Function {
         name,
         namespace: None,

@@ -1,7 +1,7 @@
 //! The local token estimate against what services counted.
 
 use cliproxy_wire::estimate::{self, Family};
-use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::format::{self, Format, RequestContext};
 use cliproxy_wire::model::{Content, Request, Tool};
 
 use super::recorded::{Exchange, exchanges};
@@ -28,7 +28,7 @@ fn counted(exchange: &Exchange) -> Option<u64> {
 
 fn request(exchange: &Exchange) -> Option<Request> {
     let body = exchange.request()?.to_string();
-    let path = PathWish { model: exchange.model(), stream: false };
+    let path = RequestContext { model: exchange.model(), stream: false, ..RequestContext::default() };
     match exchange.value["operation"].as_str()? {
         "count_tokens" => format::decode_count_request(exchange.format, body.as_bytes(), path).ok(),
         "generate" => format::decode_request(exchange.format, body.as_bytes(), path).ok(),

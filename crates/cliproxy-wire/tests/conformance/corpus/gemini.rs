@@ -2,7 +2,7 @@
 
 use cliproxy_wire::Format;
 use cliproxy_wire::codec::{ClientContext, UpstreamContext};
-use cliproxy_wire::format::{self, PathWish};
+use cliproxy_wire::format::{self, RequestContext};
 use cliproxy_wire::model::fold::unfold;
 use cliproxy_wire::model::{Content, Event, Request, Response, Show, Status, Summary};
 use cliproxy_wire::profile::Profile;
@@ -126,7 +126,7 @@ fn every_recorded_request_is_read_and_written_again() {
     let mut count = 0;
     for exchange in exchanges.iter().filter(|exchange| exchange.request.is_object()) {
         let body = exchange.request.to_string();
-        let wish = PathWish { model: &exchange.model, stream: false };
+        let wish = RequestContext { model: &exchange.model, stream: false, ..RequestContext::default() };
         let request = format::decode_request(Format::Gemini, body.as_bytes(), wish)
             .unwrap_or_else(|error| panic!("{}: {error}", exchange.id));
         let profile = Profile::gemini();

@@ -2,7 +2,7 @@
 //! reason to stop and usage, as a body and as a stream. Every recorded request for every upstream: each hears the same.
 
 use cliproxy_wire::codec::UpstreamContext;
-use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::format::{self, Format, RequestContext};
 use cliproxy_wire::model::{Event, Response, Status};
 use cliproxy_wire::profile::Profile;
 use serde_json::Value;
@@ -115,7 +115,7 @@ fn every_request_for_every_upstream(from: Format, least: usize) {
                 Aim::at(&profile, model).with(&request, |target| format::encode_request(&request, target));
             // What cannot be said there is refused, which other tests look at.
             let Ok(encoded) = encoded else { continue };
-            let path = PathWish { model: "m", stream: request.stream };
+            let path = RequestContext { model: "m", stream: request.stream, ..RequestContext::default() };
             let again = format::decode_request(profile.format, &encoded.body, path).unwrap();
             for line in meaning::differences(&request, &encoded, &again) {
                 wrong.push(format!("{} for {} {model}: {line}", exchange.id, profile.name));

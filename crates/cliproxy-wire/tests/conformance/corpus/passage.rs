@@ -4,7 +4,7 @@
 
 use cliproxy_wire::catalog::{self, Caps};
 use cliproxy_wire::codec::{Bridge, ClientContext, Encoded, Notes, Strictness, Target, UpstreamContext};
-use cliproxy_wire::format::{self, Format, PathWish};
+use cliproxy_wire::format::{self, Format, RequestContext};
 use cliproxy_wire::model::fold::{Fold, unfold};
 use cliproxy_wire::model::{Event, Request, Response, Show, Summary};
 use cliproxy_wire::normalize::Prepared;
@@ -73,7 +73,7 @@ impl<'a> Aim<'a> {
 pub(crate) fn request(exchange: &Exchange) -> Option<Result<Request, Error>> {
     let text = serde_json::to_vec(exchange.request()?).unwrap();
     let is_stream = exchange.value["operation"] == "stream";
-    let path = PathWish { model: exchange.model(), stream: is_stream };
+    let path = RequestContext { model: exchange.model(), stream: is_stream, ..RequestContext::default() };
     Some(format::decode_request(exchange.format, &text, path))
 }
 

@@ -2,6 +2,7 @@
 
 use cliproxy_wire::codec::{ClientContext, StreamEncoder as _};
 use cliproxy_wire::fault::Fault;
+use cliproxy_wire::format::RequestContext;
 use cliproxy_wire::model::{
     Anchor, Annotation, BlockKind, CallKind, Channel, Content, Delta, Event, Ext, Opaque, OpaqueKind, Owner,
     Request, Response, Show, Status, Stop, StopReason, Usage,
@@ -249,7 +250,11 @@ fn echoed(stream: &str, drops_thoughts: bool) -> Request {
     }
     let contents =
         json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}, {"role": "model", "parts": parts}]});
-    gemini::decode_request(contents.to_string().as_bytes(), "m", false).unwrap()
+    gemini::decode_request(
+        contents.to_string().as_bytes(),
+        RequestContext { model: "m", stream: false, schemas: None },
+    )
+    .unwrap()
 }
 
 #[test]

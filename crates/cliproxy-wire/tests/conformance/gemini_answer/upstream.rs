@@ -1,6 +1,7 @@
 //! What is read of Gemini upstreams.
 
 use cliproxy_wire::fault::Kind;
+use cliproxy_wire::format::RequestContext;
 use cliproxy_wire::json::Raw;
 use cliproxy_wire::model::fold::unfold;
 use cliproxy_wire::model::{Anchor, Annotation, Content, Event, Status, StopReason};
@@ -218,7 +219,7 @@ proptest::proptest! {
             text[at] = character;
         }
         let text: String = text.into_iter().collect();
-        let _request = gemini::decode_request(text.as_bytes(), "m", false);
+        let _request = gemini::decode_request(text.as_bytes(), RequestContext { model: "m", stream: false, schemas: None });
         let _response = gemini::decode_response(text.as_bytes(), &upstream());
         let all = events(&Profile::gemini(), &text);
         let ends = all.iter().filter(|event| matches!(event, Event::End { .. } | Event::Error(_))).count();

@@ -1,5 +1,6 @@
 //! Requests of Gemini clients: what is read of them.
 
+use cliproxy_wire::format::RequestContext;
 use cliproxy_wire::model::Content;
 use cliproxy_wire::profile::Profile;
 use cliproxy_wire::{Format, gemini};
@@ -191,10 +192,24 @@ fn j046_what_is_no_request_is_refused_with_its_place() {
         let error = decode(Format::Gemini, &body).unwrap_err();
         assert_eq!(error.path().as_deref(), Some(path), "{body}: {error}");
     }
-    assert!(gemini::decode_request(b"[]", "m", false).is_err());
-    assert!(gemini::decode_request(b"{\"contents\":\"x\"", "m", false).is_err());
+    assert!(
+        gemini::decode_request(b"[]", RequestContext { model: "m", stream: false, schemas: None }).is_err()
+    );
+    assert!(
+        gemini::decode_request(
+            b"{\"contents\":\"x\"",
+            RequestContext { model: "m", stream: false, schemas: None }
+        )
+        .is_err()
+    );
     assert_eq!(
-        gemini::decode_request(b"{\"contents\":\"x\"}", "", false).unwrap_err().path().as_deref(),
+        gemini::decode_request(
+            b"{\"contents\":\"x\"}",
+            RequestContext { model: "", stream: false, schemas: None }
+        )
+        .unwrap_err()
+        .path()
+        .as_deref(),
         Some("model")
     );
 }
@@ -202,7 +217,8 @@ fn j046_what_is_no_request_is_refused_with_its_place() {
 #[test]
 fn an_envelope_is_opened_and_its_model_counts_without_one_in_the_path() {
     let body = br#"{"model":"models/g","project":"p","user_prompt_id":"u","request":{"contents":"x","session_id":"s"}}"#;
-    let request = gemini::decode_request(body, "", true).unwrap();
+    let request =
+        gemini::decode_request(body, RequestContext { model: "", stream: true, schemas: None }).unwrap();
     assert_eq!((request.model.as_str(), request.stream, request.turns.len()), ("g", true, 1));
     assert_eq!(request.ext.get("user_prompt_id").unwrap().as_str(), r#""u""#);
     assert_eq!(request.ext.get("session_id").unwrap().as_str(), r#""s""#);

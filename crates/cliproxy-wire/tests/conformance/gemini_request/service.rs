@@ -1,6 +1,7 @@
 //! What the services want of their own: the envelope of Code Assist, what each knows, counting.
 
 use cliproxy_wire::codec::{Encoded, Strictness, Target};
+use cliproxy_wire::format::RequestContext;
 use cliproxy_wire::profile::Profile;
 use cliproxy_wire::{Format, catalog, gemini, normalize, reasoning, schema};
 use serde_json::{Value, json};
@@ -9,7 +10,11 @@ use super::flash;
 use crate::support::Upstream;
 
 fn count(profile: &Profile, body: &Value) -> Value {
-    let request = gemini::decode_count(&serde_json::to_vec(body).unwrap(), "gemini-2.5-flash").unwrap();
+    let request = gemini::decode_count(
+        &serde_json::to_vec(body).unwrap(),
+        RequestContext { model: "gemini-2.5-flash", ..RequestContext::default() },
+    )
+    .unwrap();
     let caps = catalog::caps("gemini-2.5-flash");
     let table = reasoning::Table::default();
     let schemas = schema::Cleaned::default();
