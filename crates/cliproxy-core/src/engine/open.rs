@@ -136,7 +136,8 @@ impl Engine {
         }
         let requested: Arc<str> = named.into();
         let Some(resolved) = snapshot.routes.resolve(&requested) else {
-            return Err(Failure::client(unknown_model(&requested, &snapshot)));
+            let allowance = call.allowance.as_deref();
+            return Err(Failure::client(unknown_model(&requested, &snapshot, allowance)));
         };
         if let Some(allowance) = &call.allowance {
             self.permit(allowance, call, &resolved.model)?;
@@ -180,9 +181,9 @@ impl Engine {
     }
 }
 
-pub(super) fn unknown_model(requested: &str, snapshot: &Snapshot) -> Fault {
+pub(super) fn unknown_model(requested: &str, snapshot: &Snapshot, allowance: Option<&Allowance>) -> Fault {
     let shown: String = requested.chars().take(120).collect();
-    let nearest = snapshot.routes.nearest(requested);
+    let nearest = snapshot.routes.nearest(requested, |name| snapshot.allows(allowance, name));
     let hint = if !nearest.is_empty() {
         format!(
             "; did you mean {}?",

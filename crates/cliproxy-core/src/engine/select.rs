@@ -124,16 +124,7 @@ impl Engine {
     pub fn offered(&self, snapshot: &Snapshot, allowance: Option<&Allowance>) -> Vec<Listed> {
         let is_refused =
             |block: Option<Block>| block.is_some_and(|block| !block.why.is_soft() && block.why != Why::Quota);
-        let may_serve = |offers: &Offers| {
-            let mut members = offers.members().iter();
-            members
-                .any(|offer| allowance.is_none_or(|allowance| allowance.allows_credential(&offer.credential)))
-        };
-        let is_allowed = |model: &&Listed| {
-            allowance.is_none_or(|allowance| {
-                allowance.allows_model(&model.id) && snapshot.routes.offers(&model.id).is_some_and(may_serve)
-            })
-        };
+        let is_allowed = |model: &&Listed| snapshot.allows(allowance, &model.id);
         let is_offered = |model: &&Listed| {
             snapshot.routes.offers(&model.id).is_some_and(|offers| !blocks(offers).all(is_refused))
         };

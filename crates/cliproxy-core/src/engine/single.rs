@@ -113,7 +113,7 @@ pub(super) fn is_predicted(offer: &Offer) -> bool {
 /// The refusal of an operation that nobody who offers the model can serve; it names models that can.
 pub(super) fn unable(call: &Call, requested: &str, snapshot: &Snapshot) -> Failure {
     let operation = call.operation;
-    let allowance = call.allowance.as_ref();
+    let allowance = call.allowance.as_deref();
     let looks_able = |offer: &Offer| {
         let says = |word: &str| offer.upstream.to_ascii_lowercase().contains(word);
         let is_named = match operation {
@@ -127,7 +127,7 @@ pub(super) fn unable(call: &Call, requested: &str, snapshot: &Snapshot) -> Failu
     };
     let routes = &snapshot.routes;
     let able = routes.listed().iter().map(|listed| &listed.id).filter(|id| {
-        allowance.is_none_or(|allowance| allowance.allows_model(id))
+        snapshot.allows(allowance, id)
             && routes.offers(id).is_some_and(|offers| offers.members().iter().any(looks_able))
     });
     let names: Vec<String> = able.take(MOST_NAMED).map(|id| format!("`{id}`")).collect();

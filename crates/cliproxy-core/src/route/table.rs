@@ -251,8 +251,8 @@ impl Table {
         &self.credentials
     }
 
-    /// Up to three names that look like `name`. Before all others those that differ by a prefix alone.
-    pub fn nearest(&self, name: &str) -> Vec<Arc<str>> {
+    /// Up to three names that look like `name`, of those that may be shown. Before all others those that differ by a prefix alone.
+    pub fn nearest(&self, name: &str, is_shown: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
         let wanted = suffix::split(name).0.to_lowercase();
         let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
         let distance = |id: &str| if bare(id) == bare(&wanted) { 0 } else { distance(&wanted, id) };
@@ -260,7 +260,7 @@ impl Table {
             .listed
             .iter()
             .map(|listed| (distance(&listed.id.to_lowercase()), &listed.id))
-            .filter(|(distance, id)| *distance * 2 <= wanted.len().max(id.len()))
+            .filter(|(distance, id)| *distance * 2 <= wanted.len().max(id.len()) && is_shown(id))
             .collect();
         scored.sort();
         scored.into_iter().take(3).map(|(_, id)| Arc::clone(id)).collect()

@@ -17,12 +17,13 @@ use cliproxy_wire::profile::Profile;
 use cliproxy_wire::reasoning;
 
 use crate::access::Access;
+use crate::access::allowance::Allowance;
 use crate::config::Settings;
 use crate::config::settings::{self, Compatible, Entry, ErrorRule, HeaderSource, KeyEntry};
 use crate::credential::{Account, Cooling, Credential, CredentialId, Header, Kind, Pool};
 use crate::provider::demo;
 use crate::proxy::Proxy;
-use crate::route::{Builder, Listed, Strategy, Table};
+use crate::route::{Builder, Listed, Offer, Strategy, Table};
 use crate::secret::Secret;
 use crate::upstream::Limits;
 
@@ -59,6 +60,14 @@ pub struct Extras {
 }
 
 impl Snapshot {
+    /// Whether a client key may use a model, and somebody who offers it may serve the key.
+    pub fn allows(&self, allowance: Option<&Allowance>, model: &str) -> bool {
+        let Some(allowance) = allowance else { return true };
+        let may_serve = |offer: &Offer| allowance.allows_credential(&offer.credential);
+        allowance.allows_model(model)
+            && self.routes.offers(model).is_some_and(|offers| offers.members().iter().any(may_serve))
+    }
+
     /// Derives a snapshot from settings. Credentials that are new take a seat in `pool`, others find theirs.
     pub fn build(
         settings: Settings,

@@ -138,8 +138,7 @@ pub(super) fn single(app: &App, shape: Shape, name: &str, request: &Request) -> 
     let found = snapshot.routes.resolve(wanted);
     let model =
         found.and_then(|found| snapshot.routes.listed().iter().find(|listed| listed.id == found.model));
-    let is_allowed =
-        |model: &&Listed| caller.allowance.as_ref().is_none_or(|allowance| allowance.allows_model(&model.id));
+    let is_allowed = |model: &&Listed| snapshot.allows(caller.allowance.as_deref(), &model.id);
     let Some(model) = model.filter(is_allowed) else {
         let shown: String = wanted.chars().take(120).collect();
         if super::gemini_operation(wanted).is_some() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cliproxy_testkit::{Gateway, Upstream};
+use cliproxy_testkit::{Gateway, Script, Upstream};
 use serde_json::json;
 
 use crate::support::{self, Answer, FORMATS, send};
@@ -127,6 +127,26 @@ async fn a_key_uses_and_sees_the_models_and_credentials_that_it_may() {
     assert_eq!(answer.status, 403, "{}", answer.body);
     assert!(answer.body.contains("credential_not_allowed"), "{}", answer.body);
     assert_eq!(support::keys_of(&upstream), ["first-key-0001"], "who may not serve was not asked");
+    assert_eq!(listed("client-key-0001", "/v1/models/up").await.0, 404);
+    assert_eq!(listed("client-key-0001", "/v1/models/far").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_may_not_use_is_neither_named_to_it_nor_fallen_back_on() {
+    let upstream = Upstream::start(|_| Script::json(429, r#"{"error": {"message": "used up"}}"#)).await;
+    let other = Upstream::start(support::answering("claude")).await;
+    let routing = "routing: {fallback: {up: [other]}}\n";
+    let models =
+        support::entry("claude", "other-key-0001", &other.url(), "models: [{name: other, alias: other}]");
+    let providers = format!("{}{}", support::config("chat", &upstream), support::list("claude", &[models]));
+    let limits = "api-key-limits: [{api-key: client-key-0001, credentials: ['openai-compatibility:*']}]\n";
+    let gateway = support::start(&format!("{KEYS}{limits}{routing}{providers}"), &[]);
+    for (key, status, is_named) in [("client-key-0001", 429, false), ("client-key-0002", 200, true)] {
+        let answer = ask(&gateway, key, "chat", "up").await;
+        assert_eq!(answer.status, status, "{key}: {}", answer.body);
+        let answer = ask(&gateway, key, "chat", "othr").await;
+        assert_eq!((answer.status, answer.body.contains("`other`")), (404, is_named), "{}", answer.body);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

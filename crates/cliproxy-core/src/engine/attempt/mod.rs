@@ -63,7 +63,7 @@ impl Engine {
         let named = snapshot.settings.routing.fallback.get(&*job.model);
         for name in previews.iter().chain(named.into_iter().flatten()) {
             let Some(resolved) = snapshot.routes.resolve(name) else { continue };
-            if job.call.allowance.as_ref().is_some_and(|allowance| !allowance.allows_model(&resolved.model)) {
+            if !snapshot.allows(job.call.allowance.as_deref(), &resolved.model) {
                 continue;
             }
             tracing::info!(
@@ -92,7 +92,8 @@ impl Engine {
     pub(super) async fn attempt_all(&self, job: &mut Job, attempts: &mut u32) -> Result<Answer, Failure> {
         let snapshot = Arc::clone(&job.snapshot);
         let Some(offers) = snapshot.routes.offers(&job.model) else {
-            return Err(Failure::client(unknown_model(&job.requested, &snapshot)));
+            let allowance = job.call.allowance.as_deref();
+            return Err(Failure::client(unknown_model(&job.requested, &snapshot, allowance)));
         };
         let mut left_out = not_allowed(job, offers)?;
         let mut tried = left_out.clone();
