@@ -179,7 +179,7 @@ impl Engine {
         let request = job.request()?;
         let rest = cliproxy_wire::model::Request { turns: Vec::new(), ..(*request).clone() };
         let rest = estimate::request(&rest, estimate::Family::of(&offer.upstream));
-        Ok((Count { tokens: tokens + rest, is_estimated: true, said: None }, headers))
+        Ok((Count { tokens: tokens.saturating_add(rest), is_estimated: true, said: None }, headers))
     }
 }
 

@@ -15,6 +15,10 @@ use crate::provider::Operation;
 use crate::snapshot::Snapshot;
 use crate::usage::{Attempted, Happening, Outcome, Record, Rejected};
 
+/// More tokens than any request has. Sums of thousands of them can be told, so that an upstream that counts nonsense does
+/// not take the sums of all others with it.
+const MOST_TOKENS: u64 = 1 << 50;
+
 /// A call that is being served. When it is dropped before it has ended, its client has gone.
 pub(super) struct Underway<'e> {
     engine: &'e Engine,
@@ -164,9 +168,13 @@ impl Engine {
         }
     }
 
-    /// Adds what the configuration says of a request.
+    /// Adds what the configuration says of a request, and believes no count that cannot be.
     fn appraise(&self, record: &mut Record) {
         let snapshot = self.glance();
+        let Usage { input, output, reasoning, cache_read, cache_write, .. } = &mut record.usage;
+        for count in [input, output, reasoning, cache_read, cache_write].into_iter().flatten() {
+            *count = (*count).min(MOST_TOKENS);
+        }
         // What was begun is kept, whatever is switched meanwhile: it may be noted.
         record.is_kept =
             record.ticket.is_kept() || wants_record(&snapshot, record.operation, record.client.as_ref());

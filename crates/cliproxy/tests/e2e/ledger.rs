@@ -156,6 +156,28 @@ async fn a_client_that_leaves_is_counted_by_what_had_passed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_counts_nonsense_spoils_no_sum() {
+    let upstream = Upstream::start(|_| {
+        let mut body = support::body("chat");
+        for count in ["prompt_tokens", "completion_tokens", "total_tokens"] {
+            body["usage"][count] = u64::MAX.into();
+        }
+        Script::json(200, body.to_string())
+    })
+    .await;
+    let limits = "api-keys: [client-key-0001]\napi-key-limits: [{api-key: client-key-0001, limits: [{per: day, requests: 9}]}]\n";
+    let gateway = support::start(&format!("{KEPT}{limits}{}", support::config("chat", &upstream)), &[]);
+    for format in FORMATS {
+        let (path, body) = support::request(format, "up", false);
+        let asking = support::posting(&gateway, &path, &body).header("x-api-key", "client-key-0001");
+        assert_eq!(support::send(asking).await.status, 200, "{format}");
+    }
+    gateway.end();
+    let sums = sums(&gateway, "model");
+    assert_eq!((&sums["total"]["complete"], &sums["total"]["failed"]), (&4.into(), &0.into()), "{sums}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_said_an_error_has_failed_although_its_client_left_upon_it() {
     for format in FORMATS {
         let pieces = vec![Bytes::from(half(format)), Bytes::from(error_event(format))];
