@@ -6,12 +6,9 @@
 //! to be refused to a browser ([`browser`]) is left to the router, too.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -24,7 +21,7 @@ use http_body::Body;
 use tower::Service as _;
 
 use crate::api::call::{self, Route};
-use crate::api::{gemini_operation, panicked};
+use crate::api::gemini_operation;
 use crate::router::router;
 use crate::sockets::Sockets;
 use crate::stream::Egress;
@@ -64,18 +61,7 @@ impl Gateway {
         {
             let (app, request) = (Arc::clone(&self.app), call::arrived(request));
             return in_place(move || async move {
-                // Polled where it stands: what wraps a future moves all of it.
-                let mut serving = pin!(call::serve(&app, route, request));
-                let answering = poll_fn(|context| {
-                    match catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(context))) {
-                        Ok(polled) => polled.map(Ok),
-                        Err(panic) => Poll::Ready(Err(panic)),
-                    }
-                });
-                let mut response = match answering.await {
-                    Ok(response) => response,
-                    Err(panic) => panicked(panic).map(Egress::from),
-                };
+                let mut response = call::serve(&app, route, request).await;
                 passage.mark(response.headers_mut());
                 Ok(response)
             });

@@ -221,9 +221,7 @@ pub(crate) async fn refuse(request: Request, fault: &Fault) -> Response {
     response
 }
 
-/// A defect of ours costs one request, not the process.
+/// What is told when a handler panics that serves no call.
 pub(crate) fn panicked(_panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    tracing::error!("a handler panicked; this is a defect, please report it");
-    let fault = Fault::new(Kind::Api, "internal error of the gateway");
-    reply::fault(Format::Chat, &fault, &call::request_id(), false)
+    call::broken(Format::Chat, &call::request_id())
 }

@@ -4,8 +4,11 @@ mod recording;
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -119,12 +122,39 @@ pub(crate) async fn serve<B>(app: &App, route: Route, request: Arrived<B>) -> Re
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let id = request_id();
+    let (id, format) = (request_id(), route.format);
+    // Polled where it stands: what wraps a future moves all of it.
+    unbroken(format, &id, pin!(served(app, route, request, &id))).await
+}
+
+async fn served<B>(app: &App, route: Route, request: Arrived<B>, id: &Arc<str>) -> Response<Egress>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let format = route.format;
-    match run(app, route, request, &id).await {
+    match run(app, route, request, id).await {
         Ok(response) => response,
-        Err(refusal) => Box::pin(refusal.answer(app, format, &id)).await.map(Egress::from),
+        Err(refusal) => Box::pin(refusal.answer(app, format, id)).await.map(Egress::from),
     }
+}
+
+/// What comes of some work; of work that panics, what its client is told in its format.
+async fn unbroken<F: Future<Output = Response<Egress>>>(
+    format: Format,
+    id: &str,
+    mut work: Pin<&mut F>,
+) -> Response<Egress> {
+    std::future::poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.unwrap_or_else(|_panic| Poll::Ready(broken(format, id).map(Egress::from)))
+    })
+    .await
+}
+
+/// A defect of ours costs one request, not the process.
+pub(crate) fn broken(format: Format, id: &str) -> axum::response::Response {
+    tracing::error!("a handler panicked; this is a defect, please report it");
+    reply::fault(format, &Fault::new(Kind::Api, "internal error of the gateway"), id, false)
 }
 
 /// The code of a refusal by the limits of a client's key.
@@ -488,4 +518,25 @@ pub(crate) fn check_media(headers: &http::HeaderMap) -> Result<(), Fault> {
 /// The start of the client's name, for listings that depend on it.
 pub(crate) fn agent(headers: &http::HeaderMap) -> &str {
     headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_defect_is_told_in_the_format_of_its_call() {
+        for (format, expected) in [
+            (Format::Chat, r#"{"error":{"message":"internal error of the gateway","type":"server_error""#),
+            (Format::Claude, r#"{"type":"error","error":{"type":"api_error","#),
+            (Format::Gemini, r#"{"error":{"code":500,"#),
+        ] {
+            let response = unbroken(format, "req_1", pin!(async { panic!("a test panics here") })).await;
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert!(body.starts_with(expected.as_bytes()), "{body:?}");
+        }
+    }
 }
