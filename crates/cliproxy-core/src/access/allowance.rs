@@ -127,6 +127,11 @@ impl Allowance {
         self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model))
     }
 
+    /// Whether a service that is no credential here may serve the key, by its name.
+    pub fn allows_service(&self, name: &str) -> bool {
+        self.credentials.is_empty() || self.credentials.iter().any(|pattern| pattern.matches(name))
+    }
+
     /// Whether a credential may serve the key.
     pub fn allows_credential(&self, credential: &Credential) -> bool {
         let names = |pattern: &Pattern| {

@@ -119,6 +119,33 @@ async fn what_a_kept_connection_loses_is_asked_once_more_where_that_does_no_harm
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_has_the_control_plane_serve_what_it_may_use_alone() {
+    let control = control().await;
+    for (limits, model, code) in [
+        ("models: ['gpt-*']", "claude-x", "model_not_allowed"),
+        ("models: ['gpt-*']", "gpt-x", ""),
+        ("credentials: [codex]", "gpt-x", "credential_not_allowed"),
+        ("credentials: [codex, amp]", "gpt-x", ""),
+    ] {
+        let limits = format!("api-key-limits: [{{api-key: client-key-0001, {limits}}}]\n");
+        let gateway = support::start(&format!("{KEYS}{limits}{}", section(&control, "")), &[]);
+        let (path, body) = support::request("chat", model, false);
+        let google = format!("/api/provider/google/v1beta/models/{model}:embedContent");
+        for path in [alias(&path), google] {
+            for (key, code) in [("client-key-0001", code), ("client-key-0002", "")] {
+                let before = control.received().len();
+                let asking = support::posting(&gateway, &path, &body).header("x-api-key", key);
+                let answer = support::send(asking).await;
+                let passed = control.received().len() - before;
+                let expected = if code.is_empty() { (200, 1) } else { (403, 0) };
+                assert_eq!((answer.status, passed), expected, "{limits}: {path} of {key}: {}", answer.body);
+                assert!(!path.contains("/v1/") || answer.body.contains(code), "{}", answer.body);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slash_too_many_shows_nothing_to_pages_of_other_sites() {
     let control = control().await;
     let gateway = support::start(&format!("{KEYS}{}", section(&control, "")), &[]);

@@ -26,6 +26,7 @@ use bytes::Bytes;
 use cliproxy_core::access::Caller;
 use cliproxy_core::provider::Operation;
 use cliproxy_core::snapshot::Snapshot;
+use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::lane::Peek;
 use cliproxy_wire::{Format, form, lane};
 use http::request::Parts;
@@ -35,6 +36,7 @@ use self::choice::Choice;
 use super::Place;
 use super::call::{self, Refusal, Route};
 use super::model::{self, Shape};
+use crate::clock::now;
 use crate::{App, encoding, reply};
 
 /// All routes of Amp's programs. They are there whatever is configured, so that a reload needs no other router.
@@ -135,7 +137,15 @@ async fn method(app: App, rest: &str, request: Request) -> Response {
     let known = super::gemini_operation(rest);
     let served = known.filter(|(_, operation)| operation.is_conversation() || !has_control);
     let Some((model, operation)) = served else {
-        return if has_control { control::pass(app, request).await } else { super::not_found(request).await };
+        if !has_control {
+            return super::not_found(request).await;
+        }
+        let model = rest.rsplit_once(':').map_or(rest, |(model, _)| model);
+        let caller = app.engine.snapshot().access.admit(request.headers(), request.uri().query(), now());
+        return match caller.ok().and_then(|caller| withheld(&caller, model)) {
+            Some(fault) => super::refuse(request, &fault).await,
+            None => control::pass(app, request).await,
+        };
     };
     serve(app, Route { model: Some(model), ..Route::new(Format::Gemini, operation) }, request).await
 }
@@ -185,6 +195,9 @@ async fn run(app: &App, mut route: Route, request: Request, id: &Arc<str>) -> Re
     }
     match choice {
         Choice::Upstream => {
+            if let Some(fault) = withheld(&caller, requested.as_deref().unwrap_or_default()) {
+                return Err(fault.into());
+            }
             let sender = forward::Sender { caller: &caller, may_use_key: true };
             return Ok(forward::forward(app, &snapshot, &head, packed, sender).await);
         }
@@ -195,7 +208,8 @@ async fn run(app: &App, mut route: Route, request: Request, id: &Arc<str>) -> Re
         Choice::Local | Choice::Nobody => {}
     }
     let amp = &snapshot.settings.amp;
-    if !amp.upstream_when_exhausted || amp.upstream.is_none() {
+    let is_withheld = withheld(&caller, requested.as_deref().unwrap_or_default()).is_some();
+    if !amp.upstream_when_exhausted || amp.upstream.is_none() || is_withheld {
         return here(app, route, head, body, caller, (id, requested.as_deref())).await;
     }
     let (kept, owner) = (head.clone(), caller.clone());
@@ -206,6 +220,22 @@ async fn run(app: &App, mut route: Route, request: Request, id: &Arc<str>) -> Re
     choice::log_exhausted(requested.as_deref().unwrap_or_default(), kept.uri.path());
     let sender = forward::Sender { caller: &owner, may_use_key: true };
     Ok(forward::forward(app, &snapshot, &kept, packed, sender).await)
+}
+
+/// Why a client key may not have the control plane serve a model: it is none of its models, or the control plane, by the
+/// name `amp`, none of those who may serve it.
+fn withheld(caller: &Caller, model: &str) -> Option<Fault> {
+    let allowance = caller.allowance.as_ref()?;
+    let shown: String = model.chars().take(120).collect();
+    let (message, code) = if !allowance.allows_model(model) {
+        (format!("this API key may not use the model `{shown}`"), "model_not_allowed")
+    } else if !allowance.allows_service("amp") {
+        let message = format!("this API key may not use the Amp control plane, which would serve `{shown}`");
+        (message, "credential_not_allowed")
+    } else {
+        return None;
+    };
+    Some(Fault::new(Kind::Permission, message).with_code(code))
 }
 
 /// Serves a call by the accounts and keys that are here.
