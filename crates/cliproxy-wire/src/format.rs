@@ -4,6 +4,7 @@ use http::HeaderName;
 
 use crate::codec::{ClientContext, Encoded, StreamDecoder, StreamEncoder, Target, UpstreamContext};
 use crate::fault::Fault;
+use crate::json::Body;
 use crate::model::{Request, Response};
 use crate::profile::ToolIdRule;
 use crate::schema::Cleaned;
@@ -78,14 +79,19 @@ impl Format {
 ///
 /// # Errors
 /// A body that is not a legal request of the format, with the JSON path.
-pub fn decode_request(format: Format, body: &[u8], context: RequestContext<'_>) -> Result<Request, Error> {
+pub fn decode_request(
+    format: Format,
+    body: impl Into<Body>,
+    context: RequestContext<'_>,
+) -> Result<Request, Error> {
+    let body = body.into();
     match format {
-        Format::Chat => chat::decode_request(body),
-        Format::Responses => responses::decode_request(body),
-        Format::Claude => claude::decode_request(body),
-        Format::Gemini => gemini::decode_request(body, context),
+        Format::Chat => chat::decode_request(&body),
+        Format::Responses => responses::decode_request(&body),
+        Format::Claude => claude::decode_request(&body),
+        Format::Gemini => gemini::decode_request(&body, context),
     }
-    .map_err(|error| error.seen_in(body))
+    .map_err(|error| error.seen_in(&body))
 }
 
 /// What a decoder of requests needs to know beside the body; only Gemini's asks.
@@ -162,15 +168,16 @@ pub fn stream_encoder(format: Format, context: ClientContext) -> Box<dyn StreamE
 /// A body that is not a legal request of the format, with the JSON path.
 pub fn decode_count_request(
     format: Format,
-    body: &[u8],
+    body: impl Into<Body>,
     context: RequestContext<'_>,
 ) -> Result<Request, Error> {
+    let body = body.into();
     match format {
-        Format::Claude => claude::decode_count_request(body),
-        Format::Gemini => gemini::decode_count(body, context),
-        Format::Chat | Format::Responses => return decode_request(format, body, context),
+        Format::Claude => claude::decode_count_request(&body),
+        Format::Gemini => gemini::decode_count(&body, context),
+        Format::Chat | Format::Responses => return decode_request(format, &body, context),
     }
-    .map_err(|error| error.seen_in(body))
+    .map_err(|error| error.seen_in(&body))
 }
 
 /// Writes a request to count tokens; `None` where the format has no such request.

@@ -23,6 +23,7 @@ pub use stream::{Decoder, Encoder};
 use crate::Error;
 use crate::codec::{ClientContext, Encoded, Target, UpstreamContext};
 use crate::fault::Fault;
+use crate::json::Body;
 use crate::model::{Request, Response};
 use crate::normalize::Prepared;
 
@@ -32,8 +33,8 @@ use crate::normalize::Prepared;
 ///
 /// # Errors
 /// What is no legal request, with the JSON path.
-pub fn decode_request(body: &[u8]) -> Result<Request, Error> {
-    decode::request(body)
+pub fn decode_request(body: impl Into<Body>) -> Result<Request, Error> {
+    decode::request(&body.into())
 }
 
 /// Writes the request for an upstream of this format.

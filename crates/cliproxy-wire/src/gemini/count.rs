@@ -5,7 +5,7 @@ use super::request::{Members, Writer, served_as, write_members};
 use crate::Error;
 use crate::codec::{Encoded, Target};
 use crate::format::RequestContext;
-use crate::json::{self, Reader};
+use crate::json::{self, Body, Reader};
 use crate::model::Request;
 use crate::normalize::Prepared;
 use crate::profile::{Dialect, Profile};
@@ -14,7 +14,7 @@ use crate::profile::{Dialect, Profile};
 ///
 /// # Errors
 /// A body that is not what the format prescribes, with the JSON path.
-pub fn decode_count(body: &[u8], context: RequestContext<'_>) -> Result<Request, Error> {
+pub fn decode_count(body: impl Into<Body>, context: RequestContext<'_>) -> Result<Request, Error> {
     super::decode_request(body, RequestContext { stream: false, ..context })
 }
 

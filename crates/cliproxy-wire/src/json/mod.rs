@@ -20,7 +20,7 @@ mod writer;
 mod written;
 
 pub use reader::{Fragment, Kind, Reader, Surrogates};
-pub use shared::{Str, Whole};
+pub use shared::{Body, BodyText, Str};
 pub use writer::{Array, Object, Words, array, escape, object, string};
 
 use std::fmt;
@@ -181,14 +181,6 @@ fn find<'a>(
 fn into_text(bytes: Vec<u8>) -> String {
     // The writer only ever appends `str` data, so this cannot fail; an empty value is the harmless answer.
     String::from_utf8(bytes).unwrap_or_default()
-}
-
-/// The text of a body, for a reader whose texts may stay pieces of it. A byte order mark is left out.
-///
-/// # Errors
-/// When the bytes are not UTF-8.
-pub fn body(bytes: &[u8]) -> Result<Whole, crate::Error> {
-    text(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)).map(|text| Whole::new(text.into()))
 }
 
 /// The text of a body.

@@ -11,7 +11,11 @@ use std::hash::{Hash, Hasher};
 use std::ops::{Deref, Range};
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+use yoke::Yoke;
+
 use super::written;
+use crate::Error;
 
 /// Shared text; cloning it costs a count.
 ///
@@ -29,12 +33,95 @@ enum Inner {
 }
 
 struct Piece {
-    body: Whole,
-    /// Where in the body.
-    range: Range<usize>,
+    written: BodyText,
     form: Form,
     /// Without escapes, once somebody asked.
     plain: OnceLock<String>,
+}
+
+/// A body that was received. Given as [`Bytes`] it is shared, else copied.
+#[derive(Clone, Debug)]
+pub struct Body(Bytes);
+
+impl From<&Bytes> for Body {
+    fn from(bytes: &Bytes) -> Self {
+        Self(bytes.clone())
+    }
+}
+
+impl From<&Self> for Body {
+    fn from(body: &Self) -> Self {
+        body.clone()
+    }
+}
+
+impl From<&[u8]> for Body {
+    fn from(bytes: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(bytes))
+    }
+}
+
+impl<const LENGTH: usize> From<&[u8; LENGTH]> for Body {
+    fn from(bytes: &[u8; LENGTH]) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
+impl From<&Vec<u8>> for Body {
+    fn from(bytes: &Vec<u8>) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Text in a received body, which is checked once to be text and kept as long as a part of it is.
+#[derive(Clone)]
+pub struct BodyText(Yoke<&'static str, Arc<Bytes>>);
+
+impl BodyText {
+    /// All of a body. A byte order mark is left out.
+    ///
+    /// # Errors
+    /// When the bytes are not UTF-8.
+    pub fn of(body: &Body) -> Result<Self, Error> {
+        let bytes = match body.strip_prefix(b"\xEF\xBB\xBF") {
+            Some(rest) => body.0.slice_ref(rest),
+            None => body.0.clone(),
+        };
+        Yoke::try_attach_to_cart(Arc::new(bytes), |bytes| super::text(bytes)).map(Self)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
+    fn part(&self, range: Range<usize>) -> Self {
+        Self(self.0.clone().map_project(|text, _lifetime| text.get(range).unwrap_or_default()))
+    }
+
+    /// The piece of the text at `range`; shorter ones are better copied.
+    pub(super) fn piece(&self, range: Range<usize>, form: Form) -> Option<Str> {
+        const LEAST: usize = 64;
+        if range.len() < LEAST {
+            return None;
+        }
+        let piece = Piece { written: self.part(range), form, plain: OnceLock::new() };
+        Some(Str(Inner::Piece(Arc::new(piece))))
+    }
+}
+
+impl fmt::Debug for BodyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
 }
 
 /// What a piece of a body is.
@@ -50,7 +137,7 @@ pub(super) enum Form {
 
 impl Piece {
     fn written(&self) -> &str {
-        self.body.get(self.range.clone()).unwrap_or_default()
+        self.written.as_str()
     }
 
     fn plain(&self) -> &str {
@@ -59,37 +146,6 @@ impl Piece {
         }
         // Looked at before, so there is one.
         self.plain.get_or_init(|| written::plain(self.written()).unwrap_or_default())
-    }
-}
-
-/// The text of a body, shared by its pieces.
-///
-/// In a box of its own, not in the `Arc`: there it would begin 16 bytes behind the start of a page where the received body
-/// begins at one. To copy what lies so, a few bytes further on in its page than where it comes from, takes `rep movsb` of
-/// glibc fifteen times as long on AMD's Zen 3 and 4 (<https://sourceware.org/bugzilla/show_bug.cgi?id=30994>), which was a fifth
-/// of all that a large request cost.
-pub type Whole = Arc<Box<str>>;
-
-/// A body that pieces are taken of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Body<'a> {
-    pub(super) whole: &'a Whole,
-    /// Where in it the reader's text begins.
-    pub(super) start: usize,
-}
-
-impl Body<'_> {
-    /// Shorter pieces are copied.
-    const LEAST: usize = 64;
-
-    /// The piece of the reader's text at `range`.
-    pub(super) fn piece(self, range: Range<usize>, form: Form) -> Option<Str> {
-        if range.len() < Self::LEAST {
-            return None;
-        }
-        let range = self.start + range.start..self.start + range.end;
-        let body = Arc::clone(self.whole);
-        Some(Str(Inner::Piece(Arc::new(Piece { body, range, form, plain: OnceLock::new() }))))
     }
 }
 
@@ -106,7 +162,7 @@ impl Str {
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Inner::Own(text) => text.is_empty(),
-            Inner::Piece(piece) => piece.range.is_empty(),
+            Inner::Piece(piece) => piece.written().is_empty(),
         }
     }
 
@@ -133,7 +189,7 @@ impl Str {
     pub(crate) fn written_len(&self) -> usize {
         match &self.0 {
             Inner::Own(text) => text.len(),
-            Inner::Piece(piece) => piece.range.len(),
+            Inner::Piece(piece) => piece.written().len(),
         }
     }
 
@@ -146,11 +202,9 @@ impl Str {
     }
 
     /// The body that it is a plain piece of.
-    pub(super) fn body(&self) -> Option<Body<'_>> {
+    pub(super) fn body(&self) -> Option<&BodyText> {
         match &self.0 {
-            Inner::Piece(piece) if piece.form != Form::Escaped => {
-                Some(Body { whole: &piece.body, start: piece.range.start })
-            }
+            Inner::Piece(piece) if piece.form != Form::Escaped => Some(&piece.written),
             _ => None,
         }
     }
@@ -168,7 +222,7 @@ impl Str {
         if piece.form != Form::Plain || text.get(start..start + part.len()) != Some(part) {
             return None;
         }
-        Body { whole: &piece.body, start: piece.range.start }.piece(start..start + part.len(), Form::Plain)
+        piece.written.piece(start..start + part.len(), Form::Plain)
     }
 
     /// The texts one behind the other, `separator` between them where something stands before. A single one stays
@@ -331,8 +385,12 @@ mod tests {
     use super::super::{Raw, Reader, Words as _};
     use super::*;
 
+    fn text(json: &str) -> BodyText {
+        BodyText::of(&json.as_bytes().into()).unwrap()
+    }
+
     fn kept(json: &str) -> Str {
-        Reader::of(&Whole::new(json.into())).kept().unwrap()
+        Reader::of(&text(json)).kept().unwrap()
     }
 
     fn written(text: &Str) -> String {
@@ -389,8 +447,7 @@ mod tests {
     #[test]
     fn texts_inside_of_a_kept_value_are_pieces_of_the_same_body() {
         let inner = "y\\\"".repeat(40);
-        let value =
-            Reader::of(&Whole::new(format!(r#"  {{"a":[1,"{inner}"]}} "#).into())).kept_raw().unwrap();
+        let value = Reader::of(&text(&format!(r#"  {{"a":[1,"{inner}"]}} "#))).kept_raw().unwrap();
         let mut found = None;
         value
             .reader()

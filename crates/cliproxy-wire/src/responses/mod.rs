@@ -26,7 +26,7 @@ use std::borrow::Cow;
 use crate::Error;
 use crate::codec::{ClientContext, Encoded, Target, UpstreamContext};
 use crate::fault::Fault;
-use crate::json::{Kind, Reader};
+use crate::json::{Body, Kind, Reader};
 use crate::model::{Request, Response, Str};
 use crate::normalize::Prepared;
 
@@ -34,8 +34,8 @@ use crate::normalize::Prepared;
 ///
 /// # Errors
 /// What B.11 makes a 400, with the JSON path.
-pub fn decode_request(body: &[u8]) -> Result<Request, Error> {
-    request::decode(body)
+pub fn decode_request(body: impl Into<Body>) -> Result<Request, Error> {
+    request::decode(&body.into())
 }
 
 /// Writes the request for an upstream of this format.

@@ -10,7 +10,7 @@ mod wish;
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{self, Kind, Raw, Reader};
+use crate::json::{Body, BodyText, Kind, Raw, Reader};
 use crate::model::{
     AudioOutput, Block, Ext, Logprobs, OutputFormat, Request, Role, Show, Str, Summary, Tier, ToolChoice,
     Turn,
@@ -25,8 +25,8 @@ use message::Conversation;
 use wish::Wish;
 
 /// Reads a request body.
-pub(super) fn request(body: &[u8]) -> Result<Request, Error> {
-    let text = json::body(body)?;
+pub(super) fn request(body: &Body) -> Result<Request, Error> {
+    let text = BodyText::of(body)?;
     let mut reader = Reader::of(&text);
     let mut draft = Draft::new();
     reader.object(|key, value| draft.member(key, value))?;
@@ -82,7 +82,7 @@ pub(super) fn completion(body: &[u8], default_prompt: &str) -> Result<Request, E
 /// A body with `input` instead of `messages` is a Responses request that came to the wrong path. It is read as what it
 /// is, and keeps that origin because its extra members belong to that format; only what the client is shown follows
 /// this format's habits.
-fn responses_input(body: &[u8], draft: &Draft) -> Result<Request, Error> {
+fn responses_input(body: &Body, draft: &Draft) -> Result<Request, Error> {
     let mut request = responses::decode_request(body)?;
     request.include_usage = draft.request.include_usage;
     let wish = request.reasoning.get_or_insert_default();

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::codec::{Encoded, Target};
-use crate::json::{self, Reader};
+use crate::json::{self, Body, Reader};
 use crate::model::{Request, Tool};
 use crate::normalize::Prepared;
 use crate::reasoning::{Members, Thinking};
@@ -15,8 +15,8 @@ use super::write::Encoding;
 ///
 /// # Errors
 /// What B.11 makes a 400, with the JSON path.
-pub fn decode_count_request(body: &[u8]) -> Result<Request, Error> {
-    super::read::read(body)
+pub fn decode_count_request(body: impl Into<Body>) -> Result<Request, Error> {
+    super::read::read(&body.into())
 }
 
 /// Writes the count request for an upstream of this format. Settings, provider-executed tools and remote tool servers

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{self, Kind, Raw, Reader};
+use crate::json::{self, Body, BodyText, Kind, Raw, Reader};
 use crate::model::{
     Block, Content, Instruction, InstructionRole, OutputFormat, Request, Role, Str, Tier, Tool, ToolChoice,
     Turn,
@@ -17,8 +17,8 @@ use super::{tool, wish};
 ///
 /// # Errors
 /// What B.11 makes a 400, with the JSON path.
-pub fn decode_request(body: &[u8]) -> Result<Request, Error> {
-    let request = read(body)?;
+pub fn decode_request(body: impl Into<Body>) -> Result<Request, Error> {
+    let request = read(&body.into())?;
     if request.max_output_tokens.is_none() {
         return Err(Error::missing("max_tokens"));
     }
@@ -37,10 +37,10 @@ struct Gathered<'a> {
 }
 
 /// Reads a request without judging whether it may be sent; counting needs less than generating.
-pub(super) fn read(body: &[u8]) -> Result<Request, Error> {
+pub(super) fn read(body: &Body) -> Result<Request, Error> {
     let mut request = Request::new(Format::Claude, "");
     let mut gathered = Gathered::default();
-    let text = json::body(body)?;
+    let text = BodyText::of(body)?;
     let mut reader = Reader::of(&text);
     reader.object(|key, value| member(key, value, &mut request, &mut gathered))?;
     reader.finish()?;

@@ -3,7 +3,7 @@
 use super::super::member::members;
 use super::{config, content, tool};
 use crate::format::RequestContext;
-use crate::json::{self, Reader};
+use crate::json::{Body, BodyText, Reader};
 use crate::model::{Request, Tier};
 use crate::schema::Cleaned;
 use crate::{Error, Format};
@@ -13,8 +13,8 @@ use crate::{Error, Format};
 ///
 /// # Errors
 /// A body that is not what the format prescribes, with the JSON path.
-pub fn decode_request(body: &[u8], context: RequestContext<'_>) -> Result<Request, Error> {
-    let text = json::body(body)?;
+pub fn decode_request(body: impl Into<Body>, context: RequestContext<'_>) -> Result<Request, Error> {
+    let text = BodyText::of(&body.into())?;
     let mut reader = Reader::of(&text);
     let mut request = Request::new(Format::Gemini, "");
     let has_contents = decode_at(&mut reader, &mut request, context.schemas)?;

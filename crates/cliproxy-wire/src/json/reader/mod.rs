@@ -12,7 +12,7 @@ pub(super) use text::{is_special, specials, unescaped};
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::shared::{Body, Form, Str, Whole};
+use super::shared::{BodyText, Form, Str};
 use crate::Error;
 
 /// Deeper nesting than any client or provider sends; a bound on the stack.
@@ -61,7 +61,7 @@ pub struct Reader<'a> {
     at: usize,
     depth: u16,
     /// Where the text comes from, when what is kept of it may stay there.
-    body: Option<Body<'a>>,
+    body: Option<&'a BodyText>,
 }
 
 impl<'a> Reader<'a> {
@@ -71,11 +71,11 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader whose [`Reader::kept`] texts stay pieces of `body`.
-    pub fn of(body: &'a Whole) -> Self {
-        Self { body: Some(Body { whole: body, start: 0 }), ..Self::new(body) }
+    pub fn of(body: &'a BodyText) -> Self {
+        Self { body: Some(body), ..Self::new(body.as_str()) }
     }
 
-    pub(in crate::json) fn with_body(self, body: Option<Body<'a>>) -> Self {
+    pub(in crate::json) fn with_body(self, body: Option<&'a BodyText>) -> Self {
         Self { body, ..self }
     }
 

@@ -5,7 +5,7 @@ mod tool;
 
 use crate::Error;
 use crate::format::Format;
-use crate::json::{self, Kind, Raw, Reader};
+use crate::json::{Body, BodyText, Kind, Raw, Reader};
 use crate::model::{
     Ext, Instruction, InstructionRole, Level, Logprobs, Mode, OutputFormat, ReasoningWish, Request, Show,
     Str, Summary, Tier, WishOrigin,
@@ -41,8 +41,8 @@ const ECHOED: [&str; 20] = [
 ];
 
 /// Reads a request body.
-pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
-    let text = json::body(body)?;
+pub(super) fn decode(body: &Body) -> Result<Request, Error> {
+    let text = BodyText::of(body)?;
     let mut reader = Reader::of(&text);
     let mut draft = Draft::new();
     reader.object(|key, value| {
@@ -340,7 +340,7 @@ mod tests {
     use crate::model::{CallKind, Content, HostedKind, Role, Tool, ToolChoice};
 
     fn read(body: &str) -> Request {
-        decode(body.as_bytes()).unwrap()
+        decode(&body.as_bytes().into()).unwrap()
     }
 
     #[test]
@@ -400,7 +400,7 @@ mod tests {
             ),
             (r#"{"model":"m","input":"x","tools":[{"type":"function"}]}"#, Some("tools[0].name")),
         ] {
-            let error = decode(body.as_bytes()).unwrap_err();
+            let error = decode(&body.as_bytes().into()).unwrap_err();
             assert_eq!(error.path().as_deref(), path, "{body}");
         }
     }
