@@ -318,6 +318,8 @@ pub enum WishOrigin {
 pub struct Output {
     /// Text or JSON.
     pub format: OutputFormat,
+    /// Other members of the object that says so; those of Chat's `json_schema` in an object of that name.
+    pub ext: Ext,
     /// Verbosity word.
     pub verbosity: Option<Str>,
     /// Modalities, lower case: `text`, `audio`, `image`.

@@ -24,6 +24,7 @@ mod tool;
 mod turn;
 mod typed;
 
+pub(crate) use own::is_missed;
 pub use restore::Restore;
 
 use crate::Error;
@@ -117,6 +118,7 @@ pub fn prepare(request: &Request, target: &Target<'_>) -> Result<Prepared, Error
     choice::apply(&mut work, &names)?;
     turn::prefill(&mut work)?;
     work.plan = crate::reasoning::plan(&work.request, target, &mut work.notes)?;
+    own::unplanned(&mut work)?;
     output::apply(&mut work)?;
     instruction::apply(&mut work.request, target);
     turn::merge(&mut work.request.turns, format);

@@ -39,6 +39,33 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
             }
         }
     }
+    tell(work)
+}
+
+/// Notes members of the object that says the form which go nowhere: they go with it to an upstream of their own format.
+fn tell(work: &mut Work<'_>) -> Result<(), Error> {
+    let source = work.source;
+    let (is_written, has_schema) = match &work.request.output.format {
+        _ if source.origin != work.target.profile.format => (false, false),
+        OutputFormat::Text | OutputFormat::Mime(_) => (false, false),
+        OutputFormat::JsonObject => (true, false),
+        OutputFormat::JsonSchema { .. } => (true, true),
+    };
+    let place = path(work);
+    for (name, value) in source.output.ext.iter().filter(|(_, value)| !value.is_empty()) {
+        if source.origin == Format::Chat && name == "json_schema" {
+            let mut lost = Vec::new();
+            value.reader().object(|inner, _| {
+                lost.push(place::told(&format!("{place}.{name}"), inner));
+                Ok(())
+            })?;
+            for path in lost.iter().filter(|_| !has_schema) {
+                work.hint(path)?;
+            }
+        } else if !is_written {
+            work.hint(&place::told(place, name))?;
+        }
+    }
     Ok(())
 }
 

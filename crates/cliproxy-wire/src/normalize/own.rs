@@ -11,6 +11,7 @@ use crate::format::Format;
 use crate::json::{Kind, Raw};
 use crate::model::{Block, Content, Ext, Media, Tool};
 use crate::profile::Dialect;
+use crate::reasoning::Members;
 use crate::responses::NAMESPACE_DESCRIPTION;
 
 use super::{Work, place};
@@ -38,15 +39,24 @@ const PARTLY: [&str; 9] = [
     "thinking_config",
     "thinkingConfig",
 ];
-/// Those of their members that are mapped after all, or that nobody misses: streams written here have no padding.
-const MAPPED: [(&str, &str); 3] =
-    [("metadata", "user_id"), ("extra_body", "google"), ("stream_options", "include_obfuscation")];
+/// Those of their members that are mapped after all.
+const MAPPED: [(&str, &str); 2] = [("metadata", "user_id"), ("extra_body", "google")];
 /// Members of blocks that are told elsewhere: marks all together, and phases only say where a message of the history
 /// began.
 const EXCEPT: [&str; 4] = ["prompt_cache_breakpoint", "cache_control", "phase", DOCUMENT];
 /// Wishes of `include` that are granted whatever the upstream.
 const READ: [&str; 3] =
     ["message.output_text.logprobs", "reasoning.encrypted_content", "web_search_call.action.sources"];
+
+/// Whether a client misses a member of `stream_options` in a stream that is written here: such streams tell usage where
+/// it is wished for, and have no padding.
+pub(crate) fn is_missed(option: &str, value: &str) -> bool {
+    match option {
+        "include_usage" => false,
+        "include_obfuscation" => value == "true",
+        _ => value != "null",
+    }
+}
 
 /// Notes the members that only the client's format has.
 ///
@@ -123,6 +133,24 @@ pub(super) fn tell(work: &mut Work<'_>) -> Result<(), Error> {
                 told.path(tools, "description");
             }
         }
+    }
+    told.outcome
+}
+
+/// Notes members of a Claude client's `thinking` that a Claude upstream is not told either, because it is not asked to
+/// think.
+///
+/// # Errors
+/// In strict mode, when there are any.
+pub(super) fn unplanned(work: &mut Work<'_>) -> Result<(), Error> {
+    let source = work.source;
+    let is_written = matches!(work.plan.members, Members::Claude { thinking: Some(_), .. });
+    if is_written || source.origin != Format::Claude || work.target.profile.format != Format::Claude {
+        return Ok(());
+    }
+    let mut told = Told { work, outcome: Ok(()) };
+    if let Some(wish) = &source.reasoning {
+        told.members("thinking", &wish.ext, &["display"]);
     }
     told.outcome
 }
@@ -229,7 +257,12 @@ impl Told<'_, '_> {
 
     fn partly(&mut self, name: &str, value: &Raw) {
         let _checked = value.reader().object(|inner, value| {
-            if !MAPPED.contains(&(name, inner)) && value.kind() != Kind::Null {
+            let value = value.raw()?;
+            let is_lost = match name {
+                "stream_options" => is_missed(inner, value),
+                _ => !MAPPED.contains(&(name, inner)) && value != "null",
+            };
+            if is_lost {
                 self.path(name, inner);
             }
             Ok(())

@@ -19,6 +19,10 @@ type Case = (&'static str, &'static str, &'static str, &'static str);
 const TALK: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":3000}"#;
 const TOOL: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}}]}"#;
 
+const TALK_JSON: &str =
+    r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_object"}}"#;
+const TALK_SCHEMA: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","properties":{}}}}}"#;
+
 const CHAT: &[Case] = &[
     (TALK, "frequency_penalty", "0.5", "frequency_penalty"),
     (TALK, "presence_penalty", "0.5", "presence_penalty"),
@@ -50,6 +54,11 @@ const CHAT: &[Case] = &[
     (TALK, "extra_body", r#"{"novel":1}"#, "extra_body"),
     (TALK, "novel", "1", "novel"),
     (TALK, "stream_options", r#"{"include_usage":true,"novel":1}"#, "stream_options.novel"),
+    (TALK, "stream_options", r#"{"include_obfuscation":true}"#, "stream_options.include_obfuscation"),
+    (TALK, "response_format", r#"{"type":"text","novel":1}"#, "response_format.novel"),
+    (TALK_JSON, "response_format.novel", "1", "response_format.novel"),
+    (TALK_SCHEMA, "response_format.novel", "1", "response_format.novel"),
+    (TALK_SCHEMA, "response_format.json_schema.novel", "1", "response_format.json_schema.novel"),
     (TALK, "reasoning", r#"{"novel":1}"#, "reasoning.novel"),
     (TALK, "thinking", r#"{"novel":1}"#, "thinking.novel"),
     (TALK, "thinking_config", r#"{"novel":1}"#, "thinking_config.novel"),
@@ -115,6 +124,8 @@ const ASK: &str = r#"{"model":"m","input":[{"role":"user","content":[{"type":"in
 const ASK_TOOL: &str = r#"{"model":"m","input":"hi","tools":[{"type":"function","name":"f","parameters":{"type":"object","properties":{}}}]}"#;
 const ASK_SEARCH: &str = r#"{"model":"m","input":"hi","tools":[{"type":"web_search"}]}"#;
 
+const ASK_SCHEMA: &str = r#"{"model":"m","input":"hi","text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object","properties":{}}}}}"#;
+
 const RESPONSES: &[Case] = &[
     (ASK, "background", "true", "background"),
     (ASK, "conversation", r#""c""#, "conversation"),
@@ -143,6 +154,10 @@ const RESPONSES: &[Case] = &[
     (ASK, "text.format", r#"{"type":"json_object"}"#, "text.format"),
     (ASK, "text.verbosity", r#""low""#, "verbosity"),
     (ASK, "text.novel", "1", "text.novel"),
+    (ASK, "text.format", r#"{"type":"text","novel":1}"#, "text.format.novel"),
+    (ASK_SCHEMA, "text.format.novel", "1", "text.format.novel"),
+    (ASK, "stream_options", r#"{"include_obfuscation":true}"#, "stream_options.include_obfuscation"),
+    (ASK, "stream_options", r#"{"novel":1}"#, "stream_options.novel"),
     (ASK, "novel", "1", "novel"),
     (ASK, "input.0.novel", "1", "novel"),
     (ASK, "input.0.content.0.novel", "1", "novel"),
@@ -177,6 +192,10 @@ const SAY_PAPER: &str = r#"{"model":"m","max_tokens":3000,"messages":[{"role":"u
 const SAY_NOTE: &str = r#"{"model":"m","max_tokens":3000,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"note"}}]}]}"#;
 const SAY_PIECES: &str = r#"{"model":"m","max_tokens":3000,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"content","content":[{"type":"text","text":"piece"}]}}]}]}"#;
 
+const SAY_SCHEMA: &str = r#"{"model":"m","max_tokens":3000,"messages":[{"role":"user","content":"hi"}],"output_config":{"format":{"type":"json_schema","schema":{"type":"object","properties":{}}}}}"#;
+const SAY_THINKING: &str = r#"{"model":"m","max_tokens":3000,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"adaptive"}}"#;
+const SAY_SILENT: &str = r#"{"model":"m","max_tokens":3000,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"disabled"}}"#;
+
 const CLAUDE: &[Case] = &[
     (SAY, "cache_control", r#"{"type":"ephemeral"}"#, "cache_control"),
     (SAY, "container", r#""c""#, "container"),
@@ -187,6 +206,10 @@ const CLAUDE: &[Case] = &[
     (SAY, "metadata", r#"{"user_id":"u"}"#, "user"),
     (SAY, "metadata", r#"{"novel":"u"}"#, "metadata"),
     (SAY, "output_config", r#"{"task_budget":{"type":"tokens","total":9}}"#, "task_budget"),
+    (SAY_SCHEMA, "output_config.format.novel", "1", "output_config.format.novel"),
+    (SAY, "thinking", r#"{"type":"enabled","budget_tokens":2000,"novel":1}"#, "thinking.novel"),
+    (SAY_THINKING, "thinking.novel", "1", "thinking.novel"),
+    (SAY_SILENT, "thinking.novel", "1", "thinking.novel"),
     (SAY, "speed", r#""fast""#, "service_tier"),
     (SAY, "stop_sequences", r#"["x"]"#, "stop_sequences"),
     (SAY, "system", r#""do""#, "system"),

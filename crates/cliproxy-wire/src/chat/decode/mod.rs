@@ -198,7 +198,7 @@ impl Draft {
     fn output(&mut self, key: &str, value: &mut Reader<'_>) -> Result<bool, Error> {
         let output = &mut self.request.output;
         match key {
-            "response_format" => match format(value)? {
+            "response_format" => match format(value, &mut output.ext)? {
                 Ok(format) => output.format = format,
                 // A kind that only some servers know.
                 Err(raw) => self.request.ext.set(key, raw),
@@ -392,14 +392,15 @@ fn stop(value: &mut Reader<'_>, out: &mut Vec<Str>) -> Result<(), Error> {
     if value.kind() == Kind::Array { value.array(|_, value| push(value)) } else { push(value) }
 }
 
-/// The output format; the error side is the raw object of a kind that is not known.
-fn format(value: &mut Reader<'_>) -> Result<Result<OutputFormat, Raw>, Error> {
+/// The output format, its other members in `ext`; the error side is the raw object of a kind that is not known.
+fn format(value: &mut Reader<'_>, ext: &mut Ext) -> Result<Result<OutputFormat, Raw>, Error> {
     #[derive(Default)]
     struct Named {
         name: Option<Str>,
         description: Option<Str>,
         object: Option<Raw>,
         strict: Option<bool>,
+        rest: Ext,
     }
     impl Named {
         fn member(&mut self, key: &str, value: &mut Reader<'_>) -> Result<(), Error> {
@@ -408,7 +409,11 @@ fn format(value: &mut Reader<'_>) -> Result<Result<OutputFormat, Raw>, Error> {
                 "description" => self.description = value.opt(Reader::str)?.map(Into::into),
                 "schema" => self.object = value.opt(Reader::to_raw)?,
                 "strict" => self.strict = value.opt(Reader::bool)?,
-                _ => {}
+                _ => {
+                    if let Some(other) = value.opt(Reader::to_raw)? {
+                        self.rest.set(key, other);
+                    }
+                }
             }
             Ok(())
         }
@@ -424,10 +429,19 @@ fn format(value: &mut Reader<'_>) -> Result<Result<OutputFormat, Raw>, Error> {
         }
         "json_schema" if value.kind() == Kind::Object => {
             is_nested = true;
-            value.object(|key, value| schema.member(key, value))
+            let beside = std::mem::take(&mut schema.rest);
+            value.object(|key, value| schema.member(key, value))?;
+            let inside = std::mem::replace(&mut schema.rest, beside);
+            if !inside.is_empty() {
+                schema.rest.set(key, Raw::object(|object| inside.write(object)));
+            }
+            Ok(())
         }
         _ => schema.member(key, value),
     })?;
+    if matches!(kind.as_deref(), Some("text" | "json_object" | "json_schema")) {
+        *ext = schema.rest;
+    }
     Ok(match kind.as_deref() {
         Some("text") => Ok(OutputFormat::Text),
         Some("json_object") => Ok(OutputFormat::JsonObject),

@@ -13,7 +13,7 @@ use crate::codec::{Encoded, Notes, Strictness, Target};
 use crate::format::Format;
 use crate::json::{self, Kind, Object, Raw};
 use crate::model::{Request, Tier};
-use crate::normalize::{Prepared, place};
+use crate::normalize::{Prepared, is_missed, place};
 use crate::profile::{Dialect, MaxTokensField};
 use crate::reasoning::{Members, Plan};
 
@@ -197,9 +197,8 @@ impl Writer<'_> {
         for (name, value) in request.ext.iter().filter(|_| request.origin == Format::Chat) {
             if self.is_lost(name) {
                 let mut lost = Vec::new();
-                value.reader().object(|inner, _| {
-                    // Streams that are written here have no padding.
-                    if inner != "include_obfuscation" {
+                value.reader().object(|inner, value| {
+                    if name != "stream_options" || is_missed(inner, value.raw()?) {
                         lost.push(place::told(name, inner));
                     }
                     Ok(())

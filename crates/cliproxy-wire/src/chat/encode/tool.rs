@@ -2,7 +2,7 @@
 
 use crate::codec::Target;
 use crate::format::Format;
-use crate::json::{Object, Raw};
+use crate::json::{Kind, Object, Raw};
 use crate::model::{CallKind, CustomFormat, Ext, HostedKind, OutputFormat, Request, Str, Tool, ToolChoice};
 use crate::profile::ResponseFormatSupport;
 use crate::schema;
@@ -177,12 +177,27 @@ fn write_named(object: &mut Object<'_>, kind: CallKind, name: &Str) {
     object.object(word, |object| object.str("name", name));
 }
 
+/// The kind of an answer by schema, and the object that it stands in.
+const SCHEMA: &str = "json_schema";
+
 /// Writes `response_format`.
 pub(super) fn response_format(request: &Request, target: &Target<'_>, object: &mut Object<'_>) {
     let support = target.profile.response_format;
+    let own = (request.origin == Format::Chat).then_some(&request.output.ext);
+    let is_inside = |name: &str, value: &Raw| name == SCHEMA && value.kind() == Kind::Object;
+    let beside = |format: &mut Object<'_>| {
+        for (name, value) in own.into_iter().flat_map(Ext::iter) {
+            if !is_inside(name, value) {
+                format.raw(name, value.as_str());
+            }
+        }
+    };
     let json_object = |object: &mut Object<'_>| {
         if support >= ResponseFormatSupport::JsonObject {
-            object.object("response_format", |format| format.str("type", "json_object"));
+            object.object("response_format", |format| {
+                format.str("type", "json_object");
+                beside(format);
+            });
         }
     };
     match &request.output.format {
@@ -191,8 +206,8 @@ pub(super) fn response_format(request: &Request, target: &Target<'_>, object: &m
             if support >= ResponseFormatSupport::JsonSchema =>
         {
             object.object("response_format", |format| {
-                format.str("type", "json_schema");
-                format.object("json_schema", |object| {
+                format.str("type", SCHEMA);
+                format.object(SCHEMA, |object| {
                     object.str("name", &schema_name(name.as_deref()));
                     object.opt_str("description", description.as_ref());
                     object.raw("schema", schema.as_str());
@@ -202,7 +217,11 @@ pub(super) fn response_format(request: &Request, target: &Target<'_>, object: &m
                         Format::Claude | Format::Gemini => Some(schema::holds_strict(schema)),
                     };
                     object.opt_bool("strict", strict);
+                    if let Some(inside) = own.and_then(|own| own.get(SCHEMA)) {
+                        write_members(inside, object);
+                    }
                 });
+                beside(format);
             });
         }
         OutputFormat::JsonObject | OutputFormat::JsonSchema { .. } => json_object(object),

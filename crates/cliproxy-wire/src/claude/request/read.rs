@@ -262,12 +262,17 @@ pub(super) fn output_format(value: &mut Reader<'_>, request: &mut Request) -> Re
     let mut kind = String::new();
     let mut schema = None;
     let mut name = None;
+    let ext = &mut request.output.ext;
     value.object(|key, value| {
         match key {
             "type" => kind = value.string()?,
             "schema" => schema = Some(value.to_raw()?),
             "name" => name = block::text(value)?.map(Str::from),
-            _ => {}
+            _ => {
+                if let Some(other) = value.opt(Reader::to_raw)? {
+                    ext.set(key, other);
+                }
+            }
         }
         Ok(())
     })?;

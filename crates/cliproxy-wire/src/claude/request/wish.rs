@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crate::Error;
 use crate::format::Format;
 use crate::json::{Kind, Raw, Reader};
-use crate::model::{Level, Mode, ReasoningWish, Request, Show, Summary, WishOrigin};
+use crate::model::{Ext, Level, Mode, ReasoningWish, Request, Show, Summary, WishOrigin};
 
 use super::super::block::text;
 
@@ -32,6 +32,8 @@ pub(super) struct Gathered<'a> {
     budget: Option<u64>,
     display: Option<Cow<'a, str>>,
     effort: Option<Level>,
+    /// Other members of `thinking`.
+    rest: Ext,
 }
 
 impl<'a> Gathered<'a> {
@@ -47,7 +49,11 @@ impl<'a> Gathered<'a> {
                     "type" => self.kind = Some(value.str()?),
                     "budget_tokens" => self.budget = value.opt(Reader::u64)?,
                     "display" => self.display = text(value)?,
-                    _ => {}
+                    _ => {
+                        if let Some(other) = value.opt(Reader::to_raw)? {
+                            self.rest.set(key, other);
+                        }
+                    }
                 }
                 Ok(())
             }),
@@ -106,7 +112,7 @@ impl<'a> Gathered<'a> {
         let show = if is_thinking && !is_omitted { Show::Summary(Summary::Auto) } else { Show::Hidden };
         let is_interleaved =
             request.betas.iter().any(|beta| beta.starts_with("interleaved-thinking")).then_some(true);
-        if mode.is_none() && is_interleaved.is_none() {
+        if mode.is_none() && is_interleaved.is_none() && self.rest.is_empty() {
             return Ok(());
         }
         let mut wish = ReasoningWish {
@@ -114,7 +120,7 @@ impl<'a> Gathered<'a> {
             show: Some(show),
             is_interleaved,
             origin: mode.map(|_| WishOrigin::Body(Format::Claude)),
-            ..ReasoningWish::default()
+            ext: self.rest,
         };
         if let Some(display) = self.display.filter(|_| is_thinking) {
             wish.ext.set("display", Raw::string(&display));

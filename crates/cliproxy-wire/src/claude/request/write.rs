@@ -5,7 +5,7 @@ use crate::catalog::{AdaptiveDefault, ReasoningCaps};
 use crate::codec::{Encoded, Notes, Target};
 use crate::format::Format;
 use crate::json::{self, Array, Object, Raw, Reader};
-use crate::model::{HostedKind, OutputFormat, Request, Role, Tier, Tool, ToolChoice, Turn};
+use crate::model::{Ext, HostedKind, OutputFormat, Request, Role, Tier, Tool, ToolChoice, Turn};
 use crate::normalize::{Prepared, place};
 use crate::reasoning::{Members, Plan, Thinking};
 
@@ -92,22 +92,27 @@ impl Encoding<'_> {
         let Members::Claude { thinking: Some(thinking), .. } = &self.plan.members else { return };
         self.betas.add_if(self.plan.needs_interleaved_beta, beta::INTERLEAVED_THINKING);
         // What the client said of the display holds as long as it gets an answer of this very format.
-        let display = self.request.reasoning.as_ref().filter(|_| self.is_own());
-        let display = display.and_then(|wish| wish.ext.get("display"));
-        object.object("thinking", |object| match thinking {
-            Thinking::Disabled => object.str("type", "disabled"),
-            Thinking::Enabled { budget } => {
-                object.str("type", "enabled");
-                object.u64("budget_tokens", *budget);
-                object.opt_raw("display", display);
-            }
-            Thinking::Adaptive { is_summarized } => {
-                object.str("type", "adaptive");
-                match display {
-                    Some(display) => object.raw("display", display.as_str()),
-                    None if *is_summarized => object.str("display", "summarized"),
-                    None => {}
+        let own = self.request.reasoning.as_ref().filter(|_| self.is_own()).map(|wish| &wish.ext);
+        let display = own.and_then(|own| own.get("display"));
+        object.object("thinking", |object| {
+            match thinking {
+                Thinking::Disabled => object.str("type", "disabled"),
+                Thinking::Enabled { budget } => {
+                    object.str("type", "enabled");
+                    object.u64("budget_tokens", *budget);
+                    object.opt_raw("display", display);
                 }
+                Thinking::Adaptive { is_summarized } => {
+                    object.str("type", "adaptive");
+                    match display {
+                        Some(display) => object.raw("display", display.as_str()),
+                        None if *is_summarized => object.str("display", "summarized"),
+                        None => {}
+                    }
+                }
+            }
+            for (name, value) in own.into_iter().flat_map(Ext::iter).filter(|(name, _)| *name != "display") {
+                object.raw(name, value.as_str());
             }
         });
     }
@@ -118,7 +123,9 @@ impl Encoding<'_> {
             _ => None,
         };
         let schema = match &self.request.output.format {
-            OutputFormat::JsonSchema { schema, .. } if self.target.caps.has_structured_output => Some(schema),
+            OutputFormat::JsonSchema { name, schema, .. } if self.target.caps.has_structured_output => {
+                Some((name.as_ref().filter(|_| self.is_own()), schema))
+            }
             _ => None,
         };
         let rest = self.request.ext.get("output_config").filter(|_| self.is_own());
@@ -129,10 +136,14 @@ impl Encoding<'_> {
         self.betas.add_if(schema.is_some(), beta::STRUCTURED_OUTPUTS);
         object.object("output_config", |object| {
             object.opt_str("effort", effort.map(wish::word));
-            if let Some(schema) = schema {
+            if let Some((name, schema)) = schema {
                 object.object("format", |object| {
                     object.str("type", "json_schema");
+                    object.opt_str("name", name);
                     object.raw("schema", schema.as_str());
+                    if self.is_own() {
+                        self.request.output.ext.write(object);
+                    }
                 });
             }
             if let Some(rest) = rest {

@@ -2,14 +2,14 @@
 //!
 //! Source: what it answers 400 to, `Unsupported parameter: …`. It keeps nothing, so ids of items mean nothing to it.
 
-use super::{Purpose, Restricted, Restriction, at, conversation, is_nothing, members};
+use super::{Purpose, Restricted, Restriction, at, conversation, is_nothing, members, stream_options};
 use crate::Error;
 use crate::codec::Notes;
 use crate::json::patch::Edit;
 use crate::json::{Kind, Raw, Reader};
 
 /// Members that it refuses, whatever they say.
-const REFUSED: [&str; 17] = [
+const REFUSED: [&str; 16] = [
     "max_output_tokens",
     "max_completion_tokens",
     "max_tokens",
@@ -22,7 +22,6 @@ const REFUSED: [&str; 17] = [
     "prompt_cache_retention",
     "prompt_cache_options",
     "context_management",
-    "stream_options",
     "generate",
     "metadata",
     "moderation",
@@ -138,6 +137,10 @@ impl<'t> Body<'t> {
             _ if STATE.contains(&key) => {
                 self.is_foreign |= !is_nothing(value.raw()?);
                 self.edits.push(Edit::remove(at(key)));
+            }
+            "stream_options" => {
+                self.edits.push(Edit::remove(at(key)));
+                return stream_options(value, &mut self.notes);
             }
             _ if REFUSED.contains(&key) => {
                 if is_nothing(value.raw()?) {

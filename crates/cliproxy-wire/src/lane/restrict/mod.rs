@@ -17,6 +17,7 @@ use crate::format::Format;
 use crate::id;
 use crate::json::patch::{Edit, Path};
 use crate::json::{Kind, Raw, Reader};
+use crate::normalize::place;
 use crate::profile::{Dialect, Profile};
 
 pub use count::counted;
@@ -94,6 +95,17 @@ fn conversation(restriction: &Restriction<'_>, instructions: &str, opening: &str
 /// The member `name` of the body.
 fn at(name: &str) -> Path {
     Path::root().key(name)
+}
+
+/// Notes of `stream_options` what an upstream that does not know them cannot heed: usage it tells in any case, while
+/// padding is as it likes it.
+fn stream_options(value: &mut Reader<'_>, notes: &mut Notes) -> Result<(), Error> {
+    members(value, |name, value| {
+        if name != "include_usage" && value.raw()? != "null" {
+            notes.add(place::told("stream_options", name));
+        }
+        Ok(())
+    })
 }
 
 /// Whether a value says nothing.

@@ -3,14 +3,14 @@
 //! Source: what it answers 400 to. Its tools are functions and its own; free-form tools and namespaces are imitated by the
 //! translation.
 
-use super::{Purpose, Restricted, Restriction, at, conversation, is_nothing, members};
+use super::{Purpose, Restricted, Restriction, at, conversation, is_nothing, members, stream_options};
 use crate::Error;
 use crate::catalog::ReasoningCaps;
 use crate::json::patch::Edit;
 use crate::json::{Kind, Reader};
 
 /// Members that it refuses, whatever they say.
-const REFUSED: [&str; 4] = ["stop", "prompt_cache_retention", "safety_identifier", "stream_options"];
+const REFUSED: [&str; 3] = ["stop", "prompt_cache_retention", "safety_identifier"];
 
 pub(super) fn restrict(text: &str, restriction: &Restriction<'_>) -> Result<Option<Restricted>, Error> {
     let target = restriction.target;
@@ -48,6 +48,10 @@ pub(super) fn restrict(text: &str, restriction: &Restriction<'_>) -> Result<Opti
                     || (kind == "image_generation" && !target.profile.has_image_tool(target.model));
                 Ok(())
             })?,
+            "stream_options" => {
+                restricted.edits.push(Edit::remove(at(key)));
+                stream_options(value, &mut restricted.notes)?;
+            }
             _ if REFUSED.contains(&key) => {
                 if !is_nothing(value.raw()?) {
                     restricted.notes.add(key);

@@ -159,7 +159,8 @@ impl Draft {
         value.object(|key, value| {
             match key {
                 "format" => {
-                    if let Some(format) = value.opt(output_format)?.flatten() {
+                    let ext = &mut output.ext;
+                    if let Some(format) = value.opt(|value| output_format(value, ext))?.flatten() {
                         output.format = format;
                     }
                 }
@@ -289,10 +290,12 @@ fn summary(word: &str) -> Show {
     }
 }
 
-fn output_format(value: &mut Reader<'_>) -> Result<Option<OutputFormat>, Error> {
+/// The form of the answer, its other members in `ext`.
+fn output_format(value: &mut Reader<'_>, ext: &mut Ext) -> Result<Option<OutputFormat>, Error> {
     let mut draft = FormatDraft::default();
     value.object(|key, value| draft.member(key, value))?;
-    let FormatDraft { kind, name, description, schema, strict } = draft;
+    let FormatDraft { kind, name, description, schema, strict, rest } = draft;
+    *ext = rest;
     match kind.as_deref() {
         Some("json_object") => Ok(Some(OutputFormat::JsonObject)),
         Some("json_schema") => {
@@ -314,6 +317,7 @@ struct FormatDraft {
     description: Option<Str>,
     schema: Option<Raw>,
     strict: Option<bool>,
+    rest: Ext,
 }
 
 impl FormatDraft {
@@ -328,7 +332,11 @@ impl FormatDraft {
             "json_schema" if value.kind() == Kind::Object => {
                 value.object(|key, value| self.member(key, value))?;
             }
-            _ => {}
+            _ => {
+                if let Some(other) = value.opt(Reader::to_raw)? {
+                    self.rest.set(key, other);
+                }
+            }
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! Who asks, and what the client's format has on top.
 
 use crate::format::Format;
-use crate::json::Object;
+use crate::json::{Kind, Object};
 use crate::model::Str;
-use crate::normalize::place;
+use crate::normalize::{is_missed, place};
 use sha2::{Digest as _, Sha256};
 
 use super::{CODEX_REFUSES, Purpose, Writer, XAI_REFUSES};
@@ -101,8 +101,15 @@ impl Writer<'_> {
                 || name == "extra_body";
             if !is_refused {
                 object.raw(name, value.as_str());
-            } else if !matches!(name, "stream_options" | "generate") {
-                // The others are about what the answer says, not about how it is sent.
+            } else if name == "stream_options" && value.kind() == Kind::Object {
+                // An object, as it was read.
+                let _checked = value.reader().object(|option, value| {
+                    if is_missed(option, value.raw()?) {
+                        self.hint(&place::told(name, option));
+                    }
+                    Ok(())
+                });
+            } else if name != "generate" {
                 self.hint(&place::told("", name));
             }
         }

@@ -46,12 +46,18 @@ impl Writer<'_> {
         }
         let has_format = matches!(output.format, OutputFormat::JsonObject | OutputFormat::JsonSchema { .. });
         let own = self.request.ext.get("text").filter(|_| self.is_own());
+        let rest = |format: &mut Object<'_>| {
+            if self.is_own() {
+                output.ext.write(format);
+            }
+        };
         if has_format || output.verbosity.is_some() || own.is_some() {
             object.object("text", |text| {
                 match &output.format {
-                    OutputFormat::JsonObject => {
-                        text.object("format", |format| format.str("type", "json_object"));
-                    }
+                    OutputFormat::JsonObject => text.object("format", |format| {
+                        format.str("type", "json_object");
+                        rest(format);
+                    }),
                     OutputFormat::JsonSchema { name, description, schema, strict } => {
                         text.object("format", |format| {
                             format.str("type", "json_schema");
@@ -63,6 +69,7 @@ impl Writer<'_> {
                                 "strict",
                                 if self.is_own() { *strict } else { strict.or(Some(false)) },
                             );
+                            rest(format);
                         });
                     }
                     OutputFormat::Text | OutputFormat::Mime(_) => {}
