@@ -79,7 +79,8 @@ impl Error {
     }
 
     /// The same error, where it misses what `body` does have there in another type: readers pass over such a member.
-    pub(crate) fn seen_in(mut self, body: &[u8]) -> Self {
+    #[must_use]
+    pub fn seen_in(mut self, body: &[u8]) -> Self {
         let Some(form) = self.0.message.strip_prefix(REQUIRED) else { return self };
         match self.found(body) {
             Some(found) if found != Kind::Null && !form.contains(found.noun()) => {

@@ -128,11 +128,11 @@ impl Engine {
             return Err(Failure::client(Error::invalid("stream", message)));
         }
         if call.is_enveloped && !peek.is_enveloped {
-            return Err(Failure::client(Error::missing("request")));
+            return Err(Failure::client(Error::missing("request").seen_in(&call.body)));
         }
         let named = call.path_model.as_deref().or(peek.model.as_deref()).map(str::trim).unwrap_or_default();
         if named.is_empty() {
-            return Err(Failure::client(Error::missing("model")));
+            return Err(Failure::client(Error::missing("model").seen_in(&call.body)));
         }
         let requested: Arc<str> = named.into();
         let Some(resolved) = snapshot.routes.resolve(&requested) else {

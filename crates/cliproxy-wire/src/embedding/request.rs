@@ -183,7 +183,7 @@ fn texts(value: &mut Reader<'_>) -> Result<Vec<String>, Error> {
             })?;
             Ok(texts)
         }
-        _ => Err(Error::invalid("", "expected a text or a list of texts")),
+        kind => Err(Error::malformed(format!("expected a string or an array, found {}", kind.noun()))),
     }
 }
 
@@ -203,7 +203,7 @@ fn one(reader: &mut Reader<'_>) -> Result<Request, Error> {
         }
         Ok(())
     })?;
-    request.inputs.push(text.ok_or_else(|| Error::missing("content"))?);
+    request.inputs.push(text.ok_or_else(|| Error::malformed("required, as an object").under_key("content"))?);
     Ok(request)
 }
 

@@ -44,7 +44,7 @@ fn what_is_no_request_is_refused_with_its_place() {
         (r#"{"input":[]}"#, "input", ErrorKind::Invalid),
         (r#"{"input":[1,2]}"#, "input[0]", ErrorKind::Unsupported),
         (r#"{"input":["a",[1]]}"#, "input[1]", ErrorKind::Unsupported),
-        (r#"{"input":{}}"#, "input", ErrorKind::Invalid),
+        (r#"{"input":{}}"#, "input", ErrorKind::Malformed),
         (r#"{"input":"a","encoding_format":"int8"}"#, "encoding_format", ErrorKind::Invalid),
     ] {
         let error = openai(body);
@@ -65,6 +65,20 @@ fn what_is_no_request_is_refused_with_its_place() {
         let error = Request::of_gemini_batch(body.as_bytes()).unwrap_err();
         assert_eq!(error.path().as_deref(), Some(path), "{body}: {error}");
     }
+}
+
+#[test]
+fn what_has_another_type_is_named_as_what_it_is() {
+    for (value, said) in [
+        ("5", "input: expected a string or an array, found a number"),
+        ("null", "input: expected a string or an array, found null"),
+        ("[{}]", "input[0]: expected a string, found an object"),
+    ] {
+        let error = Request::of_openai(format!(r#"{{"input":{value}}}"#).as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), said);
+    }
+    let error = Request::of_gemini_batch(br#"{"requests":[{}]}"#).unwrap_err();
+    assert_eq!(error.to_string(), "requests[0].content: required, as an object");
 }
 
 #[test]

@@ -147,19 +147,19 @@ impl Draft {
     }
 
     fn image(&mut self, value: &mut Reader<'_>) -> Result<(), Error> {
-        const EXPECTED: &str = "expected an image as a data: or http(s) address";
         let mut address = None;
         match value.kind() {
             Kind::String => address = Some(value.string()?),
             Kind::Object => value.object(|name, value| {
                 match (name, value.kind()) {
-                    ("image_url" | "url", Kind::String) => address = Some(value.string()?),
+                    (_, Kind::Null) => {}
                     ("image_url", Kind::Object) => value.object(|name, value| {
                         if name == "url" {
                             address = Some(value.string()?);
                         }
                         Ok(())
                     })?,
+                    ("image_url" | "url", _) => address = Some(value.string()?),
                     ("file_id", Kind::String) => {
                         let message = "stored files are their own service's; send the image itself";
                         return Err(Error::unsupported("", message));
@@ -168,10 +168,14 @@ impl Draft {
                 }
                 Ok(())
             })?,
-            _ => return Err(Error::malformed(EXPECTED)),
+            kind => {
+                let message = format!("expected a string or an object, found {}", kind.noun());
+                return Err(Error::malformed(message));
+            }
         }
-        let media = address.as_deref().and_then(media).ok_or_else(|| Error::malformed(EXPECTED))?;
-        self.images.push(media);
+        let media = address.as_deref().and_then(media);
+        self.images
+            .push(media.ok_or_else(|| Error::malformed("expected an image as a data: or http(s) address"))?);
         Ok(())
     }
 

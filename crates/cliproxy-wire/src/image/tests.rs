@@ -112,6 +112,22 @@ fn what_is_no_order_is_refused_with_its_place() {
 }
 
 #[test]
+fn what_has_another_type_is_named_as_what_it_is() {
+    for (member, said) in [
+        (r#""prompt":5"#, "prompt: expected a string, found a number"),
+        (r#""n":"2""#, "n: expected a number, found a string"),
+        (r#""image":5"#, "image: expected a string or an object, found a number"),
+        (r#""image":[["x"]]"#, "image[0]: expected a string or an object, found an array"),
+        (r#""image":{"image_url":5}"#, "image.image_url: expected a string, found a number"),
+        (r#""image":{"url":[]}"#, "image.url: expected a string, found an array"),
+        (r#""image":{"image_url":{"url":true}}"#, "image.image_url.url: expected a string, found a boolean"),
+    ] {
+        let error = decode_edit(format!(r#"{{"prompt":"p",{member}}}"#).as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), said);
+    }
+}
+
+#[test]
 fn images_of_an_answer_come_as_the_interface_has_them() {
     let drawn = response(
         br#"{"candidates":[{"content":{"role":"model","parts":[{"text":"here"},{"inlineData":{"mimeType":"image/webp","data":"QUE="}}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":4,"totalTokenCount":7}}"#,

@@ -127,6 +127,33 @@ async fn wrong_types_are_refused_with_their_json_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_of_another_type_is_named_as_what_it_is_at_every_door() {
+    let [_, (upstream, gateway)] = both_lanes("chat").await;
+    for (path, format) in [
+        ("/v1/chat/completions", "chat"),
+        ("/v1/completions", "chat"),
+        ("/v1/embeddings", "chat"),
+        ("/v1/images/generations", "chat"),
+        ("/v1/responses", "responses"),
+        ("/v1/messages", "claude"),
+    ] {
+        for (body, said) in [
+            (json!({"model": 5}), "model: expected a string, found a number"),
+            (json!({}), "model: required, as a string"),
+        ] {
+            let answer = support::ask(&gateway, path, &body).await;
+            assert_eq!(
+                (answer.status, answer.error(format).2.as_str()),
+                (400, said),
+                "{path}: {}",
+                answer.body
+            );
+        }
+    }
+    assert!(upstream.received().is_empty(), "nothing is asked for a request that is wrong");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn models_that_nobody_offers_are_answered_with_the_nearest_names() {
     let upstream = Upstream::start(support::answering("chat")).await;
     let models = "models: [{name: a, alias: gemini-2.5-pro}, {name: b, alias: gemini-2.5-flash}, {name: c, alias: kimi}]";
