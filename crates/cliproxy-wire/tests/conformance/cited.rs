@@ -42,12 +42,34 @@ fn late() -> Vec<(Profile, String)> {
     let citation = json!({"type": "url_citation",
         "url_citation": {"url": "https://a.example", "title": "A", "start_index": 0, "end_index": 4}});
     let annotated = [text.clone(), call.clone(), choice(json!({"annotations": [citation]})), stop.clone()];
+    let item = |annotations: Value| {
+        json!({"type": "message", "id": "msg_1", "role": "assistant",
+            "content": [{"type": "output_text", "text": "Röme", "annotations": annotations}]})
+    };
+    let flat = json!({"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 4});
+    let responses = |added: Option<&Value>, last: Value| {
+        let mut frames = vec![
+            json!({"type": "response.output_item.done", "output_index": 0, "item": item(json!([]))}),
+            json!({"type": "response.output_item.done", "output_index": 1, "item": {"type": "function_call",
+                "id": "fc_1", "call_id": "c1", "name": "f", "arguments": "{}"}}),
+        ];
+        frames.extend(added.map(|citation| {
+            json!({"type": "response.output_text.annotation.added", "item_id": "msg_1", "output_index": 0,
+                "content_index": 0, "annotation_index": 0, "annotation": citation})
+        }));
+        frames.push(json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": last}}));
+        stream(&frames)
+    };
     let mut pages = stop;
     pages["search_results"] = json!([{"url": "https://a.example", "title": "A"}]);
     vec![
         (Profile::gemini(), gemini),
         (Profile::compatible(), stream(&annotated) + "data: [DONE]\n\n"),
         (Profile::compatible(), stream(&[text, call, pages]) + "data: [DONE]\n\n"),
+        // In an event of its own, in the last one alone, and in both.
+        (Profile::openai_responses(), responses(Some(&flat), json!([]))),
+        (Profile::openai_responses(), responses(None, json!([item(json!([flat.clone()]))]))),
+        (Profile::openai_responses(), responses(Some(&flat), json!([item(json!([flat.clone()]))]))),
     ]
 }
 

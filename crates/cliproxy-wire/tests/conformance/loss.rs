@@ -85,6 +85,25 @@ fn token_probabilities_beside_a_call_reach_every_client_that_has_them() {
 }
 
 #[test]
+fn token_probabilities_that_only_the_finished_text_has_reach_every_client_that_has_them() {
+    let item = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": [{"type": "output_text", "text": "hi",
+        "annotations": [], "logprobs": [{"token": "hi", "logprob": -0.5, "bytes": [104, 105], "top_logprobs": []}]}]});
+    let delta = json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "item_id": "msg_1", "delta": "hi"});
+    let last = json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": [item]}});
+    for stream in [stream(std::slice::from_ref(&last)), stream(&[delta, last.clone()])] {
+        let all = events(&Profile::openai_responses(), &stream);
+        for to in Format::ALL.into_iter().filter(|to| *to != Format::Claude) {
+            let mut client = client(to);
+            client.include.insert("message.output_text.logprobs".into());
+            let body = format::encode_response(to, &folded(&all), &client);
+            for said in [String::from_utf8(body).unwrap(), write(to, &client, all.clone())] {
+                assert!(said.contains("-0.5"), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
 fn pages_that_are_named_beside_an_answer_are_cited_for_every_client() {
     let chunk = |delta: Value, finish: Option<&str>| {
         json!({"id": "x", "citations": ["https://a.example"], "search_results": [{"url": "https://a.example", "title": "A", "date": null}],

@@ -4,7 +4,7 @@
 //! [`Said`] remembers what went out, so that only what is missing follows.
 
 use crate::json::{Fragment, Surrogates};
-use crate::model::{CallKind, Event};
+use crate::model::{Annotation, CallKind, Delta, Event};
 
 /// A text that arrives in pieces and is repeated whole.
 #[derive(Debug, Default)]
@@ -44,6 +44,11 @@ impl Said {
         self.text.extend(self.halves.finish());
     }
 
+    /// True when all of the text came.
+    pub(super) fn is(&self, full: &str) -> bool {
+        self.text == full
+    }
+
     /// True when nothing came yet.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
@@ -65,12 +70,25 @@ pub(super) struct Part {
     pub(super) kind: PartKind,
     pub(super) index: u64,
     pub(super) said: Said,
-    /// The block of a text or refusal.
+    /// The block of a text or refusal, stopped once the part is closed.
     pub(super) block: Option<u32>,
     /// Citations given out.
     pub(super) annotations: usize,
     pub(super) has_logprobs: bool,
     pub(super) is_closed: bool,
+}
+
+impl Part {
+    /// Gives out the citations of the whole part that were not yet, once it has a block.
+    pub(super) fn cite(&mut self, all: Vec<Annotation>, out: &mut Vec<Event>) {
+        let Some(block) = self.block else { return };
+        let known = self.annotations;
+        self.annotations = known.max(all.len());
+        out.extend(all.into_iter().skip(known).map(|citation| {
+            let delta = Delta::Annotation(citation);
+            Event::Delta { candidate: 0, block, delta }
+        }));
+    }
 }
 
 /// What an item is, as far as its events differ.

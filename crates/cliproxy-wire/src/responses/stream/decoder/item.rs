@@ -71,6 +71,9 @@ impl Decoder {
     /// Gives out what is missing of an item, and closes its blocks.
     pub(super) fn complete(&mut self, at: usize, item: Item<'_>, out: &mut Vec<Event>) {
         if self.track(at).is_done {
+            if self.track(at).kind == ItemKind::Message {
+                self.cite(at, item.content, out);
+            }
             return;
         }
         if let Some(id) = &item.id {

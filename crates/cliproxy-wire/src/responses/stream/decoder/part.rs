@@ -5,7 +5,7 @@ use crate::model::{BlockKind, Channel, Content, Delta, Event, Str, Text};
 use crate::responses::annotation;
 use crate::responses::content::{self, Parts};
 use crate::responses::stream::frame::Members;
-use crate::responses::stream::track::{ItemKind, Part, PartKind, stop};
+use crate::responses::stream::track::{ItemKind, Part, PartKind};
 
 use super::Decoder;
 
@@ -28,35 +28,51 @@ impl Decoder {
         self.track(at).parts = parts;
     }
 
+    /// Gives out what is cited in a message that is over and was not told yet.
+    pub(super) fn cite(&mut self, at: usize, content: Parts, out: &mut Vec<Event>) {
+        for (index, block) in content.blocks.into_iter().enumerate() {
+            let index = u64::try_from(index).unwrap_or(u64::MAX);
+            let Content::Text(text) = block.content else { continue };
+            let mut parts = self.track(at).parts.iter_mut();
+            if let Some(part) = parts.find(|part| part.index == index && part.said.is(&text.text)) {
+                part.cite(text.annotations, out);
+            }
+        }
+    }
+
     /// Gives out what is missing of a part that is known whole, and closes it.
     fn complete_part(&mut self, at: usize, index: u64, kind: PartKind, text: Text, out: &mut Vec<Event>) {
         let part = self.track(at).part(kind, index);
         if part.is_closed {
+            // Some upstreams gather citations until the end.
+            if part.said.is(&text.text) {
+                part.cite(text.annotations, out);
+            }
             return;
         }
         if !part.said.complete(&text.text) {
             out.push(Event::Warning("the finished text differs from what was streamed".to_owned()));
         }
-        let logprobs = text.logprobs.filter(|_| !part.has_logprobs && part.said.is_empty());
-        let missing = text.annotations.into_iter().skip(part.annotations).collect::<Vec<_>>();
+        let logprobs = text.logprobs.filter(|_| !part.has_logprobs);
         self.give_part(at, kind, index, out);
-        let block = self.track(at).part(kind, index).block;
-        if let Some(block) = block {
-            let deltas = missing.into_iter().map(Delta::Annotation).chain(logprobs.map(Delta::Logprobs));
-            out.extend(deltas.map(|delta| Event::Delta { candidate: 0, block, delta }));
+        let part = self.track(at).part(kind, index);
+        if let (Some(block), Some(logprobs)) = (part.block, logprobs) {
+            out.push(Event::Delta { candidate: 0, block, delta: Delta::Logprobs(logprobs) });
         }
-        let mut part = std::mem::replace(self.track(at).part(kind, index), empty_part(kind, index));
-        Self::close_part(&mut part, out);
-        *self.track(at).part(kind, index) = part;
+        part.cite(text.annotations, out);
+        Self::close_part(part, out);
     }
 
     pub(super) fn close_part(part: &mut Part, out: &mut Vec<Event>) {
-        part.said.finish();
-        if let (Some(block), Some(rest)) = (part.block, part.said.take()) {
-            out.push(Event::Delta { candidate: 0, block, delta: part_piece(part.kind, part.index, rest) });
+        if std::mem::replace(&mut part.is_closed, true) {
+            return;
         }
-        stop(&mut part.block, out);
-        part.is_closed = true;
+        part.said.finish();
+        if let Some(block) = part.block {
+            let rest = part.said.take().map(|rest| part_piece(part.kind, part.index, rest));
+            out.extend(rest.map(|delta| Event::Delta { candidate: 0, block, delta }));
+            out.push(Event::BlockStop { candidate: 0, block, full: None });
+        }
     }
 
     /// Gives out what a part has in store, opening its block if need be.
@@ -152,15 +168,15 @@ impl Decoder {
         let Some(entry) = entry else { return };
         let at = self.find(ItemKind::Message, members.output_index, members.item_id.as_deref());
         let part = self.track(at).part(PartKind::Text, members.part_index);
-        if part.is_closed {
-            return;
+        if part.block.is_none() && !part.is_closed {
+            let block = self.block(BlockKind::Text, out);
+            self.track(at).part(PartKind::Text, members.part_index).block = Some(block);
         }
-        let open = part.block;
-        let block = open.unwrap_or_else(|| self.block(BlockKind::Text, out));
         let part = self.track(at).part(PartKind::Text, members.part_index);
-        part.block = Some(block);
-        part.annotations += 1;
-        out.push(Event::Delta { candidate: 0, block, delta: Delta::Annotation(entry) });
+        if let Some(block) = part.block {
+            part.annotations += 1;
+            out.push(Event::Delta { candidate: 0, block, delta: Delta::Annotation(entry) });
+        }
     }
 }
 
@@ -171,17 +187,5 @@ fn part_piece(kind: PartKind, index: u64, text: String) -> Delta {
         PartKind::Refusal => Delta::Refusal(text),
         PartKind::Summary => Delta::Reasoning { channel: Channel::Summary, part, text },
         PartKind::Raw => Delta::Reasoning { channel: Channel::Raw, part, text },
-    }
-}
-
-fn empty_part(kind: PartKind, index: u64) -> Part {
-    Part {
-        kind,
-        index,
-        said: crate::responses::stream::track::Said::default(),
-        block: None,
-        annotations: 0,
-        has_logprobs: false,
-        is_closed: true,
     }
 }
