@@ -3,7 +3,7 @@
 //! Runs on paired turns, so that a call and its result are changed together.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
@@ -16,7 +16,7 @@ use super::{Work, arguments, id};
 /// Rewrites what does not fit. Ids that occur twice in the request become different ones.
 pub(super) fn apply(work: &mut Work<'_>, names: &mut Names) {
     let profile = work.target.profile;
-    let mut seen: HashSet<Str, RandomState> = HashSet::default();
+    let mut ids = Ids::default();
     let mut open: Vec<(Str, Str, CallKind)> = Vec::new();
     for turn in &mut work.request.turns {
         if turn.role == Role::User {
@@ -55,23 +55,37 @@ pub(super) fn apply(work: &mut Work<'_>, names: &mut Names) {
             if call.native.as_ref().is_some_and(|native| native.format != profile.format) {
                 call.native = None;
             }
-            call.call_id = unique(&call.call_id, &mut seen, profile.tool_id);
+            call.call_id = ids.unique(&call.call_id, profile.tool_id);
             open.push((Str::clone(&call.call_id), Str::clone(&call.name), call.kind));
         }
     }
 }
 
-fn unique(source: &Str, seen: &mut HashSet<Str, RandomState>, rule: crate::profile::ToolIdRule) -> Str {
-    let mut fitted = match id::fit(source, rule) {
-        Cow::Borrowed(_) => Str::clone(source),
-        Cow::Owned(fitted) => fitted.into(),
-    };
-    let mut round = 1usize;
-    while !seen.insert(Str::clone(&fitted)) {
-        round += 1;
-        fitted = id::fit(&format!("{source}_{round}"), rule).into_owned().into();
+/// The ids of a request.
+#[derive(Default)]
+struct Ids {
+    seen: HashSet<Str, RandomState>,
+    /// How often an id of the client had to be changed.
+    rounds: HashMap<Str, usize, RandomState>,
+}
+
+impl Ids {
+    fn unique(&mut self, source: &Str, rule: crate::profile::ToolIdRule) -> Str {
+        let mut fitted = match id::fit(source, rule) {
+            Cow::Borrowed(_) => Str::clone(source),
+            Cow::Owned(fitted) => fitted.into(),
+        };
+        if self.seen.insert(Str::clone(&fitted)) {
+            return fitted;
+        }
+        // Those of earlier rounds are taken, and nothing is ever given back.
+        let round = self.rounds.entry(Str::clone(source)).or_insert(1);
+        while !self.seen.insert(Str::clone(&fitted)) {
+            *round += 1;
+            fitted = id::fit(&format!("{source}_{round}"), rule).into_owned().into();
+        }
+        fitted
     }
-    fitted
 }
 
 /// A free-form call as a function call with the member `input`.

@@ -34,4 +34,5 @@ mod reasoning;
 mod responses;
 mod robust;
 mod said;
+mod scale;
 mod support;

@@ -2,6 +2,7 @@
 //! answers.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::chat::detail;
 use crate::format::Format;
@@ -22,6 +23,10 @@ pub(super) struct Conversation {
     /// A deprecated `function_call` or `function` message occurred.
     pub(super) is_legacy: bool,
     legacy_calls: usize,
+    /// Deprecated calls that have no result yet, by the name of their function.
+    unanswered: HashMap<Str, VecDeque<Str>>,
+    /// Ids whose latest call is of a free-form tool: results do not say it themselves.
+    custom: HashSet<Str>,
     /// The last turn holds results and nothing else, so that the next result joins it.
     is_result_turn: bool,
 }
@@ -59,7 +64,8 @@ impl Conversation {
             "function" => {
                 self.is_legacy = true;
                 let Some(name) = message.name else { return Err(Error::missing("name")) };
-                let call_id = self.unanswered(&name).unwrap_or_default();
+                let call_id =
+                    self.unanswered.get_mut(&*name).and_then(VecDeque::pop_front).unwrap_or_default();
                 self.result(&call_id, Some(name), message.content, message.cache, message.ext);
                 Ok(())
             }
@@ -121,7 +127,16 @@ impl Conversation {
             call.call_id = format!("call_legacy_{}", self.legacy_calls).into();
             call.is_id_synthetic = true;
             self.legacy_calls += 1;
+            let open = self.unanswered.entry(Str::clone(&call.name)).or_default();
+            open.push_back(Str::clone(&call.call_id));
             calls.push(call);
+        }
+        for call in &calls {
+            if call.kind == CallKind::Custom {
+                self.custom.insert(Str::clone(&call.call_id));
+            } else if !self.custom.is_empty() {
+                self.custom.remove(&call.call_id);
+            }
         }
         let text_state = details.take_text();
         let mut blocks = std::mem::take(&mut message.thinking);
@@ -170,7 +185,7 @@ impl Conversation {
         let result = Content::ToolResult(ToolResult {
             call_id: call_id.into(),
             name: name.map(|name| (*name).into()),
-            kind: self.kind_of(call_id),
+            kind: if self.custom.contains(call_id) { CallKind::Custom } else { CallKind::Function },
             content,
             structured: None,
             is_error: None,
@@ -183,32 +198,6 @@ impl Conversation {
             self.push(Role::User, vec![block], None, Ext::new());
             self.is_result_turn = true;
         }
-    }
-
-    fn calls(&self) -> impl DoubleEndedIterator<Item = &ToolCall> {
-        self.turns.iter().flat_map(|turn| &turn.blocks).filter_map(|block| match &block.content {
-            Content::ToolCall(call) => Some(call),
-            _ => None,
-        })
-    }
-
-    /// Kind of the latest call with this id; results do not say it themselves.
-    fn kind_of(&self, call_id: &str) -> CallKind {
-        self.calls().rev().find(|call| *call.call_id == *call_id).map_or(CallKind::Function, |call| call.kind)
-    }
-
-    /// Id of the first deprecated call of `name` that has no result yet.
-    fn unanswered(&self, name: &str) -> Option<Str> {
-        let is_answered = |id: &str| {
-            self.turns
-                .iter()
-                .flat_map(|turn| &turn.blocks)
-                .any(|block| matches!(&block.content, Content::ToolResult(result) if *result.call_id == *id))
-        };
-        self.calls()
-            .filter(|call| call.call_id.starts_with("call_legacy_") && *call.name == *name)
-            .find(|call| !is_answered(&call.call_id))
-            .map(|call| Str::clone(&call.call_id))
     }
 }
 

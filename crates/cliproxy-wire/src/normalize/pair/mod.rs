@@ -5,7 +5,7 @@
 //! not at all. The order made here satisfies all four: the results of a turn's calls are the head of the user turn
 //! behind it, in call order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::{Block, Content, Role, Str, Text, ToolCall, ToolResult, Turn};
 
@@ -19,9 +19,13 @@ pub(super) fn apply(turns: &mut Vec<Turn>) {
     }
 }
 
+/// Calls of one turn up to which looking through all costs less than hashing.
+const FEW_CALLS: usize = 16;
+
 /// Whether every call has its result where it belongs and every result has its call.
 pub(super) fn is_paired(turns: &[Turn]) -> bool {
     let mut open: Vec<&Str> = Vec::new();
+    let mut many: HashSet<&Str> = HashSet::new();
     for turn in turns {
         match turn.role {
             Role::User => {
@@ -46,14 +50,24 @@ pub(super) fn is_paired(turns: &[Turn]) -> bool {
                 if !open.is_empty() {
                     return false;
                 }
+                many.clear();
                 for block in &turn.blocks {
                     match &block.content {
-                        Content::ToolCall(call)
-                            if call.call_id.is_empty() || open.contains(&&call.call_id) =>
-                        {
-                            return false;
+                        Content::ToolCall(call) if call.call_id.is_empty() => return false,
+                        Content::ToolCall(call) => {
+                            let is_taken = if open.len() < FEW_CALLS {
+                                open.contains(&&call.call_id)
+                            } else {
+                                if many.is_empty() {
+                                    many.extend(&open);
+                                }
+                                !many.insert(&call.call_id)
+                            };
+                            if is_taken {
+                                return false;
+                            }
+                            open.push(&call.call_id);
                         }
-                        Content::ToolCall(call) => open.push(&call.call_id),
                         Content::ToolResult(_) => return false,
                         _ => {}
                     }
@@ -123,13 +137,13 @@ impl Repair {
                 continue;
             }
             let first = slots.len();
+            let mut taken: HashSet<Str> = HashSet::new();
             for block in &mut turn.blocks {
                 let Content::ToolCall(call) = &mut block.content else { continue };
-                let is_taken = |id: &Str| slots.iter().skip(first).any(|slot| slot.id == *id);
                 if call.call_id.is_empty() {
                     call.is_id_synthetic = true;
                     call.call_id = own_id(call, at, slots.len() - first);
-                } else if is_taken(&call.call_id) {
+                } else if taken.contains(&call.call_id) {
                     // Two calls of one turn under one id: the results tell them apart by order.
                     let renamed = crate::id::hex(
                         &format!("{}_", call.call_id),
@@ -139,6 +153,7 @@ impl Repair {
                     by_id.entry(Str::clone(&call.call_id)).or_default().push(slots.len());
                     call.call_id = renamed.into();
                 }
+                taken.insert(Str::clone(&call.call_id));
                 by_id.entry(Str::clone(&call.call_id)).or_default().push(slots.len());
                 slots.push(Slot {
                     turn: at,
@@ -196,24 +211,25 @@ impl Repair {
                 continue;
             };
             let Some(candidates) = self.by_id.get(&id) else { continue };
-            let turn_of = |slot: usize| self.slots.get(slot).map_or(0, |slot| slot.turn);
-            let before = candidates.iter().copied().filter(|&slot| turn_of(slot) < turn);
-            let nearest = before.clone().filter(|slot| !winners.contains_key(slot)).map(turn_of).max();
+            // Calls stand in the order of their turns.
+            let turn_of = |slot: &usize| self.slots.get(*slot).map_or(0, |slot| slot.turn);
+            let (before, behind) =
+                candidates.split_at(candidates.partition_point(|slot| turn_of(slot) < turn));
+            let nearest = before.iter().rev().find(|slot| !winners.contains_key(slot)).map(turn_of);
             let free = nearest.and_then(|nearest| {
-                before.clone().find(|&slot| turn_of(slot) == nearest && !winners.contains_key(&slot))
+                let first = before.partition_point(|slot| turn_of(slot) < nearest);
+                before.iter().skip(first).find(|slot| !winners.contains_key(slot))
             });
-            if let Some(slot) = free {
+            if let Some(&slot) = free {
                 winners.insert(slot, at);
                 set_slot(found, at, slot, false);
-            } else if let Some(slot) = before.max() {
+            } else if let Some(&slot) = before.last() {
                 // A second result for the same call: the last one with content stays.
                 let is_empty = found.get(at).is_none_or(|found| is_empty(&found.block));
                 let loser = if is_empty { at } else { winners.insert(slot, at).unwrap_or(at) };
                 set_slot(found, at, slot, false);
                 set_slot(found, loser, slot, true);
-            } else if let Some(slot) =
-                candidates.iter().copied().find(|&slot| turn_of(slot) >= turn && !winners.contains_key(&slot))
-            {
+            } else if let Some(&slot) = behind.iter().find(|slot| !winners.contains_key(slot)) {
                 winners.insert(slot, at);
                 set_slot(found, at, slot, false);
             }
@@ -231,20 +247,20 @@ impl Repair {
         for found in found.iter_mut().filter(|found| found.slot.is_none()) {
             let Content::ToolResult(result) = &found.block.content else { continue };
             let has_id = !result.call_id.is_empty();
+            let end = self.slots.partition_point(|slot| slot.turn < found.turn);
             let Some(call_turn) =
-                self.slots.iter().rev().map(|slot| slot.turn).find(|turn| *turn < found.turn)
+                end.checked_sub(1).and_then(|last| self.slots.get(last)).map(|slot| slot.turn)
             else {
                 continue;
             };
+            let first = self.slots.partition_point(|slot| slot.turn < call_turn);
             // Only the content directly before: a model turn between says that the call is closed.
             let is_between = |turn: &Turn| turn.role == Role::Assistant;
             if self.turns.iter().take(found.turn).skip(call_turn + 1).any(is_between) {
                 continue;
             }
-            let mut free = self.slots.iter().enumerate().filter(|(at, slot)| {
-                slot.turn == call_turn
-                    && !taken.get(*at).copied().unwrap_or(true)
-                    && (!has_id || slot.is_id_synthetic)
+            let mut free = self.slots.iter().enumerate().take(end).skip(first).filter(|(at, slot)| {
+                !taken.get(*at).copied().unwrap_or(true) && (!has_id || slot.is_id_synthetic)
             });
             let by_name =
                 result.name.as_ref().and_then(|name| free.clone().find(|(_, slot)| slot.name == *name));

@@ -2,6 +2,8 @@
 //!
 //! Every run of items of the assistant's side is one turn; results of tools open, or extend, a user turn of results.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::Error;
 use crate::json::{Kind, Reader};
 use crate::model::{
@@ -19,8 +21,10 @@ pub(super) struct Conversation {
     pub(super) turns: Vec<Turn>,
     /// Tools that items add.
     pub(super) tools: Vec<Tool>,
-    /// Item id and call id of typed calls, for results that name the former.
-    typed: Vec<(Str, Str)>,
+    /// The call ids of typed calls by their item ids, for results that name the latter.
+    typed: HashMap<Str, Str>,
+    /// Ids of calls that the provider made.
+    hosted: HashSet<Str>,
     /// A message was put into the assistant turn that is open.
     has_message: bool,
 }
@@ -76,7 +80,10 @@ impl Conversation {
                         && call.native.is_some()
                         && let Some(item_id) = &call.item_id
                     {
-                        self.typed.push((Str::clone(item_id), Str::clone(&call.call_id)));
+                        self.typed.insert(Str::clone(item_id), Str::clone(&call.call_id));
+                    }
+                    if let Content::Hosted(hosted) = &block.content {
+                        self.hosted.insert(Str::clone(&hosted.id));
                     }
                     block.put(&mut self.assistant().blocks);
                 }
@@ -88,9 +95,7 @@ impl Conversation {
     /// Output of a shell that the provider ran: its call is a hosted one.
     fn is_hosted_output(&self, item: &Item<'_>) -> bool {
         item.kind() == Some("shell_call_output")
-            && self.turns.iter().rev().flat_map(|turn| &turn.blocks).any(|block| {
-                matches!(&block.content, Content::Hosted(hosted) if Some(&hosted.id) == item.call_id.as_ref())
-            })
+            && item.call_id.as_ref().is_some_and(|id| self.hosted.contains(id))
     }
 
     fn message(&mut self, item: Item<'_>) -> Result<(), Error> {
@@ -162,8 +167,7 @@ impl Conversation {
             _ => None,
         };
         let Item { call_id, id, name, output: Parts { blocks, .. }, content, ext, .. } = item;
-        let by_item =
-            |id: &Str| self.typed.iter().rev().find(|(item, _)| item == id).map(|(_, call)| Str::clone(call));
+        let by_item = |id: &Str| self.typed.get(id).cloned();
         let call_id = match (call_id, id) {
             (Some(call_id), _) => call_id,
             (None, Some(id)) if typed.is_some() => by_item(&id).unwrap_or(id),
