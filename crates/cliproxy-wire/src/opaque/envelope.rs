@@ -27,6 +27,10 @@ const MAX_SIZE: usize = 256 * 1024;
 /// Bodies above this size are deflated.
 const PLAIN_SIZE: usize = 4 * 1024;
 
+/// Most bytes that one deflated byte may stand for. State is noise and thinking is prose, neither of which comes near it;
+/// without a bound a request could hold a thousand times its size.
+const MOST_INFLATED: usize = 16;
+
 const MAGIC: &[u8] = b"GWS";
 const PLAIN: u8 = 1;
 const DEFLATED: u8 = 2;
@@ -91,15 +95,9 @@ fn seal(body: &[u8]) -> Option<String> {
     }
     let mut payload = Vec::with_capacity(body.len() + 4);
     payload.extend_from_slice(MAGIC);
-    if body.len() > PLAIN_SIZE {
-        payload.push(DEFLATED);
-        let mut deflate = DeflateEncoder::new(payload, Compression::default());
-        deflate.write_all(body).ok()?;
-        payload = deflate.finish().ok()?;
-    } else {
-        payload.push(PLAIN);
-        payload.extend_from_slice(body);
-    }
+    let packed = if body.len() > PLAIN_SIZE { deflate(body) } else { None };
+    payload.push(if packed.is_some() { DEFLATED } else { PLAIN });
+    payload.extend_from_slice(packed.as_deref().unwrap_or(body));
     let rendered = STANDARD.encode(payload);
     (rendered.len() <= MAX_SIZE).then_some(rendered)
 }
@@ -144,11 +142,20 @@ pub(super) fn decode(data: &str) -> Option<Vec<u8>> {
     engine.decode(data).ok()
 }
 
+/// The body deflated; `None` when it would be inflated by more than is believed.
+fn deflate(body: &[u8]) -> Option<Vec<u8>> {
+    let mut deflate = DeflateEncoder::new(Vec::with_capacity(body.len() / 2), Compression::default());
+    deflate.write_all(body).ok()?;
+    let packed = deflate.finish().ok()?;
+    (body.len() <= packed.len().saturating_mul(MOST_INFLATED)).then_some(packed)
+}
+
 fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
-    let limit = u64::try_from(MAX_SIZE).unwrap_or(u64::MAX) + 1;
+    let most = MAX_SIZE.min(packed.len().saturating_mul(MOST_INFLATED));
+    let limit = u64::try_from(most).unwrap_or(u64::MAX) + 1;
     DeflateDecoder::new(packed).take(limit).read_to_end(&mut body).ok()?;
-    (body.len() <= MAX_SIZE).then_some(body)
+    (body.len() <= most).then_some(body)
 }
 
 /// Reads one thought, and those that go with it into `rest`.
@@ -342,6 +349,19 @@ mod tests {
             .write_all(format!(r#"{{"p":"google","k":"sig","a":"this","d":"{filler}"}}"#).as_bytes())
             .unwrap();
         assert_eq!(unwrap(&STANDARD.encode(deflate.finish().unwrap())), None);
+    }
+
+    #[test]
+    fn a_few_bytes_do_not_become_many() {
+        let monotonous = "x".repeat(100_000);
+        let wrapped = wrap(&signature("s"), Some(&monotonous)).unwrap();
+        assert_eq!(unwrap(&wrapped).unwrap().text.as_deref(), Some(monotonous.as_str()));
+        let body = format!(r#"{{"p":"google","k":"sig","a":"this","d":"{monotonous}"}}"#);
+        let mut deflate = DeflateEncoder::new(b"GWS\x02".to_vec(), Compression::best());
+        deflate.write_all(body.as_bytes()).unwrap();
+        let packed = deflate.finish().unwrap();
+        assert!(packed.len() * 100 < body.len());
+        assert_eq!(unwrap(&STANDARD.encode(packed)), None);
     }
 
     #[test]
