@@ -104,6 +104,26 @@ fn token_probabilities_that_only_the_finished_text_has_reach_every_client_that_h
 }
 
 #[test]
+fn clients_of_deprecated_functions_are_called_once_at_a_time() {
+    let ask = |more: &Value| {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}],
+            "functions": [{"name": "f", "parameters": {"type": "object", "properties": {}}}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let claude = Upstream::new(Profile::claude(), "claude-sonnet-4-6");
+    let body = claude.encode(Format::Chat, &ask(&json!({})));
+    assert_eq!(body["tool_choice"]["disable_parallel_tool_use"], true, "{body}");
+    for profile in [Profile::compatible(), Profile::openai_responses()] {
+        let upstream = Upstream::new(profile, "gpt-5.1");
+        assert_eq!(upstream.encode(Format::Chat, &ask(&json!({})))["parallel_tool_calls"], false);
+        // Whoever says otherwise is believed.
+        let body = upstream.encode(Format::Chat, &ask(&json!({"parallel_tool_calls": true})));
+        assert_eq!(body["parallel_tool_calls"], true, "{body}");
+    }
+}
+
+#[test]
 fn pages_that_are_named_beside_an_answer_are_cited_for_every_client() {
     let chunk = |delta: Value, finish: Option<&str>| {
         json!({"id": "x", "citations": ["https://a.example"], "search_results": [{"url": "https://a.example", "title": "A", "date": null}],

@@ -323,6 +323,10 @@ impl Draft {
         request.turns = conversation.turns;
         request.is_legacy_functions |= conversation.is_legacy;
         request.tool_choice = request.tool_choice.or(self.legacy_choice);
+        // The deprecated member of an answer has room for one call.
+        if request.is_legacy_functions && !request.tools.is_empty() {
+            request.parallel_tool_calls.get_or_insert(false);
+        }
         tool::check(request.tool_choice.as_ref(), &request.tools)?;
         let names = ["max_completion_tokens", "max_tokens"];
         // Local programs write -1 for "no limit".
