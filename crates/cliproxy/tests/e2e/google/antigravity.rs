@@ -4,7 +4,7 @@ use cliproxy_testkit::identity::IdentityProvider;
 use cliproxy_testkit::{Home, Script, Upstream};
 use serde_json::{Value, json};
 
-use super::{OVER, VALID, asked, bearer, code_assist, refusal, start, used_up};
+use super::{OVER, VALID, asked, bearer, code_assist, enveloped, refusal, start, used_up};
 use crate::support;
 
 const MODEL: &str = "gemini-3-flash";
@@ -40,6 +40,29 @@ async fn every_client_format_is_served_whole_and_as_a_stream() {
     }
     let listed = support::get(&gateway, "/v1/models").await.body;
     assert!(listed.contains(MODEL), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_by_modality_reach_gemini_clients() {
+    let usage = json!({"promptTokenCount": 20, "candidatesTokenCount": 4, "totalTokenCount": 24,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 5}, {"modality": "IMAGE", "tokenCount": 15}],
+        "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 4}], "trafficType": "ON_DEMAND"});
+    let told = usage.clone();
+    let upstream = Upstream::start(move |received| {
+        let answer = enveloped(&json!({"candidates": [{"index": 0, "finishReason": "STOP",
+            "content": {"role": "model", "parts": [{"text": support::TEXT}]}}], "usageMetadata": told}));
+        if support::asks_stream(received) {
+            return Script::events(vec![format!("data: {answer}\n\n").into()]);
+        }
+        Script::json(200, answer.to_string())
+    })
+    .await;
+    let gateway = start("antigravity", &upstream, &[("a", account("a", VALID))], "");
+    let answer = support::ask_model(&gateway, "gemini", MODEL, false).await;
+    assert_eq!(answer.json()["usageMetadata"], usage, "{}", answer.body);
+    let answer = support::ask_model(&gateway, "gemini", MODEL, true).await;
+    let last = answer.body.trim_end().rsplit("data: ").next().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(last).unwrap()["usageMetadata"], usage, "{}", answer.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
