@@ -280,11 +280,7 @@ fn fence(text: &mut String, language: &str, body: &str) {
     if !text.is_empty() {
         text.push_str("\n\n");
     }
-    let mut end = body.len().min(MAX_CODE);
-    while !body.is_char_boundary(end) {
-        end -= 1;
-    }
-    let body = body.get(..end).unwrap_or_default();
+    let (body, rest) = body.split_at(body.floor_char_boundary(MAX_CODE));
     let mark = if body.contains("```") { "````" } else { "```" };
     text.push_str(mark);
     text.push_str(language);
@@ -294,6 +290,9 @@ fn fence(text: &mut String, language: &str, body: &str) {
         text.push('\n');
     }
     text.push_str(mark);
+    if !rest.is_empty() {
+        text.extend(["\n[", &rest.len().to_string(), " more bytes left out]"]);
+    }
 }
 
 /// The image that an image tool made.

@@ -267,9 +267,10 @@ pub(super) fn declare_history(work: &mut Work<'_>) {
     if !work.target.profile.needs_tools_for_history || !work.request.tools.is_empty() {
         return;
     }
+    let mut known: HashSet<&Str, RandomState> = HashSet::default();
     let mut declared: Vec<Str> = Vec::new();
     for call in work.request.turns.iter().flat_map(super::pair::calls) {
-        if !declared.contains(&call.name) {
+        if known.insert(&call.name) {
             declared.push(Str::clone(&call.name));
         }
     }

@@ -124,6 +124,23 @@ fn clients_of_deprecated_functions_are_called_once_at_a_time() {
 }
 
 #[test]
+fn code_that_is_too_long_to_be_told_whole_says_so() {
+    let printed = "ä".repeat(9000);
+    let history = json!({"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "go"},
+        {"role": "assistant", "content": [
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "code_execution", "input": {"code": "print()"}},
+            {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_1", "content": {"type": "code_execution_result",
+                "stdout": printed, "stderr": "", "return_code": 0, "content": []}},
+            {"type": "text", "text": "done"}]},
+        {"role": "user", "content": "on"}]});
+    for (profile, model) in [(Profile::openai_responses(), "gpt-5.1"), (Profile::gemini(), "gemini-2.5-pro")]
+    {
+        let body = Upstream::new(profile, model).encode(Format::Claude, &history).to_string();
+        assert!(body.contains("print()") && body.contains("[9808 more bytes left out]"), "{body}");
+    }
+}
+
+#[test]
 fn pages_that_are_named_beside_an_answer_are_cited_for_every_client() {
     let chunk = |delta: Value, finish: Option<&str>| {
         json!({"id": "x", "citations": ["https://a.example"], "search_results": [{"url": "https://a.example", "title": "A", "date": null}],
