@@ -4,11 +4,12 @@ use cliproxy_wire::Format;
 use cliproxy_wire::codec::UpstreamContext;
 use cliproxy_wire::format::{decode_response, encode_response};
 use cliproxy_wire::model::fold::unfold;
-use cliproxy_wire::model::{Response, Show};
+use cliproxy_wire::model::{Anchor, Content, Opaque, OpaqueKind, Owner, Response, Show};
+use cliproxy_wire::opaque::wrap;
 use cliproxy_wire::profile::Profile;
 use serde_json::{Value, json};
 
-use crate::support::{Upstream, client, frames, write};
+use crate::support::{Upstream, client, events, folded, frames, write};
 
 /// How much of an answer a client keeps.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -185,6 +186,42 @@ fn what_is_thought_behind_the_last_call_is_carried_too() {
         let sent = upstream.encode(Format::Gemini, &body);
         assert_eq!(sent["messages"][1]["content"][1]["signature"], "ErUBlate=", "{is_stream}: {body}");
     }
+}
+
+#[test]
+fn a_gateway_behind_a_gateway_says_the_same_whole_and_as_a_stream() {
+    let state = Opaque {
+        owner: Owner::OpenAi,
+        kind: OpaqueKind::OpenAiEncrypted,
+        scope: None,
+        model: None,
+        data: "gAAAAthought".into(),
+        anchor: Anchor::This,
+    };
+    let signature = wrap(&state, Some("Hidden.")).unwrap();
+    let usage = json!({"input_tokens": 1, "output_tokens": 1});
+    let message = |content: Value, stop: Value| {
+        json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": content,
+            "stop_reason": stop, "usage": usage})
+    };
+    let whole =
+        message(json!([{"type": "thinking", "thinking": "", "signature": signature}]), json!("end_turn"));
+    let frames = [
+        json!({"type": "message_start", "message": message(json!([]), Value::Null)}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": signature}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}),
+        json!({"type": "message_stop"}),
+    ];
+    let frames = frames.iter().map(|frame| format!("data: {frame}\n\n"));
+    let stream = frames.collect::<Vec<_>>().concat();
+    let streamed = folded(&events(&Profile::claude(), &stream));
+    let whole = answer(&Profile::claude(), &whole);
+    assert_eq!(streamed.candidates[0].blocks, whole.candidates[0].blocks);
+    assert!(
+        matches!(&whole.candidates[0].blocks[0].content, Content::Reasoning(thought) if thought.text() == "Hidden.")
+    );
 }
 
 #[test]

@@ -28,6 +28,8 @@ enum State {
     Text,
     Reasoning {
         signature: String,
+        /// Some of it was told.
+        is_said: bool,
     },
     Call {
         /// The input of the start, for upstreams that send no deltas.
@@ -63,7 +65,7 @@ impl Open {
         if kind == "thinking" {
             let member =
                 |name: &str| Raw::new(text).get(name).and_then(|raw| raw.to_text()).unwrap_or_default();
-            open.state = State::Reasoning { signature: member("signature") };
+            open.state = State::Reasoning { signature: member("signature"), is_said: false };
             open.begin(BlockKind::Reasoning { id: None, is_redacted: false }, out);
             open.thinking(member("thinking"), out);
             return Ok(open);
@@ -88,8 +90,9 @@ impl Open {
                 }
             }
             Content::Reasoning(reasoning) => {
-                self.state = State::Reasoning { signature: String::new() };
+                self.state = State::Reasoning { signature: String::new(), is_said: false };
                 self.begin(BlockKind::Reasoning { id: None, is_redacted: reasoning.is_redacted }, out);
+                self.thinking(reasoning.text(), out);
                 for opaque in reasoning.opaque {
                     self.delta(Delta::Opaque(opaque), out);
                 }
@@ -144,8 +147,11 @@ impl Open {
         out.push(Event::Delta { candidate: 0, block: self.block, delta });
     }
 
-    fn thinking(&self, text: String, out: &mut Vec<Event>) {
+    fn thinking(&mut self, text: String, out: &mut Vec<Event>) {
         if !text.is_empty() {
+            if let State::Reasoning { is_said, .. } = &mut self.state {
+                *is_said = true;
+            }
             self.delta(Delta::Reasoning { channel: Channel::Summary, part: 0, text }, out);
         }
     }
@@ -168,7 +174,7 @@ impl Open {
                 self.thinking(text.into_owned(), out);
             }
         } else if let Some(more) = piece.signature {
-            if let State::Reasoning { signature } = &mut self.state {
+            if let State::Reasoning { signature, .. } = &mut self.state {
                 signature.push_str(&more);
             }
         } else if let Some(json) = piece.json {
@@ -208,21 +214,28 @@ impl Open {
                     self.delta(Delta::Text(rest), out);
                 }
             }
-            State::Reasoning { signature } => {
+            State::Reasoning { signature, is_said } => {
+                let is_said = is_said || rest.is_some();
                 self.thinking(rest.unwrap_or_default(), out);
                 if !signature.is_empty() {
                     // A look-alike may be a gateway itself and pass on somebody else's state in its envelope.
-                    let opaque = crate::opaque::unwrap(&signature).map_or_else(
-                        || Opaque {
-                            owner: Owner::Anthropic,
-                            kind: OpaqueKind::ClaudeSignature,
-                            scope: None,
-                            model: None,
-                            data: signature.into(),
-                            anchor: Anchor::This,
+                    let (opaque, hidden) = crate::opaque::unwrap(&signature).map_or_else(
+                        || {
+                            let own = Opaque {
+                                owner: Owner::Anthropic,
+                                kind: OpaqueKind::ClaudeSignature,
+                                scope: None,
+                                model: None,
+                                data: signature.into(),
+                                anchor: Anchor::This,
+                            };
+                            (own, None)
                         },
-                        |unwrapped| unwrapped.opaque,
+                        |unwrapped| (unwrapped.opaque, unwrapped.text),
                     );
+                    if let Some(text) = hidden.filter(|_| !is_said) {
+                        self.thinking(text.to_string(), out);
+                    }
                     if !opaque.data.is_empty() {
                         self.delta(Delta::Opaque(opaque), out);
                     }
