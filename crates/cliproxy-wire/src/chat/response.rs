@@ -177,7 +177,10 @@ impl<'a> Message<'a> {
                 self.calls.push(call);
             }
             Content::Image(image) => self.images.push(image),
-            Content::Audio(audio) => self.audio = Some(audio),
+            Content::Audio(audio) if self.audio.is_none() => self.audio = Some(audio),
+            // A message has one sound; the words of others can be read.
+            Content::Audio(Audio { transcript: Some(words), .. }) if !words.is_empty() => self.part(words),
+            Content::Audio(audio) => self.part(&audio.source.told("audio")),
             Content::Hosted(hosted) => {
                 if let Some(text) = head::fenced(hosted) {
                     self.part(&text);

@@ -141,6 +141,21 @@ fn code_that_is_too_long_to_be_told_whole_says_so() {
 }
 
 #[test]
+fn of_several_sounds_that_a_chat_client_gets_at_once_each_is_told() {
+    let sound = |mime: &str, data: &str| json!({"inlineData": {"mimeType": mime, "data": data}});
+    let parts = json!([sound("audio/wav", "AAAA"), sound("audio/ogg", "BBBB")]);
+    let (_, body, streamed) = read(&Profile::gemini(), &stream(&[candidate(0, &parts, Some("STOP"))]))
+        .into_iter()
+        .find(|(to, ..)| *to == Format::Chat)
+        .unwrap();
+    for said in [body, streamed] {
+        let message = &said["choices"][0]["message"];
+        assert_eq!(message["audio"]["data"], "AAAA", "{said}");
+        assert!(message["content"].as_str().unwrap().contains("[audio/ogg, 3 bytes"), "{said}");
+    }
+}
+
+#[test]
 fn pages_that_are_named_beside_an_answer_are_cited_for_every_client() {
     let chunk = |delta: Value, finish: Option<&str>| {
         json!({"id": "x", "citations": ["https://a.example"], "search_results": [{"url": "https://a.example", "title": "A", "date": null}],

@@ -16,6 +16,7 @@ pub(super) struct Choice {
     pub(super) images: u64,
     pub(super) details: u32,
     pub(super) has_refusal: bool,
+    pub(super) has_audio: bool,
     /// Citations with the place of their block in `text`.
     pub(super) annotations: Vec<(u32, Annotation)>,
     pub(super) meta: CandidateMeta,
@@ -35,6 +36,7 @@ impl Choice {
             images: 0,
             details: 0,
             has_refusal: false,
+            has_audio: false,
             annotations: Vec::new(),
             meta: CandidateMeta::default(),
             stop: None,

@@ -168,6 +168,12 @@ impl Encoder {
                 self.image(at, &image, out);
                 Kind::Other
             }
+            // A message has one sound; the words of others can be read.
+            BlockKind::Audio(audio) if std::mem::replace(&mut choice.has_audio, true) => {
+                let words = audio.transcript.as_deref().filter(|words| !words.is_empty());
+                told = Some(words.map_or_else(|| audio.source.told("audio"), str::to_owned));
+                Kind::Other
+            }
             BlockKind::Audio(audio) => {
                 self.audio(candidate, &audio, out);
                 Kind::Audio

@@ -42,6 +42,7 @@ impl Encoder {
                     choice.null("finish_reason");
                 },
             ),
+            Delta::Media(_) | Delta::Transcript(_) if !self.is_audio(at, block) => {}
             Delta::Media(data) => {
                 self.write(candidate, out, |delta| delta.object("audio", |audio| audio.str("data", &data)));
             }
@@ -210,6 +211,12 @@ impl Encoder {
                 images.object(|object| response::write_image(object, image, number));
             });
         });
+    }
+
+    /// Whether a block is the sound of its message.
+    fn is_audio(&mut self, at: usize, block: u32) -> bool {
+        let open = self.choices.get_mut(at).and_then(|choice| choice.open(block));
+        open.is_some_and(|open| matches!(open.kind, Kind::Audio))
     }
 
     pub(super) fn audio(&self, candidate: u32, audio: &Audio, out: &mut Vec<u8>) {
