@@ -86,15 +86,18 @@ impl Deref for Body {
 pub struct BodyText(Yoke<&'static str, Arc<Bytes>>);
 
 impl BodyText {
+    /// Bodies of fewer bytes are copied: readers of connections begin with buffers of 8 KiB.
+    const SMALL: usize = 16 * 1024;
+
     /// All of a body. A byte order mark is left out.
     ///
     /// # Errors
     /// When the bytes are not UTF-8.
     pub fn of(body: &Body) -> Result<Self, Error> {
-        let bytes = match body.strip_prefix(b"\xEF\xBB\xBF") {
-            Some(rest) => body.0.slice_ref(rest),
-            None => body.0.clone(),
-        };
+        let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+        // A small body lies in a larger buffer, which a stream that holds a piece would hold, too.
+        let is_small = text.len() < Self::SMALL;
+        let bytes = if is_small { Bytes::copy_from_slice(text) } else { body.0.slice_ref(text) };
         Yoke::try_attach_to_cart(Arc::new(bytes), |bytes| super::text(bytes)).map(Self)
     }
 
