@@ -70,6 +70,7 @@ THINKING = [
     ("tool_calls[].extra_content", "no such member", "where Google's own service puts a call's signature"),
     ("images", "no such member", "where compatible services put pictures"),
 ]
+COUNTS = [("usageMetadata.serviceTier", "no such member", "the service writes it beside its counts")]
 BYTES = "the service sends them in its events too"
 NOT_STORED = "an item that was not stored has no id that the service knows"
 MEANT = {
@@ -95,6 +96,7 @@ MEANT = {
     "answer-chat": THINKING + GROUNDING,
     "answer-responses": [("store", "no such member", "the service writes it")] + GROUNDING,
     "answer-claude": GROUNDING,
+    "answer-gemini": COUNTS,
     "stream-chat": [
         ("delta.annotations", "no such member", "the place that clients know from bodies"),
         ("tool_calls[].type", "'custom' is not", "the service streams these calls, which the types have in bodies only"),
@@ -109,6 +111,7 @@ MEANT = {
         ("top_logprobs[].bytes", "no such member", BYTES),
         *GROUNDING,
     ],
+    "stream-gemini": COUNTS,
     "stream-claude": [("type", "'ping' is not", "a sign of life, which the SDKs drop before they parse"), *GROUNDING],
 }
 
