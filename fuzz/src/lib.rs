@@ -121,9 +121,11 @@ pub fn request(format: Format, data: &[u8]) {
         let untouched = lane::rewrite(format, seen.text, &Rewrite::default()).expect("a body that was read");
         assert_eq!(untouched, seen.text);
     }
-    let Ok(request) =
-        format::decode_request(format, data, RequestContext { model: "gemini-2.5-pro", stream: true, ..RequestContext::default() })
-    else {
+    let Ok(request) = format::decode_request(
+        format,
+        data,
+        RequestContext { model: "gemini-2.5-pro", stream: true, ..RequestContext::default() },
+    ) else {
         return;
     };
     for (profile, model) in [
