@@ -14,7 +14,8 @@ section! {
         expires: String,
         /// Names of the models that it may use; `*` stands for anything. Absent for all.
         models: List<String>,
-        /// Ids and providers of the accounts and keys that may serve it; `*` stands for anything. Absent for all.
+        /// Ids and providers of the accounts and keys that may serve it, `amp` for the control plane of Amp; `*` stands for
+        /// anything. Absent for all.
         credentials: List<String>,
         /// How much of what in which time.
         limits: List<Limit>,
