@@ -7,7 +7,7 @@ use cliproxy_wire::format::{self, Format};
 use cliproxy_wire::profile::Profile;
 use serde_json::{Value, json};
 
-use crate::support::{Upstream, client, decode, work};
+use crate::support::{Upstream, client, decode, outgrows, work};
 
 const FEW: usize = 100;
 const MANY: usize = 8 * FEW;
@@ -23,10 +23,7 @@ fn upstreams() -> [(Profile, &'static str); 4] {
 
 /// Complains where many cost more than a multiple of few. Quadratic work would take sixty-four times as long.
 fn compare(what: &str, cost: impl Fn(usize) -> Duration, wrong: &mut Vec<String>) {
-    let few = cost(FEW).min(cost(FEW)).max(Duration::from_micros(200));
-    let many = cost(MANY);
-
-    if many > few * 28 {
+    if let Some((few, many)) = outgrows(28, |is_few| cost(if is_few { FEW } else { MANY })) {
         wrong.push(format!("{what}: {few:?} and {many:?}"));
     }
 }

@@ -227,6 +227,26 @@ pub(crate) fn cases(usual: u32) -> ProptestConfig {
     config
 }
 
+/// How often a growth that looks too steep is measured again. What disturbs a measurement only ever adds to it, so the
+/// least of many is the work itself.
+const TRIES: usize = 12;
+
+/// Whether what costs `cost(false)` costs more than `factor` times as much as `cost(true)`, the cheap one, in the least of
+/// several tries; both as last measured.
+pub(crate) fn outgrows(factor: u32, cost: impl Fn(bool) -> Duration) -> Option<(Duration, Duration)> {
+    // Below that, the clock and what is done once for every size are most of it.
+    const LEAST: Duration = Duration::from_micros(200);
+    let (mut few, mut many) = (cost(true), cost(false));
+    for _ in 0..TRIES {
+        if many <= few.max(LEAST) * factor {
+            return None;
+        }
+        many = many.min(cost(false));
+        few = few.min(cost(true));
+    }
+    Some((few, many))
+}
+
 /// How much `job` computes: this thread's time on a processor where the system tells it, to which waiting for others adds
 /// nothing; else the time that passes.
 pub(crate) fn work(job: impl FnOnce()) -> Duration {
