@@ -5,7 +5,7 @@
 //! not at all. The order made here satisfies all four: the results of a turn's calls are the head of the user turn
 //! behind it, in call order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::model::{Block, Content, Role, Str, Text, ToolCall, ToolResult, Turn};
 
@@ -108,10 +108,127 @@ struct Found {
     is_dropped: bool,
 }
 
+/// The calls that a result with some id can belong to. Each is passed over once, however many share the id.
+#[derive(Default)]
+struct Calls {
+    /// By turn.
+    groups: Vec<Group>,
+    /// How many groups stand before the result that is looked at.
+    before: usize,
+    /// Those of them that may have calls without a result.
+    open: Vec<usize>,
+    /// Where to look behind it.
+    behind: usize,
+}
+
+/// Calls of one turn.
+struct Group {
+    turn: usize,
+    slots: VecDeque<usize>,
+    last: usize,
+}
+
+impl Calls {
+    fn push(&mut self, turn: usize, slot: usize) {
+        match self.groups.last_mut() {
+            Some(group) if group.turn == turn => {
+                group.slots.push_back(slot);
+                group.last = slot;
+            }
+            _ => self.groups.push(Group { turn, slots: VecDeque::from([slot]), last: slot }),
+        }
+    }
+
+    /// Goes on to the results of a turn.
+    fn advance(&mut self, turn: usize) {
+        while self.groups.get(self.before).is_some_and(|group| group.turn < turn) {
+            self.open.push(self.before);
+            self.before += 1;
+        }
+    }
+
+    /// The first call without a result in the nearest turn before that has one.
+    fn nearest(&mut self, is_free: impl Fn(usize) -> bool) -> Option<usize> {
+        while let Some(group) = self.open.last().and_then(|at| self.groups.get_mut(*at)) {
+            if let Some(slot) = group.take(&is_free) {
+                return Some(slot);
+            }
+            self.open.pop();
+        }
+        None
+    }
+
+    /// The last call before.
+    fn last(&self) -> Option<usize> {
+        self.before.checked_sub(1).and_then(|at| self.groups.get(at)).map(|group| group.last)
+    }
+
+    /// The first call behind that has no result.
+    fn behind(&mut self, is_free: impl Fn(usize) -> bool) -> Option<usize> {
+        self.behind = self.behind.max(self.before);
+        while let Some(group) = self.groups.get_mut(self.behind) {
+            if let Some(slot) = group.take(&is_free) {
+                return Some(slot);
+            }
+            self.behind += 1;
+        }
+        None
+    }
+}
+
+impl Group {
+    fn take(&mut self, is_free: impl Fn(usize) -> bool) -> Option<usize> {
+        std::iter::from_fn(|| self.slots.pop_front()).find(|slot| is_free(*slot))
+    }
+}
+
+/// Calls of one turn that have no result yet, in order and by name.
+#[derive(Default)]
+struct Nameless<'a> {
+    turn: Option<usize>,
+    /// Whose id the client gave.
+    given: HashMap<&'a Str, VecDeque<usize>>,
+    /// Whose id was made here.
+    made: HashMap<&'a Str, VecDeque<usize>>,
+    all: VecDeque<usize>,
+}
+
+impl<'a> Nameless<'a> {
+    fn of(turn: usize, slots: impl Iterator<Item = (usize, &'a Slot)>) -> Self {
+        let mut calls = Self { turn: Some(turn), ..Self::default() };
+        for (at, slot) in slots {
+            let by_name = if slot.is_id_synthetic { &mut calls.made } else { &mut calls.given };
+            by_name.entry(&slot.name).or_default().push_back(at);
+            calls.all.push_back(at);
+        }
+        calls
+    }
+
+    /// The first free call of the name; a result with an id has no call whose id the client gave.
+    fn named(&mut self, name: &Str, has_id: bool, taken: &[bool]) -> Option<usize> {
+        let own = self.made.get_mut(name).and_then(|calls| first_free(calls, taken));
+        let given = self.given.get_mut(name).filter(|_| !has_id);
+        let given = given.and_then(|calls| first_free(calls, taken));
+        own.into_iter().chain(given).min()
+    }
+
+    fn any(&mut self, taken: &[bool]) -> Option<usize> {
+        first_free(&mut self.all, taken)
+    }
+}
+
+/// The first of the calls that has no result yet.
+fn first_free(calls: &mut VecDeque<usize>, taken: &[bool]) -> Option<usize> {
+    while calls.front().is_some_and(|at| taken.get(*at).copied().unwrap_or(true)) {
+        calls.pop_front();
+    }
+    calls.front().copied()
+}
+
 struct Repair {
     turns: Vec<Turn>,
     slots: Vec<Slot>,
-    by_id: HashMap<Str, Vec<usize>>,
+    by_id: HashMap<Str, Calls>,
 }
 
 impl Repair {
@@ -130,7 +247,7 @@ impl Repair {
             turns.push(turn);
         }
         let mut slots: Vec<Slot> = Vec::new();
-        let mut by_id: HashMap<Str, Vec<usize>> = HashMap::new();
+        let mut by_id: HashMap<Str, Calls> = HashMap::new();
         for (at, turn) in turns.iter_mut().enumerate() {
             if turn.role != Role::Assistant {
                 turn.blocks.retain(|block| !matches!(block.content, Content::ToolCall(_)));
@@ -150,11 +267,11 @@ impl Repair {
                         8,
                         &[&call.call_id, &(slots.len() - first).to_string()],
                     );
-                    by_id.entry(Str::clone(&call.call_id)).or_default().push(slots.len());
+                    by_id.entry(Str::clone(&call.call_id)).or_default().push(at, slots.len());
                     call.call_id = renamed.into();
                 }
                 taken.insert(Str::clone(&call.call_id));
-                by_id.entry(Str::clone(&call.call_id)).or_default().push(slots.len());
+                by_id.entry(Str::clone(&call.call_id)).or_default().push(at, slots.len());
                 slots.push(Slot {
                     turn: at,
                     id: Str::clone(&call.call_id),
@@ -203,34 +320,27 @@ impl Repair {
         found
     }
 
-    fn assign_by_id(&self, found: &mut [Found]) {
+    fn assign_by_id(&mut self, found: &mut [Found]) {
         // Which of `found` a call has.
-        let mut winners: HashMap<usize, usize> = HashMap::new();
+        let mut winners: Vec<Option<usize>> = vec![None; self.slots.len()];
         for at in 0..found.len() {
             let Some((turn, id)) = found.get(at).and_then(|found| Some((found.turn, id(found)?))) else {
                 continue;
             };
-            let Some(candidates) = self.by_id.get(&id) else { continue };
-            // Calls stand in the order of their turns.
-            let turn_of = |slot: &usize| self.slots.get(*slot).map_or(0, |slot| slot.turn);
-            let (before, behind) =
-                candidates.split_at(candidates.partition_point(|slot| turn_of(slot) < turn));
-            let nearest = before.iter().rev().find(|slot| !winners.contains_key(slot)).map(turn_of);
-            let free = nearest.and_then(|nearest| {
-                let first = before.partition_point(|slot| turn_of(slot) < nearest);
-                before.iter().skip(first).find(|slot| !winners.contains_key(slot))
-            });
-            if let Some(&slot) = free {
-                winners.insert(slot, at);
+            let Some(calls) = self.by_id.get_mut(&id) else { continue };
+            calls.advance(turn);
+            let is_free = |slot: usize| winners.get(slot).is_some_and(Option::is_none);
+            if let Some(slot) = calls.nearest(is_free) {
+                win(&mut winners, slot, at);
                 set_slot(found, at, slot, false);
-            } else if let Some(&slot) = before.last() {
+            } else if let Some(slot) = calls.last() {
                 // A second result for the same call: the last one with content stays.
                 let is_empty = found.get(at).is_none_or(|found| is_empty(&found.block));
-                let loser = if is_empty { at } else { winners.insert(slot, at).unwrap_or(at) };
+                let loser = if is_empty { at } else { win(&mut winners, slot, at).unwrap_or(at) };
                 set_slot(found, at, slot, false);
                 set_slot(found, loser, slot, true);
-            } else if let Some(&slot) = behind.iter().find(|slot| !winners.contains_key(slot)) {
-                winners.insert(slot, at);
+            } else if let Some(slot) = calls.behind(is_free) {
+                win(&mut winners, slot, at);
                 set_slot(found, at, slot, false);
             }
         }
@@ -238,34 +348,47 @@ impl Repair {
 
     /// Results without an id that a call has: Gemini and the deprecated functions pair by name and order.
     fn assign_by_name(&self, found: &mut [Found]) {
+        if found.iter().all(|found| found.slot.is_some()) {
+            return;
+        }
         let mut taken: Vec<bool> = vec![false; self.slots.len()];
         for slot in found.iter().filter_map(|found| found.slot) {
             if let Some(taken) = taken.get_mut(slot) {
                 *taken = true;
             }
         }
+        // The last turn of the model at or before each turn.
+        let mut spoke = None;
+        let spoken: Vec<Option<usize>> = (self.turns.iter().enumerate())
+            .map(|(at, turn)| {
+                if turn.role == Role::Assistant {
+                    spoke = Some(at);
+                }
+                spoke
+            })
+            .collect();
+        let mut calls = Nameless::default();
         for found in found.iter_mut().filter(|found| found.slot.is_none()) {
             let Content::ToolResult(result) = &found.block.content else { continue };
-            let has_id = !result.call_id.is_empty();
             let end = self.slots.partition_point(|slot| slot.turn < found.turn);
             let Some(call_turn) =
                 end.checked_sub(1).and_then(|last| self.slots.get(last)).map(|slot| slot.turn)
             else {
                 continue;
             };
-            let first = self.slots.partition_point(|slot| slot.turn < call_turn);
             // Only the content directly before: a model turn between says that the call is closed.
-            let is_between = |turn: &Turn| turn.role == Role::Assistant;
-            if self.turns.iter().take(found.turn).skip(call_turn + 1).any(is_between) {
+            let last = found.turn.checked_sub(1).and_then(|before| spoken.get(before).copied().flatten());
+            if last.is_some_and(|last| last > call_turn) {
                 continue;
             }
-            let mut free = self.slots.iter().enumerate().take(end).skip(first).filter(|(at, slot)| {
-                !taken.get(*at).copied().unwrap_or(true) && (!has_id || slot.is_id_synthetic)
-            });
-            let by_name =
-                result.name.as_ref().and_then(|name| free.clone().find(|(_, slot)| slot.name == *name));
-            let any = if has_id { None } else { free.next() };
-            if let Some((at, _)) = by_name.or(any) {
+            if calls.turn != Some(call_turn) {
+                let first = self.slots.partition_point(|slot| slot.turn < call_turn);
+                calls = Nameless::of(call_turn, self.slots.iter().enumerate().take(end).skip(first));
+            }
+            let has_id = !result.call_id.is_empty();
+            let by_name = result.name.as_ref().and_then(|name| calls.named(name, has_id, &taken));
+            let any = |calls: &mut Nameless<'_>| if has_id { None } else { calls.any(&taken) };
+            if let Some(at) = by_name.or_else(|| any(&mut calls)) {
                 found.slot = Some(at);
                 if let Some(taken) = taken.get_mut(at) {
                     *taken = true;
@@ -300,6 +423,11 @@ impl Repair {
             out.push(Turn::new(Role::User, results));
         }
     }
+}
+
+/// Gives a call its result; what comes back is the one that it had.
+fn win(winners: &mut [Option<usize>], slot: usize, at: usize) -> Option<usize> {
+    winners.get_mut(slot).and_then(|winner| winner.replace(at))
 }
 
 fn set_slot(found: &mut [Found], at: usize, slot: usize, is_dropped: bool) {
