@@ -95,7 +95,7 @@ fn encode_request(bencher: Bencher<'_, '_>, (client, upstream): (Dialect, Dialec
         memory: None,
         repair: None,
     };
-    bencher.bench(|| format::encode_request(&request, &target));
+    bencher.with_inputs(|| request.clone()).bench_values(|request| format::encode_request(request, &target));
 }
 
 #[divan::bench(args = Dialect::ALL)]

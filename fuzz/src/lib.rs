@@ -159,7 +159,7 @@ fn encode(request: &Request, profile: &Profile, model: &str) {
             memory: None,
             repair: None,
         };
-        if let Ok(encoded) = format::encode_request(request, &target) {
+        if let Ok(encoded) = format::encode_request(request.clone(), &target) {
             let mut reader = Reader::from_bytes(&encoded.body).expect("bodies are UTF-8");
             reader.skip().and_then(|()| reader.finish()).expect("bodies are JSON");
         }

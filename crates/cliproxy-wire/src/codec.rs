@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
+use crate::Error;
 use crate::catalog::Caps;
 use crate::estimate;
 use crate::fault::Fault;
@@ -184,6 +185,21 @@ pub struct Target<'a> {
     pub repair: Option<crate::opaque::Repair>,
 }
 
+impl Target<'_> {
+    /// Drops what affects cost, latency or style only; strict mode refuses it.
+    ///
+    /// # Errors
+    /// In strict mode, with the path and the remedy.
+    pub(crate) fn hint(&self, notes: &mut Notes, path: &str) -> Result<(), Error> {
+        if self.strictness == Strictness::Strict {
+            let message = format!("the upstream {} has no equivalent; leave it out", self.profile.name);
+            return Err(Error::unsupported(path, message));
+        }
+        notes.add(path);
+        Ok(())
+    }
+}
+
 /// Where the line between dropping and refusing lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strictness {
@@ -197,8 +213,10 @@ pub enum Strictness {
 }
 
 /// An encoded request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Encoded {
+    /// The request as it was made to fit: what the upstream reads, for estimates.
+    pub request: Request,
     /// The body.
     pub body: Vec<u8>,
     /// Tokens for the `anthropic-beta` header.

@@ -109,7 +109,7 @@ pub struct RequestContext<'a> {
 ///
 /// # Errors
 /// What the target cannot express, with path and remedy.
-pub fn encode_request(request: &Request, target: &Target<'_>) -> Result<Encoded, Error> {
+pub fn encode_request(request: Request, target: &Target<'_>) -> Result<Encoded, Error> {
     let prepared = normalize::prepare(request, target)?;
     match target.profile.format {
         Format::Chat => chat::encode_request(prepared, target),
@@ -184,7 +184,7 @@ pub fn decode_count_request(
 ///
 /// # Errors
 /// What the target cannot express.
-pub fn encode_count_request(request: &Request, target: &Target<'_>) -> Result<Option<Encoded>, Error> {
+pub fn encode_count_request(request: Request, target: &Target<'_>) -> Result<Option<Encoded>, Error> {
     let prepared = match target.profile.format {
         Format::Chat => return Ok(None),
         _ => normalize::prepare(request, target)?,

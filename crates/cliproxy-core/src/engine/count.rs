@@ -18,6 +18,7 @@ use cliproxy_wire::codec::Target;
 use cliproxy_wire::estimate;
 use cliproxy_wire::format::{Format, decode_count_response, encode_count_request, encode_count_response};
 use cliproxy_wire::gemini::counts_everything;
+use cliproxy_wire::model::Request;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
@@ -115,14 +116,15 @@ impl Engine {
                 }
             }
         }
-        let request = job.request()?;
         let model = chosen.as_ref().map_or(&*job.model, |(_, offer, _)| &*offer.upstream);
-        let tokens = estimate::request(&request, estimate::Family::of(model));
+        let family = estimate::Family::of(model);
+        let tokens = estimate::request(job.request()?, family);
         Ok(answer(job.call.format, Count { tokens, is_estimated: true, said: None }, HeaderMap::new()))
     }
 
-    /// What goes out: the client's body where it has the upstream's format, else one in that format.
-    fn count_outbound(&self, job: &mut Job, offer: &Offer) -> Result<Outbound, Failure> {
+    /// What goes out: the client's body where it has the upstream's format, else one in that format, with the request
+    /// as it was made to fit.
+    fn count_outbound(&self, job: &mut Job, offer: &Offer) -> Result<(Outbound, Option<Request>), Failure> {
         let profile = offer.profile(job.call.format);
         let snapshot = Arc::clone(&job.snapshot);
         let memory = self.0.memories.shared(job, offer);
@@ -142,27 +144,28 @@ impl Engine {
         if profile.format == job.call.format
             && let Some(outbound) = relay::request(job, offer, &target)?
         {
-            return Ok(outbound);
+            return Ok((outbound, None));
         }
-        let request = job.request()?;
+        let request = job.take_request()?;
         // What this upstream cannot be told is estimated: whoever answers may be another one, or read it here first.
-        let encoded = encode_count_request(&request, &target).or_else(|error| match error.kind() {
+        let encoded = encode_count_request(request, &target).or_else(|error| match error.kind() {
             ErrorKind::Unsupported => Ok(None),
             _ => Err(Failure::client(error)),
         })?;
         let Some(encoded) = encoded else { return Err(unable()) };
-        Ok(Outbound {
+        let outbound = Outbound {
             body: Bytes::from(encoded.body).into(),
             betas: encoded.betas,
-            way: Way::Translate(encoded.bridge),
+            way: Way::Single,
             dropped: None,
-        })
+        };
+        Ok((outbound, Some(encoded.request)))
     }
 
     /// The upstream's count, and those headers of its answer that help a client.
     async fn count_upstream(&self, job: &mut Job, offer: &Offer) -> Result<(Count, HeaderMap), Failure> {
         let profile = offer.profile(job.call.format);
-        let outbound = self.count_outbound(job, offer)?;
+        let (outbound, request) = self.count_outbound(job, offer)?;
         let reply = self.send(job, offer, Operation::CountTokens, &outbound).await?;
         let headers = answer_headers(&reply.headers, job, &offer.upstream);
         let body =
@@ -176,8 +179,8 @@ impl Engine {
             let said = matches!(outbound.way, Way::Relay(_)).then_some(body);
             return Ok((Count { tokens, is_estimated: false, said }, headers));
         }
-        let request = job.request()?;
-        let rest = cliproxy_wire::model::Request { turns: Vec::new(), ..(*request).clone() };
+        let request = request.map_or_else(|| job.take_request(), Ok)?;
+        let rest = Request { turns: Vec::new(), ..request };
         let rest = estimate::request(&rest, estimate::Family::of(&offer.upstream));
         Ok((Count { tokens: tokens.saturating_add(rest), is_estimated: true, said: None }, headers))
     }

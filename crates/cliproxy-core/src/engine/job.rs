@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cliproxy_wire::codec::ClientContext;
 use cliproxy_wire::format::{RequestContext, decode_count_request, decode_request};
-use cliproxy_wire::model::{Mode, Request};
+use cliproxy_wire::model::{Media, Mode, Request, Str};
 use cliproxy_wire::schema::Cleaned;
 use cliproxy_wire::{Format, chat, image, json};
 use http::HeaderMap;
@@ -15,13 +15,13 @@ use memchr::memmem;
 use tokio::time::Instant;
 
 use super::count::Counting;
-use super::single;
+use super::{picture, single};
 use crate::access::allowance::Allowance;
 use crate::credential::affinity::Session;
 use crate::failure::Failure;
 use crate::provider::Operation;
 use crate::snapshot::Snapshot;
-use crate::upstream::Tape;
+use crate::upstream::{Tape, Wanted};
 use crate::usage::{Happening, Ticket};
 
 /// What a client asks, in its own format.
@@ -74,8 +74,11 @@ pub(super) struct Job {
     pub(super) suffix: Option<Mode>,
     /// The conversation, where it matters with whom it is.
     pub(super) session: Option<Session>,
-    /// Decoded at most once, and only when an attempt needs it.
-    pub(super) request: Option<Arc<Request>>,
+    /// Decoded when an attempt needs it, and until one takes it to make it fit its upstream. Who is tried next decodes
+    /// anew: that is rarer than what a copy for it would cost everybody.
+    pub(super) request: Option<Request>,
+    /// What was read at addresses that the request names.
+    pub(super) read: Vec<(Wanted, Str, Media)>,
     /// How images are wanted; known with the request.
     pub(super) images: image::Wish,
     /// Who is asked to count tokens.
@@ -112,10 +115,27 @@ impl Job {
         memmem::find(&self.call.body, word.as_bytes()).is_some()
     }
 
-    pub(super) fn request(&mut self) -> Result<Arc<Request>, Failure> {
-        if let Some(request) = &self.request {
-            return Ok(Arc::clone(request));
+    /// The request, to look at.
+    ///
+    /// # Errors
+    /// A body that is no request of the client's format.
+    pub(super) fn request(&mut self) -> Result<&Request, Failure> {
+        let request = self.take_request()?;
+        Ok(self.request.insert(request))
+    }
+
+    /// The request, to be changed.
+    ///
+    /// # Errors
+    /// A body that is no request of the client's format.
+    pub(super) fn take_request(&mut self) -> Result<Request, Failure> {
+        match self.request.take() {
+            Some(request) => Ok(request),
+            None => self.decoded(),
         }
+    }
+
+    fn decoded(&mut self) -> Result<Request, Failure> {
         let context = RequestContext {
             model: self.call.path_model.as_deref().unwrap_or_default(),
             stream: self.call.operation == Operation::Stream,
@@ -133,22 +153,20 @@ impl Job {
         };
         let mut request = decoded.map_err(Failure::client)?;
         request.stream = self.call.operation == Operation::Stream;
-        let request = Arc::new(request);
-        self.request = Some(Arc::clone(&request));
+        picture::inline(&mut request, &self.read);
         Ok(request)
     }
 
     /// The conversation that images are asked for in.
-    fn drawing(&mut self) -> Result<Arc<Request>, Failure> {
+    fn drawing(&mut self) -> Result<Request, Failure> {
         let decoded = match single::form_of(&self.call)? {
             Some(parts) => image::decode_form(&parts),
             None if self.call.operation == Operation::Redraw => image::decode_edit(&self.call.body),
             None => image::decode_generation(&self.call.body),
         };
-        let (request, wish) = decoded.map_err(Failure::client)?;
+        let (mut request, wish) = decoded.map_err(Failure::client)?;
         self.images = wish;
-        let request = Arc::new(request);
-        self.request = Some(Arc::clone(&request));
+        picture::inline(&mut request, &self.read);
         Ok(request)
     }
 

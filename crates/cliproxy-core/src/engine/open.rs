@@ -74,6 +74,7 @@ impl Read {
             suffix,
             session,
             request: None,
+            read: Vec::new(),
             images,
             counting: None,
             pays: false,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cliproxy_wire::fault::{Fault, Kind};
-use cliproxy_wire::model::{Block, Content, Media, Role, Str, Turn};
+use cliproxy_wire::model::{Block, Content, Media, Request, Role, Str, Turn};
 
 use super::{Engine, Job, relay};
 use crate::config::settings::FetchImages;
@@ -72,23 +72,28 @@ impl Engine {
             let file =
                 fetched.map_err(|why| refused(*wanted, &format!("the {noun} at {} {why}", host(url))))?;
             left = left.saturating_sub(file.bytes.len());
-            read.push(inline(&file));
+            read.push((*wanted, Str::clone(url), media(&file)));
         }
-        let found = |wanted: Wanted, url: &Str| {
-            let at = places.iter().position(|known| known.0 == wanted && known.1 == *url);
-            at.and_then(|at| read.get(at)).cloned()
-        };
-        let mut request = (*request).clone();
-        for turn in request.turns.iter_mut().filter(|turn| turn.role != Role::Assistant) {
-            replace(&mut turn.blocks, &found);
+        job.read.extend(read);
+        if let Some(request) = &mut job.request {
+            inline(request, &job.read);
         }
-        job.request = Some(Arc::new(request));
         Ok(())
     }
 }
 
+/// Puts what was read in the place of addresses.
+pub(super) fn inline(request: &mut Request, read: &[(Wanted, Str, Media)]) {
+    if read.is_empty() {
+        return;
+    }
+    for turn in request.turns.iter_mut().filter(|turn| turn.role != Role::Assistant) {
+        replace(&mut turn.blocks, read);
+    }
+}
+
 /// What was read, as it stands in a request.
-fn inline(file: &Fetched) -> Media {
+fn media(file: &Fetched) -> Media {
     let mime = Str::from(file.mime);
     let is_text = !file.mime.starts_with("image/") && file.mime != "application/pdf";
     match std::str::from_utf8(&file.bytes) {
@@ -125,7 +130,10 @@ fn addresses(blocks: &[Block], visit: &mut dyn FnMut(Wanted, &Str)) {
 }
 
 /// Puts what was found at addresses in their place.
-fn replace(blocks: &mut [Block], found: &dyn Fn(Wanted, &Str) -> Option<Media>) {
+fn replace(blocks: &mut [Block], read: &[(Wanted, Str, Media)]) {
+    let found = |wanted: Wanted, url: &Str| {
+        read.iter().find(|known| known.0 == wanted && known.1 == *url).map(|(_, _, media)| media.clone())
+    };
     for block in blocks {
         match &mut block.content {
             Content::Image(image) => {
@@ -146,7 +154,7 @@ fn replace(blocks: &mut [Block], found: &dyn Fn(Wanted, &Str) -> Option<Media>) 
                     document.source = file;
                 }
             }
-            Content::ToolResult(result) => replace(&mut result.content, found),
+            Content::ToolResult(result) => replace(&mut result.content, read),
             _ => {}
         }
     }

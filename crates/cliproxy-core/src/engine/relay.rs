@@ -59,7 +59,7 @@ pub(super) fn request(
     let plan = match job.suffix {
         Some(_) => {
             let request = job.request()?;
-            Some(reasoning::plan(&request, target, &mut notes).map_err(Failure::client)?)
+            Some(reasoning::plan(request, target, &mut notes).map_err(Failure::client)?)
         }
         None => None,
     };

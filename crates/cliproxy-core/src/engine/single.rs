@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cliproxy_wire::codec::Bridge;
 use cliproxy_wire::embedding::{self, Embedded};
 use cliproxy_wire::estimate::{self, Family};
 use cliproxy_wire::fault::{Fault, Kind as FaultKind};
@@ -26,7 +25,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::answer::{Answer, AnswerBody, AnswerStream, Closing};
 use super::attempt::{
-    Attempt, LONGEST_ANSWER, Outbound, Way, answer_headers, content_type, echoes, read_fault,
+    Attempt, LONGEST_ANSWER, Outbound, Translation, Way, answer_headers, content_type, echoes, read_fault,
 };
 use super::passing::Passing;
 use super::pipe::Pipe;
@@ -267,14 +266,14 @@ fn embed(job: &Job, offer: &Offer) -> Result<Single, Failure> {
 ///
 /// # Errors
 /// A conversation that such a model cannot be asked.
-pub(super) fn predicted(job: &mut Job) -> Result<Outbound, Failure> {
-    let request = job.request()?;
-    let body = imagen::encode_request(&request).map_err(|error| {
+pub(super) fn predicted(job: &mut Job, offer: &Offer) -> Result<Outbound, Failure> {
+    let body = imagen::encode_request(job.request()?).map_err(|error| {
         let is_elsewhere = error.kind() == cliproxy_wire::ErrorKind::Unsupported;
         let retry = if is_elsewhere { Retry::Next(Rest::None) } else { Retry::Never };
         Failure::client(error).with_retry(retry)
     })?;
-    Ok(outbound(Bytes::from(body).into()))
+    let way = Way::Translate(Translation::plain(job, offer)?);
+    Ok(Outbound { way, ..outbound(Bytes::from(body).into()) })
 }
 
 /// The prediction as an answer of a conversation.
@@ -291,7 +290,7 @@ pub(super) async fn conversed(mut reply: Reply, job: &Job, offer: &Offer) -> Res
 }
 
 fn outbound(body: Pieces) -> Outbound {
-    Outbound { body, betas: Vec::new(), way: Way::Translate(Bridge::default()), dropped: None }
+    Outbound { body, betas: Vec::new(), way: Way::Single, dropped: None }
 }
 
 impl Engine {

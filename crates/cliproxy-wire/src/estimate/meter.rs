@@ -13,14 +13,14 @@ pub struct Input(Arc<Counted>);
 
 #[derive(Debug)]
 struct Counted {
-    request: Mutex<Option<Arc<Request>>>,
+    request: Mutex<Option<Request>>,
     family: Family,
     tokens: OnceLock<u64>,
 }
 
 impl Input {
     /// The input of a request for a model of the family.
-    pub fn new(request: Arc<Request>, family: Family) -> Self {
+    pub fn new(request: Request, family: Family) -> Self {
         Self(Arc::new(Counted { request: Mutex::new(Some(request)), family, tokens: OnceLock::new() }))
     }
 
@@ -120,7 +120,7 @@ mod tests {
     fn input() -> Input {
         let mut request = Request::new(Format::Chat, "m");
         request.turns.push(Turn::new(Role::User, vec![Block::text("Tell me about the fox.")]));
-        Input::new(Arc::new(request), Family::Gpt)
+        Input::new(request, Family::Gpt)
     }
 
     /// What a meter tells before the end of an answer with this usage.
@@ -143,15 +143,16 @@ mod tests {
 
     #[test]
     fn the_request_is_let_go_once_its_tokens_are_known() {
-        let request = Arc::new(Request::new(Format::Chat, "m"));
-        let input = Input::new(Arc::clone(&request), Family::Gpt);
-        let mut meter = Meter::new(Some(Input::new(Arc::clone(&request), Family::Gpt)));
-        assert_eq!(Arc::strong_count(&request), 3);
-        let told = Usage { input: Some(7), ..Usage::default() };
-        assert_eq!(meter.note(&Event::Usage(Box::new(told))), None);
-        assert_eq!(Arc::strong_count(&request), 2);
-        assert_eq!(input.tokens(), input.tokens());
-        assert_eq!(Arc::strong_count(&request), 1);
+        let holds = |input: &Input| input.0.request.lock().unwrap().is_some();
+        let (told, counted) = (input(), input());
+        let left = Arc::downgrade(&told.0);
+        let mut meter = Meter::new(Some(told));
+        assert!(left.upgrade().is_some() && holds(&counted));
+        let usage = Usage { input: Some(7), ..Usage::default() };
+        assert_eq!(meter.note(&Event::Usage(Box::new(usage))), None);
+        assert!(left.upgrade().is_none());
+        assert_eq!(counted.tokens(), counted.tokens());
+        assert!(!holds(&counted));
     }
 
     #[test]

@@ -40,8 +40,8 @@ pub fn encode_count(prepared: Prepared, target: &Target<'_>) -> Result<Encoded, 
     if let Some(error) = writer.refusal {
         return Err(error);
     }
-    let Prepared { bridge, notes, .. } = prepared;
-    Ok(Encoded { body, betas: Vec::new(), bridge, notes })
+    let Prepared { request, bridge, notes, .. } = prepared;
+    Ok(Encoded { request, body, betas: Vec::new(), bridge, notes })
 }
 
 /// False for services that count the conversation only, without instructions and tools.

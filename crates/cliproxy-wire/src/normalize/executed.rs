@@ -8,7 +8,7 @@ use crate::model::{
     Text, ToolCall, ToolResult, Turn,
 };
 
-use super::{Work, place};
+use super::Work;
 
 /// Most bytes of code and of its output that are told.
 const MAX_CODE: usize = 8 << 10;
@@ -64,7 +64,7 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
                             "{} moves a computer in other words; continue with the provider that began",
                             work.target.profile.name
                         );
-                        work.refuse(place::block(work.source, at, index), message)?;
+                        work.refuse(work.layout.block(at, index), message)?;
                         continue;
                     }
                     match replaced(&hosted, &mut pairs, format) {
@@ -86,7 +86,7 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
                     }
                 }
                 Content::Native(native) if native.format != format => {
-                    let path = place::block(work.source, at, index);
+                    let path = work.layout.block(at, index);
                     if is_assistant || is_aside(&native.value) {
                         work.notes.add(path);
                     } else {
@@ -107,11 +107,11 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
                 Content::Audio(Audio { transcript, .. }) if is_assistant && format != Format::Gemini => {
                     match transcript.filter(|text| !text.is_empty()) {
                         Some(text) => turn.blocks.push(Block::text(text)),
-                        None => work.notes.add(place::block(work.source, at, index)),
+                        None => work.notes.add(work.layout.block(at, index)),
                     }
                 }
                 Content::Video(_) | Content::Document(_) if is_assistant && format != Format::Gemini => {
-                    work.notes.add(place::block(work.source, at, index));
+                    work.notes.add(work.layout.block(at, index));
                 }
                 content => turn.blocks.push(Block { content, ..block }),
             }

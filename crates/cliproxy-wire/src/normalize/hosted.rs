@@ -51,7 +51,7 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
 }
 
 fn is_forced(work: &Work<'_>, kind: HostedKind) -> bool {
-    matches!(&work.source.tool_choice, Some(ToolChoice::Hosted(forced)) if *forced == kind)
+    matches!(&work.request.tool_choice, Some(ToolChoice::Hosted(forced)) if *forced == kind)
 }
 
 /// The tool in the target's format; `None` if it is dropped.

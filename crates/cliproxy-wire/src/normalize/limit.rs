@@ -28,9 +28,9 @@ pub(super) fn refuse(work: &mut Work<'_>) -> Result<(), Error> {
         work.refuse("cachedContent", message)?;
         work.request.cache.cached_content = None;
     }
-    if work.source.origin == Format::Claude && format != Format::Claude {
+    if work.request.origin == Format::Claude && format != Format::Claude {
         let has_skills = work
-            .source
+            .request
             .ext
             .get("container")
             .and_then(|container| container.get("skills"))
@@ -42,7 +42,7 @@ pub(super) fn refuse(work: &mut Work<'_>) -> Result<(), Error> {
             );
             work.refuse("container.skills", message)?;
         }
-        if work.source.ext.get("mcp_servers").is_some_and(|servers| !servers.is_empty()) {
+        if work.request.ext.get("mcp_servers").is_some_and(|servers| !servers.is_empty()) {
             let message = format!(
                 "the tool servers would hand their tokens to {}, another provider; leave them out",
                 work.target.profile.name
@@ -56,7 +56,7 @@ pub(super) fn refuse(work: &mut Work<'_>) -> Result<(), Error> {
 }
 
 fn state(work: &mut Work<'_>) -> Result<(), Error> {
-    let state = &work.source.state;
+    let state = &work.request.state;
     let name = work.target.profile.name;
     let send_history = format!("{name} keeps no conversations; send the whole history in input");
     let checks = [
@@ -236,12 +236,12 @@ pub(super) fn stops(work: &mut Work<'_>) -> Result<(), Error> {
 /// # Errors
 /// When it does and the target is another.
 pub(super) fn references(work: &mut Work<'_>) -> Result<(), Error> {
-    if work.target.profile.format == Format::Responses || work.source.origin != Format::Responses {
+    if work.target.profile.format == Format::Responses || work.request.origin != Format::Responses {
         return Ok(());
     }
-    let found = reference(work.source);
+    let found = reference(&work.request);
     if let Some((turn, id)) = found {
-        let path = place::turn(work.source, turn);
+        let path = work.layout.turn(turn);
         let message = format!(
             "the item {id} is stored at OpenAI; {} cannot look it up; send the item itself",
             work.target.profile.name

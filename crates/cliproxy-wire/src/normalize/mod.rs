@@ -1,7 +1,7 @@
 //! Pure passes over a request that make it fit a target, and the way back for answers.
 //!
 //! Each pass answers one question and leaves alone what is right already, so a well-formed request costs little more
-//! than looking at it. The request is cloned once; texts and payloads are shared handles. What a pass refuses names the
+//! than looking at it. The request is changed in place. What a pass refuses names the
 //! path in the client's body, the upstream and the remedy.
 
 pub mod arguments;
@@ -32,6 +32,8 @@ use crate::codec::{Bridge, Notes, Strictness, Target};
 use crate::model::Request;
 use crate::reasoning::Plan;
 
+use place::Layout;
+
 /// A request made to fit its target; a codec only has to write it down.
 ///
 /// Holds for `request`: empty blocks are gone; turns are merged as the target wants; every call is followed by its
@@ -54,8 +56,8 @@ pub struct Prepared {
 
 /// What the passes work on.
 struct Work<'a> {
-    /// The client's request, for paths.
-    source: &'a Request,
+    /// Where the client's messages stood, for paths.
+    layout: Layout,
     target: &'a Target<'a>,
     request: Request,
     plan: Plan,
@@ -64,16 +66,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Drops something that affects cost, latency or style only; strict mode refuses it.
     fn hint(&mut self, path: &str) -> Result<(), Error> {
-        if self.target.strictness == Strictness::Strict {
-            return Err(Error::unsupported(
-                path,
-                format!("the upstream {} has no equivalent; leave it out", self.target.profile.name),
-            ));
-        }
-        self.notes.add(path);
-        Ok(())
+        self.target.hint(&mut self.notes, path)
     }
 
     /// Whether the history holds calls.
@@ -96,12 +90,12 @@ impl Work<'_> {
 ///
 /// # Errors
 /// What the target cannot express without changing the meaning (B.11), with path and remedy.
-pub fn prepare(request: &Request, target: &Target<'_>) -> Result<Prepared, Error> {
+pub fn prepare(request: Request, target: &Target<'_>) -> Result<Prepared, Error> {
     let format = target.profile.format;
     let mut work = Work {
-        source: request,
+        layout: Layout::of(&request),
         target,
-        request: request.clone(),
+        request,
         plan: Plan::default(),
         bridge: Bridge::default(),
         notes: Notes::default(),

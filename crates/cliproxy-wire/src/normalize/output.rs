@@ -44,26 +44,27 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
 
 /// Notes members of the object that says the form which go nowhere: they go with it to an upstream of their own format.
 fn tell(work: &mut Work<'_>) -> Result<(), Error> {
-    let source = work.source;
+    let origin = work.request.origin;
     let (is_written, has_schema) = match &work.request.output.format {
-        _ if source.origin != work.target.profile.format => (false, false),
+        _ if origin != work.target.profile.format => (false, false),
         OutputFormat::Text | OutputFormat::Mime(_) => (false, false),
         OutputFormat::JsonObject => (true, false),
         OutputFormat::JsonSchema { .. } => (true, true),
     };
     let place = path(work);
-    for (name, value) in source.output.ext.iter().filter(|(_, value)| !value.is_empty()) {
-        if source.origin == Format::Chat && name == "json_schema" {
+    let Work { request, target, notes, .. } = work;
+    for (name, value) in request.output.ext.iter().filter(|(_, value)| !value.is_empty()) {
+        if origin == Format::Chat && name == "json_schema" {
             let mut lost = Vec::new();
             value.reader().object(|inner, _| {
                 lost.push(place::told(&format!("{place}.{name}"), inner));
                 Ok(())
             })?;
             for path in lost.iter().filter(|_| !has_schema) {
-                work.hint(path)?;
+                target.hint(notes, path)?;
             }
         } else if !is_written {
-            work.hint(&place::told(place, name))?;
+            target.hint(notes, &place::told(place, name))?;
         }
     }
     Ok(())
@@ -252,24 +253,26 @@ fn gemini(work: &mut Work<'_>, wish: Wish) -> Result<(), Error> {
 pub(super) fn modalities(work: &mut Work<'_>) -> Result<(), Error> {
     let profile = work.target.profile;
     let origin = work.request.origin;
-    let output = &work.source.output;
+    let output = &work.request.output;
     if *output == Output::default() {
         return Ok(());
     }
     let path = |name| place::member(origin, name);
     let wants =
         |name: &str| output.modalities.as_ref().is_some_and(|all| all.iter().any(|one| **one == *name));
+    let (wants_audio, wants_images) = (wants("audio"), wants("image"));
+    let (has_voice, has_image) = (output.audio.is_some(), output.image.is_some());
     let (has_audio, has_images) = match profile.format {
         Format::Chat | Format::Gemini => (true, true),
         Format::Responses | Format::Claude => (false, false),
     };
     let text_only = format!("{} answers in text only; ask for text or choose another model", profile.name);
-    if !has_audio && (wants("audio") || output.audio.is_some()) {
-        work.refuse(path(if wants("audio") { "modalities" } else { "audio" }), &*text_only)?;
+    if !has_audio && (wants_audio || has_voice) {
+        work.refuse(path(if wants_audio { "modalities" } else { "audio" }), &*text_only)?;
         work.request.output.audio = None;
         work.request.output.modalities = None;
     }
-    if !has_images && wants("image") {
+    if !has_images && wants_images {
         if profile.format == Format::Responses {
             work.hint(path("modalities"))?;
         } else {
@@ -277,7 +280,7 @@ pub(super) fn modalities(work: &mut Work<'_>) -> Result<(), Error> {
         }
         work.request.output.modalities = None;
     }
-    if !has_images && output.image.is_some() {
+    if !has_images && has_image {
         if profile.format == Format::Responses {
             work.hint(path("image_config"))?;
         } else {
@@ -286,7 +289,7 @@ pub(super) fn modalities(work: &mut Work<'_>) -> Result<(), Error> {
         work.request.output.image = None;
     }
     if profile.format == Format::Gemini
-        && let Some(container) = output.audio.as_ref().and_then(|audio| audio.format.as_deref())
+        && let Some(container) = work.request.output.audio.as_ref().and_then(|audio| audio.format.as_deref())
         && !matches!(container, "pcm16" | "wav")
     {
         let message = format!("{} speaks pcm16 only; ask for pcm16 or wav", profile.name);

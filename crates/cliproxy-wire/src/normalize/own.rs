@@ -7,9 +7,10 @@
 use crate::Error;
 use crate::chat;
 use crate::claude::DOCUMENT;
+use crate::codec::{Notes, Target};
 use crate::format::Format;
 use crate::json::{Kind, Raw};
-use crate::model::{Block, Content, Ext, Media, Tool};
+use crate::model::{Block, Content, Ext, Media, Request, Tool};
 use crate::profile::Dialect;
 use crate::reasoning::Members;
 use crate::responses::NAMESPACE_DESCRIPTION;
@@ -63,10 +64,9 @@ pub(crate) fn is_missed(option: &str, value: &str) -> bool {
 /// # Errors
 /// In strict mode, when there are any.
 pub(super) fn tell(work: &mut Work<'_>) -> Result<(), Error> {
-    let source = work.source;
+    let (source, mut told) = Told::new(work);
     let origin = source.origin;
-    let mut told = Told { work, outcome: Ok(()) };
-    if origin == told.work.target.profile.format {
+    if origin == told.target.profile.format {
         for block in source.turns.iter().flat_map(|turn| &turn.blocks) {
             told.document("messages[].content[]", block);
             if let Content::ToolResult(result) = &block.content {
@@ -143,27 +143,35 @@ pub(super) fn tell(work: &mut Work<'_>) -> Result<(), Error> {
 /// # Errors
 /// In strict mode, when there are any.
 pub(super) fn unplanned(work: &mut Work<'_>) -> Result<(), Error> {
-    let source = work.source;
     let is_written = matches!(work.plan.members, Members::Claude { thinking: Some(_), .. });
-    if is_written || source.origin != Format::Claude || work.target.profile.format != Format::Claude {
+    if is_written || work.request.origin != Format::Claude || work.target.profile.format != Format::Claude {
         return Ok(());
     }
-    let mut told = Told { work, outcome: Ok(()) };
+    let (source, mut told) = Told::new(work);
     if let Some(wish) = &source.reasoning {
         told.members("thinking", &wish.ext, &["display"]);
     }
     told.outcome
 }
 
-struct Told<'w, 'a> {
-    work: &'w mut Work<'a>,
+struct Told<'w> {
+    target: &'w Target<'w>,
+    origin: Format,
+    notes: &'w mut Notes,
     outcome: Result<(), Error>,
 }
 
-impl Told<'_, '_> {
+impl<'w> Told<'w> {
+    /// The request to look at, and who tells of it.
+    fn new(work: &'w mut Work<'_>) -> (&'w Request, Self) {
+        let Work { request, target, notes, .. } = work;
+        let told = Self { target, origin: request.origin, notes, outcome: Ok(()) };
+        (request, told)
+    }
+
     fn block(&mut self, turns: &str, parts: &str, block: &Block) {
         // A result of a tool, and a call, are messages or items of their own in the formats of OpenAI.
-        let place = match (&block.content, self.work.source.origin) {
+        let place = match (&block.content, self.origin) {
             (Content::ToolResult(_) | Content::ToolCall(_), Format::Chat | Format::Responses) => turns,
             _ => parts,
         };
@@ -186,7 +194,7 @@ impl Told<'_, '_> {
     }
 
     fn content(&mut self, place: &str, block: &Block) {
-        let target = self.work.target;
+        let target = self.target;
         let format = target.profile.format;
         let mut is_resolution_written = false;
         match &block.content {
@@ -202,7 +210,7 @@ impl Told<'_, '_> {
                 if is_written {
                     is_resolution_written = true;
                 } else if image.detail.as_deref().is_some_and(|detail| detail != "auto")
-                    && self.work.source.origin != Format::Gemini
+                    && self.origin != Format::Gemini
                 {
                     self.path(place, "detail");
                 }
@@ -271,8 +279,8 @@ impl Told<'_, '_> {
 
     fn path(&mut self, place: &str, name: &str) {
         let path = place::told(place, name);
-        if self.outcome.is_ok() && !self.work.notes.paths().contains(&path) {
-            self.outcome = self.work.hint(&path);
+        if self.outcome.is_ok() && !self.notes.paths().contains(&path) {
+            self.outcome = self.target.hint(self.notes, &path);
         }
     }
 }

@@ -1,101 +1,169 @@
 //! Where something stood in the client's body: paths for errors and notes, in the words of the client's format.
 
 use crate::format::Format;
-use crate::model::{Block, Content, Request, Role, Turn};
+use crate::model::{Block, Content, Request, Role};
 
-/// The path of the list of turns.
-pub(super) fn turns(request: &Request) -> &'static str {
-    match request.origin {
-        Format::Claude | Format::Chat => "messages",
-        Format::Gemini => "contents",
-        Format::Responses => "input",
-    }
+/// How the client's list of messages was laid out, which the passes change under their hands.
+#[derive(Debug)]
+pub(super) struct Layout {
+    origin: Format,
+    /// Messages that the decoder moved into the instructions.
+    leading: usize,
+    /// Of every turn, who speaks, and where in `blocks` it ends. Empty where an index alone says the place.
+    turns: Vec<(Role, usize)>,
+    blocks: Vec<Laid>,
+    /// Number of turns.
+    count: usize,
 }
 
-/// The path of a turn. Messages that the decoder moved into the instructions or joined into one turn are counted, so
-/// that the index is that of the client's own list.
-pub(super) fn turn(request: &Request, index: usize) -> String {
-    match request.origin {
-        Format::Claude => format!("messages[{index}]"),
-        Format::Gemini => format!("contents[{index}]"),
-        Format::Chat => format!("messages[{}]", first_message(request, index)),
-        Format::Responses => format!("input[{}]", first_item(request, index)),
-    }
+/// What a block is in a list of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Laid {
+    /// A tool's result.
+    Result,
+    /// A part of a message.
+    Part,
+    /// Something on its own.
+    Other,
 }
 
-/// The path of a block of a turn.
-pub(super) fn block(request: &Request, index: usize, block: usize) -> String {
-    let Some(turn_of) = request.turns.get(index) else { return turn(request, index) };
-    let is_result = |block: &Block| matches!(block.content, Content::ToolResult(_));
-    match request.origin {
-        Format::Gemini => format!("contents[{index}].parts[{block}]"),
-        Format::Claude => format!("messages[{index}].content[{block}]"),
-        Format::Chat => {
-            let results = turn_of.blocks.iter().filter(|block| is_result(block)).count();
-            let before = turn_of.blocks.iter().take(block).filter(|block| is_result(block)).count();
-            let first = first_message(request, index);
-            match turn_of.blocks.get(block) {
-                // Every result is a message of its own.
-                Some(own) if is_result(own) => format!("messages[{}].content", first + before),
-                _ => format!("messages[{}].content[{}]", first + results, block - before),
+impl Layout {
+    /// The layout of a request as it was decoded.
+    pub(super) fn of(request: &Request) -> Self {
+        let Request { origin, instructions, turns, .. } = request;
+        let leading = match origin {
+            Format::Chat => instructions.len(),
+            Format::Responses => instructions.iter().filter(|block| !block.is_top_level).count(),
+            Format::Claude | Format::Gemini => 0,
+        };
+        let mut layout =
+            Self { origin: *origin, leading, turns: Vec::new(), blocks: Vec::new(), count: turns.len() };
+        if matches!(origin, Format::Chat | Format::Responses) {
+            layout.turns.reserve_exact(turns.len());
+            layout.blocks.reserve_exact(turns.iter().map(|turn| turn.blocks.len()).sum());
+            for turn in turns {
+                layout.blocks.extend(turn.blocks.iter().map(Laid::of));
+                layout.turns.push((turn.role, layout.blocks.len()));
             }
         }
-        Format::Responses => {
-            let before = turn_of.blocks.get(..block).unwrap_or_default();
-            let in_message = before.iter().rev().take_while(|block| is_message_part(block)).count();
-            let items = count_items(before);
-            let first = first_item(request, index);
-            match turn_of.blocks.get(block) {
-                Some(own) if is_message_part(own) => {
-                    let item = if in_message > 0 { items.saturating_sub(1) } else { items };
-                    format!("input[{}].content[{in_message}]", first + item)
+        layout
+    }
+
+    /// Whether there was no turn at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The path of the list of turns.
+    pub(super) fn list(&self) -> &'static str {
+        match self.origin {
+            Format::Claude | Format::Chat => "messages",
+            Format::Gemini => "contents",
+            Format::Responses => "input",
+        }
+    }
+
+    /// The path of the last turn.
+    pub(super) fn last(&self) -> String {
+        self.turn(self.count.saturating_sub(1))
+    }
+
+    /// The path of a turn. Messages that the decoder moved into the instructions or joined into one turn are counted, so
+    /// that the index is that of the client's own list.
+    pub(super) fn turn(&self, index: usize) -> String {
+        format!("{}[{}]", self.list(), self.first(index))
+    }
+
+    /// The path of a block of a turn.
+    pub(super) fn block(&self, index: usize, block: usize) -> String {
+        let first = self.first(index);
+        let blocks = self.blocks(index);
+        let before = blocks.get(..block).unwrap_or_default();
+        let own = blocks.get(block);
+        match self.origin {
+            Format::Gemini => format!("contents[{index}].parts[{block}]"),
+            Format::Claude => format!("messages[{index}].content[{block}]"),
+            Format::Chat => {
+                let before = results(before);
+                match own {
+                    // Every result is a message of its own.
+                    Some(Laid::Result) => format!("messages[{}].content", first + before),
+                    _ => format!("messages[{}].content[{}]", first + results(blocks), block - before),
                 }
-                Some(own) if is_result(own) => format!("input[{}].output", first + items),
-                _ => format!("input[{}]", first + items),
+            }
+            Format::Responses => {
+                let in_message = before.iter().rev().take_while(|block| **block == Laid::Part).count();
+                let items = items(before);
+                match own {
+                    Some(Laid::Part) => {
+                        let item = if in_message > 0 { items.saturating_sub(1) } else { items };
+                        format!("input[{}].content[{in_message}]", first + item)
+                    }
+                    Some(Laid::Result) => format!("input[{}].output", first + items),
+                    _ => format!("input[{}]", first + items),
+                }
             }
         }
     }
-}
 
-fn first_message(request: &Request, index: usize) -> usize {
-    request.instructions.len() + request.turns.iter().take(index).map(chat_messages).sum::<usize>()
-}
-
-fn first_item(request: &Request, index: usize) -> usize {
-    let leading = request.instructions.iter().filter(|block| !block.is_top_level).count();
-    leading + request.turns.iter().take(index).map(|turn| count_items(&turn.blocks).max(1)).sum::<usize>()
-}
-
-fn chat_messages(turn: &Turn) -> usize {
-    if turn.role != Role::User {
-        return 1;
+    /// Where a turn begins in the client's list.
+    fn first(&self, index: usize) -> usize {
+        let before = 0..index.min(self.turns.len());
+        match self.origin {
+            Format::Claude | Format::Gemini => index,
+            Format::Chat => self.leading + before.map(|turn| self.messages(turn)).sum::<usize>(),
+            Format::Responses => {
+                self.leading + before.map(|turn| items(self.blocks(turn)).max(1)).sum::<usize>()
+            }
+        }
     }
-    let results = turn.blocks.iter().filter(|block| matches!(block.content, Content::ToolResult(_))).count();
-    results + usize::from(results < turn.blocks.len() || turn.blocks.is_empty())
-}
 
-/// Parts of one message are one item; everything else is an item of its own.
-fn count_items(blocks: &[Block]) -> usize {
-    let mut items = 0;
-    let mut in_message = false;
-    for block in blocks {
-        let is_part = is_message_part(block);
-        items += usize::from(!is_part || !in_message);
-        in_message = is_part;
+    fn blocks(&self, turn: usize) -> &[Laid] {
+        let end = |turn: usize| self.turns.get(turn).map(|(_, end)| *end);
+        let start = turn.checked_sub(1).and_then(end).unwrap_or(0);
+        end(turn).and_then(|end| self.blocks.get(start..end)).unwrap_or_default()
     }
-    items
+
+    /// Messages of Chat that a turn was made of.
+    fn messages(&self, turn: usize) -> usize {
+        if self.turns.get(turn).is_some_and(|(role, _)| *role != Role::User) {
+            return 1;
+        }
+        let blocks = self.blocks(turn);
+        let results = results(blocks);
+        results + usize::from(results < blocks.len() || blocks.is_empty())
+    }
 }
 
-fn is_message_part(block: &Block) -> bool {
-    matches!(
-        block.content,
-        Content::Text(_)
+impl Laid {
+    fn of(block: &Block) -> Self {
+        match block.content {
+            Content::ToolResult(_) => Self::Result,
+            Content::Text(_)
             | Content::Refusal(_)
             | Content::Image(_)
             | Content::Audio(_)
             | Content::Video(_)
-            | Content::Document(_)
-    )
+            | Content::Document(_) => Self::Part,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn results(blocks: &[Laid]) -> usize {
+    blocks.iter().filter(|block| **block == Laid::Result).count()
+}
+
+/// Parts of one message are one item; everything else is an item of its own.
+fn items(blocks: &[Laid]) -> usize {
+    let mut items = 0;
+    let mut in_message = false;
+    for block in blocks {
+        let is_part = *block == Laid::Part;
+        items += usize::from(!is_part || !in_message);
+        in_message = is_part;
+    }
+    items
 }
 
 /// Longest name of a client's own member that is told whole.

@@ -85,8 +85,8 @@ pub(super) fn ensure_user(work: &mut Work<'_>) -> Result<(), Error> {
                 .map(|instruction| Block { cache: instruction.cache, ..Block::text(instruction.text) })
                 .filter(|block| is_said(block, Format::Claude))
                 .collect();
-            if blocks.is_empty() && work.source.turns.is_empty() {
-                let list = super::place::turns(work.source);
+            if blocks.is_empty() && work.layout.is_empty() {
+                let list = work.layout.list();
                 return Err(Error::unsupported(list, "the conversation is empty; send at least one message"));
             }
             if blocks.is_empty() {
@@ -130,7 +130,7 @@ pub(super) fn prefill(work: &mut Work<'_>) -> Result<(), Error> {
         }
         return Ok(());
     }
-    let path = super::place::turn(work.source, work.source.turns.len().saturating_sub(1));
+    let path = work.layout.last();
     if work.target.strictness == Strictness::Strict {
         return Err(Error::unsupported(
             path,

@@ -313,7 +313,8 @@ fn encoded(from: Format, body: &str, profile: &Profile, model: &str) -> Result<E
         RequestContext { model: if from == Format::Gemini { "m" } else { "" }, stream: true, schemas: None };
     let request = format::decode_request(from, body.as_bytes(), path).map_err(|error| error.to_string())?;
     let aim = Aim::at(profile, model);
-    aim.with(&request, |target| format::encode_request(&request, target)).map_err(|error| error.to_string())
+    aim.with(&request, |target| format::encode_request(request.clone(), target))
+        .map_err(|error| error.to_string())
 }
 
 fn lost(from: Format, cases: &[Case]) -> Vec<String> {

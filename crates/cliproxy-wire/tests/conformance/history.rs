@@ -33,7 +33,7 @@ fn sent(
         memory: None,
         repair,
     };
-    serde_json::from_slice(&encode_request(&request, &target).unwrap().body).unwrap()
+    serde_json::from_slice(&encode_request(request, &target).unwrap().body).unwrap()
 }
 
 fn two_steps() -> Value {

@@ -216,12 +216,12 @@ proptest! {
     fn any_conversation_says_the_same_to_every_upstream(conversation in conversation()) {
         for (service, model) in services() {
             let aim = Aim::at(&service, model);
-            let body = aim.with(&conversation, |target| format::encode_request(&conversation, target)).unwrap().body;
+            let body = aim.with(&conversation, |target| format::encode_request(conversation.clone(), target)).unwrap().body;
             let path = RequestContext { model: "m", stream: false, ..RequestContext::default() };
             let request = format::decode_request(service.format, &body, path).unwrap();
             for (profile, model) in upstreams() {
                 let encoded = Aim::at(&profile, model)
-                    .with(&request, |target| format::encode_request(&request, target));
+                    .with(&request, |target| format::encode_request(request.clone(), target));
                 // OpenAI's own limit of stop sequences.
                 let Ok(encoded) = encoded else { continue };
                 let again = format::decode_request(profile.format, &encoded.body, path).unwrap();

@@ -47,18 +47,19 @@ impl Upstream {
 
     /// The same for a request of the model.
     pub(crate) fn encode_request(&self, request: &Request) -> Result<Encoded, Error> {
-        self.aim(request, |target| format::encode_request(request, target))
+        self.aim(request, |target| format::encode_request(request.clone(), target))
     }
 
     /// The request made to fit, not yet written.
     pub(crate) fn prepare(&self, request: &Request) -> Result<normalize::Prepared, Error> {
-        self.aim(request, |target| normalize::prepare(request, target))
+        self.aim(request, |target| normalize::prepare(request.clone(), target))
     }
 
     /// The count request for a Claude upstream.
     pub(crate) fn count(&self, request: &Request) -> Encoded {
         self.aim(request, |target| {
-            claude::encode_count_request(normalize::prepare(request, target).unwrap(), target).unwrap()
+            claude::encode_count_request(normalize::prepare(request.clone(), target).unwrap(), target)
+                .unwrap()
         })
     }
 

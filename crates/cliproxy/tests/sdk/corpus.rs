@@ -48,7 +48,7 @@ fn requests(exchange: &Exchange, out: &mut Written<'_>) {
     let Some(Ok(request)) = passage::request(exchange) else { return };
     for (profile, model) in passage::upstreams() {
         let aim = passage::Aim::at(&profile, model);
-        let Ok(encoded) = aim.with(&request, |target| format::encode_request(&request, target)) else {
+        let Ok(encoded) = aim.with(&request, |target| format::encode_request(request.clone(), target)) else {
             continue;
         };
         let source = exchange.request().filter(|_| profile.format == exchange.format);

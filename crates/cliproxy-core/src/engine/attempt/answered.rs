@@ -15,7 +15,7 @@ use cliproxy_wire::model::{Response, Usage};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::{LONGEST_ANSWER, Way};
+use super::{LONGEST_ANSWER, Translation, Way};
 use crate::engine::answer::{Answer, AnswerBody, AnswerStream, Closing};
 use crate::engine::memory::Recorder;
 use crate::engine::pipe::{Decode, Gather, Pipe, Translate};
@@ -57,22 +57,19 @@ impl Engine {
     /// What the pieces of a stream go through.
     fn pipe(&self, job: &mut Job, offer: &Offer, way: Way, reply: &Reply) -> Result<Pipe, Failure> {
         let is_json = content_type(&reply.headers).starts_with("application/json");
-        let bridge = match way {
+        let translation = match way {
             // A whole body in answer to a stream request is unfolded, whatever its format.
             Way::Relay(plan) if !is_json || plan.is_array => {
                 return Ok(Pipe::Relay(Box::new(plan.pipe(job, offer, reply.status))));
             }
-            Way::Relay(_) => Bridge::default(),
-            Way::Translate(bridge) => bridge,
+            Way::Relay(_) | Way::Single => Translation::plain(job, offer)?,
+            Way::Translate(translation) => translation,
         };
+        let Translation { bridge, mut context, request } = *translation;
         let decode = decode(job, offer, reply.status, bridge);
-        let request = job.request()?;
-        let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
-        let context = ClientContext {
-            // Others are told at the end, and what they are told is estimated there.
-            input: (job.call.format == Format::Claude).then(|| input.clone()),
-            ..job.client_context(&request, echoes(job, offer))
-        };
+        let input = Input::new(request, Family::of(&offer.upstream));
+        // Others are told at the end, and what they are told is estimated there.
+        context.input = (job.call.format == Format::Claude).then(|| input.clone());
         let recorder = self.recorder(job, offer);
         Ok(Pipe::Translate(Box::new(Translate::new(decode, encoder(job, context), input, recorder))))
     }
@@ -143,10 +140,17 @@ impl Engine {
         let answer = match way {
             // A stream in answer to a whole request is folded, unless its last event is the whole answer.
             Way::Relay(_) if is_stream && !ends_whole => {
-                return Box::pin(self.translated(job, offer, Bridge::default(), reply)).await;
+                let translation = Translation::plain(job, offer)?;
+                return Box::pin(self.translated(job, offer, translation, reply)).await;
             }
             // What passes bytes need not make room for it.
-            Way::Translate(bridge) => return Box::pin(self.translated(job, offer, bridge, reply)).await,
+            Way::Translate(translation) => {
+                return Box::pin(self.translated(job, offer, translation, reply)).await;
+            }
+            Way::Single => {
+                let translation = Translation::plain(job, offer)?;
+                return Box::pin(self.translated(job, offer, translation, reply)).await;
+            }
             Way::Relay(plan) if is_stream => {
                 closing.set_lane(plan.lane());
                 let gathering = Box::pin(plan.gathered(job, reply.body, idle));
@@ -165,17 +169,16 @@ impl Engine {
 
     async fn translated(
         &self,
-        job: &mut Job,
+        job: &Job,
         offer: &Offer,
-        bridge: Bridge,
+        translation: Box<Translation>,
         reply: Reply,
     ) -> Result<(Bytes, Usage, Option<HeaderValue>), Failure> {
+        let Translation { bridge, context, request } = *translation;
         let decode = decode(job, offer, reply.status, bridge);
-        let request = job.request()?;
-        let input = Input::new(Arc::clone(&request), Family::of(&offer.upstream));
+        let input = Input::new(request, Family::of(&offer.upstream));
         let gather = Box::new(Gather::new(decode, input, self.recorder(job, offer)));
         let answer = gathered(gather, reply, job.snapshot.limits.idle).await.and_then(|(response, usage)| {
-            let context = job.client_context(&request, echoes(job, offer));
             Ok((whole(job, &response, &context)?.into(), usage, streamed(job)))
         });
         answer.map_err(|fault| self.judge_inside(job, offer, fault))

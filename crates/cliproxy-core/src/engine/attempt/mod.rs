@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 pub(super) use self::answered::{answer_headers, content_type, decode, echoes, read_fault};
-pub(super) use self::outbound::{Outbound, Way};
+pub(super) use self::outbound::{Outbound, Translation, Way};
 use self::packed::{is_gzip, unpack};
 use super::answer::{Answer, Closing};
 use super::indices::Indices;
@@ -240,8 +240,11 @@ impl Engine {
         let is_predicted = single::is_predicted(offer);
         let asks_stream = (wants_stream || profile.is_stream_only) && !profile.is_body_only && !is_predicted;
         self.inline_media(job, offer).await?;
-        let outbound =
-            if is_predicted { single::predicted(job)? } else { self.outbound(job, &attempt, asks_stream)? };
+        let outbound = if is_predicted {
+            single::predicted(job, offer)?
+        } else {
+            self.outbound(job, &attempt, asks_stream)?
+        };
         let operation = match job.call.operation {
             Operation::CountTokens | Operation::Compact => job.call.operation,
             _ if is_predicted => Operation::Predict,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cliproxy_wire::Format;
-use cliproxy_wire::codec::{Bridge, Target};
+use cliproxy_wire::codec::{Bridge, ClientContext, Encoded, Target};
 use cliproxy_wire::format::encode_request;
 use cliproxy_wire::lane;
+use cliproxy_wire::model::Request;
 use cliproxy_wire::profile::Dialect;
 
-use super::Attempt;
+use super::{Attempt, echoes};
 use crate::config::file::ImageGeneration;
 use crate::config::payload;
 use crate::engine::{Engine, Job, relay};
@@ -31,7 +32,31 @@ pub(in crate::engine) enum Way {
     /// Same format: bytes pass.
     Relay(relay::Plan),
     /// Through the canonical model.
-    Translate(Bridge),
+    Translate(Box<Translation>),
+    /// In one piece, to be read by whoever sent.
+    Single,
+}
+
+/// What an answer through the canonical model needs to know of its request.
+pub(in crate::engine) struct Translation {
+    /// Back to the client's terms.
+    pub(in crate::engine) bridge: Bridge,
+    /// For whom the answer is written.
+    pub(in crate::engine) context: ClientContext,
+    /// What the upstream reads, for estimates.
+    pub(in crate::engine) request: Request,
+}
+
+impl Translation {
+    /// The way back of a request that went out as it came.
+    ///
+    /// # Errors
+    /// A body that is no request.
+    pub(in crate::engine) fn plain(job: &mut Job, offer: &Offer) -> Result<Box<Self>, Failure> {
+        let request = job.take_request()?;
+        let context = job.client_context(&request, echoes(job, offer));
+        Ok(Box::new(Self { bridge: Bridge::default(), context, request }))
+    }
 }
 
 impl Way {
@@ -39,7 +64,7 @@ impl Way {
     pub(in crate::engine) fn lane(&self) -> &'static str {
         match self {
             Self::Relay(plan) => plan.lane(),
-            Self::Translate(_) => "translate",
+            Self::Translate(_) | Self::Single => "translate",
         }
     }
 }
@@ -81,10 +106,10 @@ impl Engine {
         let mut outbound = if same_format {
             match relay::request(job, offer, &target)? {
                 Some(outbound) => outbound,
-                None => translated(job, &target)?,
+                None => translated(job, offer, &target)?,
             }
         } else {
-            translated(job, &target)?
+            translated(job, offer, &target)?
         };
         withhold_image_tool(job, offer, &mut outbound);
         offer_x_search(job, offer, &mut outbound);
@@ -93,10 +118,11 @@ impl Engine {
     }
 }
 
-fn translated(job: &mut Job, target: &Target<'_>) -> Result<Outbound, Failure> {
-    let request = job.request()?;
+fn translated(job: &mut Job, offer: &Offer, target: &Target<'_>) -> Result<Outbound, Failure> {
+    let request = job.take_request()?;
+    let context = job.client_context(&request, echoes(job, offer));
     // What one upstream cannot express another may: such a refusal moves on, without rest.
-    let encoded = encode_request(&request, target).map_err(|error| {
+    let encoded = encode_request(request, target).map_err(|error| {
         let retry = if error.kind() == cliproxy_wire::ErrorKind::Unsupported {
             Retry::Next(Rest::None)
         } else {
@@ -104,12 +130,12 @@ fn translated(job: &mut Job, target: &Target<'_>) -> Result<Outbound, Failure> {
         };
         Failure::client(error).with_retry(retry)
     })?;
-    let dropped = encoded.notes.header();
+    let Encoded { request, body, betas, bridge, notes } = encoded;
     Ok(Outbound {
-        body: Bytes::from(encoded.body).into(),
-        betas: encoded.betas,
-        way: Way::Translate(encoded.bridge),
-        dropped,
+        body: Bytes::from(body).into(),
+        betas,
+        way: Way::Translate(Box::new(Translation { bridge, context, request })),
+        dropped: notes.header(),
     })
 }
 

@@ -43,7 +43,8 @@ pub(super) fn request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
         writer.reasoning(object);
     });
     messages.finish()?;
-    Ok(Encoded { body, betas: Vec::new(), bridge, notes: writer.notes })
+    let notes = writer.notes;
+    Ok(Encoded { request, body, betas: Vec::new(), bridge, notes })
 }
 
 /// Objects of a client of this format of which only members are left that are not understood.
@@ -72,14 +73,7 @@ impl Writer<'_> {
 
     /// Drops what affects cost, latency or style only; strict mode refuses it.
     fn hint(&mut self, path: &str) -> Result<(), Error> {
-        if self.target.strictness == Strictness::Strict {
-            return Err(Error::unsupported(
-                path,
-                format!("the upstream {} has no equivalent; leave it out", self.target.profile.name),
-            ));
-        }
-        self.notes.add(path);
-        Ok(())
+        self.target.hint(&mut self.notes, path)
     }
 
     /// Refuses what would make the answer wrong; lenient mode drops it.

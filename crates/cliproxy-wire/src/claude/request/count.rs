@@ -44,7 +44,8 @@ pub fn encode_count_request(prepared: Prepared, target: &Target<'_>) -> Result<E
         outcome = encoding.conversation(object);
     });
     outcome?;
-    Ok(Encoded { body, betas: betas.into_tokens(&request.betas), bridge, notes })
+    let betas = betas.into_tokens(&request.betas);
+    Ok(Encoded { request, body, betas, bridge, notes })
 }
 
 /// The count in an upstream's answer; `None` when the body is no such answer.

@@ -2,7 +2,7 @@
 //! change the meaning was refused before.
 
 use crate::Error;
-use crate::codec::{Notes, Strictness, Target};
+use crate::codec::{Notes, Target};
 use crate::format::Format;
 use crate::model::{HostedKind, Request, Tool};
 
@@ -35,13 +35,7 @@ pub(super) fn judge(request: &Request, target: &Target<'_>, notes: &mut Notes) -
         (request.max_tool_calls.is_some() && !request.tools.iter().any(is_web), "max_tool_calls"),
     ];
     for (_, path) in hints.into_iter().filter(|(is_present, _)| *is_present) {
-        if target.strictness == Strictness::Strict {
-            return Err(Error::unsupported(
-                path,
-                format!("the upstream {} has no equivalent; leave it out", target.profile.name),
-            ));
-        }
-        notes.add(path);
+        target.hint(notes, path)?;
     }
     Ok(())
 }

@@ -36,7 +36,8 @@ pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
         outcome = encoding.body(object);
     });
     outcome?;
-    Ok(Encoded { body, betas: betas.into_tokens(&request.betas), bridge, notes })
+    let betas = betas.into_tokens(&request.betas);
+    Ok(Encoded { request, body, betas, bridge, notes })
 }
 
 /// One request being written.

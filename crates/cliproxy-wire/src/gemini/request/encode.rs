@@ -35,11 +35,11 @@ pub fn encode_request(prepared: Prepared, target: &Target<'_>) -> Result<Encoded
     if let Some(error) = refusal {
         return Err(error);
     }
-    let Prepared { bridge, mut notes, .. } = prepared;
+    let Prepared { request, bridge, mut notes, .. } = prepared;
     for path in dropped.paths() {
         notes.add(path.as_str());
     }
-    Ok(Encoded { body, betas: Vec::new(), bridge, notes })
+    Ok(Encoded { request, body, betas: Vec::new(), bridge, notes })
 }
 
 /// The name by which Code Assist serves a model. Source: the mapping of the official command line client.
@@ -90,12 +90,8 @@ impl<'w> Writer<'w> {
 
     /// Drops what changes cost, latency or style only; strict mode refuses it.
     pub(super) fn hint(&mut self, path: &str) {
-        if self.target.strictness == Strictness::Strict {
-            let message =
-                format!("the upstream {} has no equivalent; leave it out", self.target.profile.name);
-            self.refusal.get_or_insert_with(|| Error::unsupported(path, message));
-        } else {
-            self.notes.add(path);
+        if let Err(error) = self.target.hint(&mut self.notes, path) {
+            self.refusal.get_or_insert(error);
         }
     }
 

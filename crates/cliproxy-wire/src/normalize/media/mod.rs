@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::profile::{Dialect, Profile};
 
-use super::{Work, place};
+use super::Work;
 
 use guess::{decoded, is_mpeg, is_readable, is_text, is_wave, mime_of, search_text};
 pub(super) use relocate::relocate;
@@ -38,11 +38,11 @@ pub(super) fn apply(work: &mut Work<'_>) -> Result<(), Error> {
             match outcome {
                 Ok(()) => {}
                 Err(Refusal { message, .. }) if !rules.is_lenient => {
-                    return Err(Error::unsupported(place::block(work.source, at, index), message));
+                    return Err(Error::unsupported(work.layout.block(at, index), message));
                 }
                 Err(Refusal { noun, .. }) => {
                     *block = Block::text(format!("[{noun} left out]"));
-                    work.notes.add(place::block(work.source, at, index));
+                    work.notes.add(work.layout.block(at, index));
                 }
             }
         }

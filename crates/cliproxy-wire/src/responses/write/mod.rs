@@ -74,7 +74,8 @@ fn write(prepared: Prepared, target: &Target<'_>, purpose: Purpose) -> Result<En
     if let Some(error) = writer.failure {
         return Err(error);
     }
-    Ok(Encoded { body, betas: Vec::new(), bridge, notes: writer.notes })
+    let notes = writer.notes;
+    Ok(Encoded { request, body, betas: Vec::new(), bridge, notes })
 }
 
 struct Writer<'a> {
@@ -98,11 +99,8 @@ impl Writer<'_> {
 
     /// Something that only affects cost, style or telemetry has no place here.
     fn hint(&mut self, path: &str) {
-        if self.target.strictness == Strictness::Strict {
-            let name = self.target.profile.name;
-            self.fail(Error::unsupported(path, format!("{name} does not take this; remove it")));
-        } else {
-            self.notes.add(path);
+        if let Err(error) = self.target.hint(&mut self.notes, path) {
+            self.fail(error);
         }
     }
 

@@ -100,7 +100,7 @@ fn j194_late_usage_is_in_the_message_delta_and_nothing_follows_the_stop() {
 fn the_input_estimate_stands_in_until_the_upstream_says_more() {
     let asked = json!({"model":"m","max_tokens":9,"system":"word ".repeat(70),"messages":[{"role":"user","content":"a"}]});
     let asked = decode(Format::Claude, &asked).unwrap();
-    let input = estimate::Input::new(std::sync::Arc::new(asked), estimate::Family::Other);
+    let input = estimate::Input::new(asked, estimate::Family::Other);
     let tokens = input.tokens();
     let context = ClientContext { input: Some(input), ..shown() };
     let mut all = vec![start(Format::Chat)];

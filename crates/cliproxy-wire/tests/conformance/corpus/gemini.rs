@@ -131,7 +131,7 @@ fn every_recorded_request_is_read_and_written_again() {
             .unwrap_or_else(|error| panic!("{}: {error}", exchange.id));
         let profile = Profile::gemini();
         let aim = Aim::at(&profile, &exchange.model);
-        let encoded = aim.with(&request, |target| format::encode_request(&request, target));
+        let encoded = aim.with(&request, |target| format::encode_request(request.clone(), target));
         let encoded = match encoded {
             Ok(encoded) => encoded,
             // The service itself refused some of the recorded ones.

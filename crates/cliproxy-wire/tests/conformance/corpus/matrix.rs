@@ -111,8 +111,8 @@ fn every_request_for_every_upstream(from: Format, least: usize) {
     for exchange in exchanges(from).iter().filter(|exchange| exchange.is_generation()) {
         let Some(Ok(request)) = passage::request(exchange) else { continue };
         for (profile, model) in upstreams() {
-            let encoded =
-                Aim::at(&profile, model).with(&request, |target| format::encode_request(&request, target));
+            let encoded = Aim::at(&profile, model)
+                .with(&request, |target| format::encode_request(request.clone(), target));
             // What cannot be said there is refused, which other tests look at.
             let Ok(encoded) = encoded else { continue };
             let path = RequestContext { model: "m", stream: request.stream, ..RequestContext::default() };

@@ -283,7 +283,7 @@ fn every_recorded_request_fits_every_upstream_or_is_refused_with_a_path() {
             for (profile, model) in upstreams() {
                 for strictness in [Strictness::Default, Strictness::Lenient, Strictness::Strict] {
                     let aim = Aim { strictness, ..Aim::at(&profile, model) };
-                    aim.with(&request, |target| match normalize::prepare(&request, target) {
+                    aim.with(&request, |target| match normalize::prepare(request.clone(), target) {
                         Ok(prepared) => {
                             fitted += 1;
                             eprintln_on_panic(

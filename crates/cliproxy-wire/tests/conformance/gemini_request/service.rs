@@ -31,7 +31,7 @@ fn count(profile: &Profile, body: &Value) -> Value {
         memory: None,
         repair: None,
     };
-    let prepared = normalize::prepare(&request, &target).unwrap();
+    let prepared = normalize::prepare(request, &target).unwrap();
     let Encoded { body, .. } = gemini::encode_count(prepared, &target).unwrap();
     serde_json::from_slice(&body).unwrap()
 }

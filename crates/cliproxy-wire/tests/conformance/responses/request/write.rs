@@ -305,7 +305,7 @@ fn the_counting_request_has_only_what_the_endpoint_knows() {
         memory: None,
         repair: None,
     };
-    let prepared = cliproxy_wire::normalize::prepare(&request, &target).unwrap();
+    let prepared = cliproxy_wire::normalize::prepare(request, &target).unwrap();
     let encoded = responses::encode_count_request(prepared, &target).unwrap();
     let written: Value = serde_json::from_slice(&encoded.body).unwrap();
     let names: Vec<_> = written.as_object().unwrap().keys().map(String::as_str).collect();
