@@ -39,7 +39,7 @@ pub(super) struct Members<'a> {
     pub(super) content: Option<&'a str>,
     result: Option<Vec<Block>>,
     pub(super) is_error: Option<bool>,
-    source: Option<Source<'a>>,
+    source: Option<Box<Source<'a>>>,
     title: Option<Cow<'a, str>>,
     context: Option<Cow<'a, str>>,
     citations: Option<&'a str>,
@@ -57,12 +57,6 @@ fn kept(value: &mut Reader<'_>) -> Result<Option<Str>, Error> {
 }
 
 impl<'a> Members<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let mut members = Self::default();
-        reader.object(|key, value| members.member(key, value))?;
-        Ok(members)
-    }
-
     fn member(&mut self, key: &str, value: &mut Reader<'a>) -> Result<(), Error> {
         match key {
             "type" => self.kind = value.str()?,
@@ -78,7 +72,7 @@ impl<'a> Members<'a> {
             "content" if self.kind == "tool_result" => self.result = Some(result_content(value)?),
             "content" => self.content = Some(value.raw()?),
             "is_error" if value.kind() == Kind::Bool => self.is_error = Some(value.bool()?),
-            "source" if value.kind() == Kind::Object => self.source = Some(Source::read(value)?),
+            "source" if value.kind() == Kind::Object => self.source = Some(Box::new(Source::read(value)?)),
             "title" => self.title = text(value)?,
             "context" => self.context = text(value)?,
             "citations" => self.citations = value.opt(Reader::raw)?,
@@ -100,7 +94,9 @@ pub(super) fn read(reader: &mut Reader<'_>, blocks: &mut Vec<Block>) -> Result<P
         return Ok(Place::Here);
     }
     let start = reader.clone();
-    let mut members = Members::read(reader)?;
+    // Read where it stays: there are hundreds of blocks, and half a kilobyte of members.
+    let mut members = Members::default();
+    reader.object(|key, value| members.member(key, value))?;
     let whole = || start.clone().raw();
     let content = match &*members.kind {
         "text" => text_block(&mut members)?,

@@ -22,11 +22,11 @@ pub(super) struct Part<'a> {
     pub(super) result: Option<CallResult<'a>>,
     pub(super) blob: Option<Blob<'a>>,
     /// `executableCode`.
-    pub(super) code: Option<Code<'a>>,
+    pub(super) code: Option<Box<Code<'a>>>,
     /// `codeExecutionResult`.
-    pub(super) code_result: Option<CodeResult<'a>>,
+    pub(super) code_result: Option<Box<CodeResult<'a>>>,
     /// `toolCall` and `toolResponse`: a tool that the provider runs.
-    pub(super) hosted: Option<HostedPart<'a>>,
+    pub(super) hosted: Option<Box<HostedPart<'a>>>,
     /// `videoMetadata`
     pub(super) clip: Option<&'a str>,
     /// `mediaResolution`
@@ -157,10 +157,20 @@ pub(super) struct HostedPart<'a> {
 /// # Errors
 /// Members of wrong kinds, with their path.
 pub(super) fn read<'a>(reader: &mut Reader<'a>) -> Result<Part<'a>, Error> {
-    let mut part = Part { whole: Whole(reader.clone()), ..Part::default() };
+    let mut part = Part::default();
+    fill(reader, &mut part)?;
+    Ok(part)
+}
+
+/// Reads one part into an empty one, which is not moved then: there are hundreds, and half a kilobyte of members.
+///
+/// # Errors
+/// Members of wrong kinds, with their path.
+pub(super) fn fill<'a>(reader: &mut Reader<'a>, part: &mut Part<'a>) -> Result<(), Error> {
+    part.whole = Whole(reader.clone());
     if reader.kind() == Kind::String {
         part.text = Some(Words::read(reader)?);
-        return Ok(part);
+        return Ok(());
     }
     members(reader, |name, value| {
         match name {
@@ -170,18 +180,17 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>) -> Result<Part<'a>, Error> {
             "functionCall" => part.call = value.opt(call)?,
             "functionResponse" => part.result = value.opt(call_result)?,
             "inlineData" | "fileData" => part.blob = value.opt(blob)?.or_else(|| part.blob.take()),
-            "executableCode" => part.code = value.opt(code)?,
-            "codeExecutionResult" => part.code_result = value.opt(code_result)?,
-            "toolCall" => part.hosted = value.opt(|value| hosted(value, false))?,
-            "toolResponse" => part.hosted = value.opt(|value| hosted(value, true))?,
+            "executableCode" => part.code = value.opt(code)?.map(Box::new),
+            "codeExecutionResult" => part.code_result = value.opt(code_result)?.map(Box::new),
+            "toolCall" => part.hosted = value.opt(|value| hosted(value, false))?.map(Box::new),
+            "toolResponse" => part.hosted = value.opt(|value| hosted(value, true))?.map(Box::new),
             "videoMetadata" => part.clip = value.opt(Reader::raw)?,
             "mediaResolution" => part.resolution = value.opt(Reader::raw)?,
             "partMetadata" => part.metadata = value.opt(Reader::raw)?,
             _ => part.is_foreign |= value.opt(Reader::raw)?.is_some(),
         }
         Ok(())
-    })?;
-    Ok(part)
+    })
 }
 
 fn call<'a>(reader: &mut Reader<'a>) -> Result<Call<'a>, Error> {

@@ -177,11 +177,13 @@ pub(super) fn decode(body: &[u8], context: &UpstreamContext) -> Result<Response,
     let mut has_unnamed_call = false;
     output
         .array(|_, value| {
-            let item = Item::read(value)?;
+            let mut item = Item::read(value)?;
             if item.is_echo() {
                 return Ok(());
             }
-            for block in item.into_blocks(Source::Answer(context), calls)? {
+            let mut said = Vec::new();
+            item.put(Source::Answer(context), calls, &mut said)?;
+            for block in said {
                 match &block.content {
                     Content::ToolCall(call) if call.name.is_empty() => has_unnamed_call = true,
                     Content::ToolCall(_) => calls += 1,

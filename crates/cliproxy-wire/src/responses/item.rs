@@ -61,9 +61,15 @@ pub(super) struct Item<'a> {
 impl<'a> Item<'a> {
     /// Reads an item.
     pub(super) fn read(value: &mut Reader<'a>) -> Result<Self, Error> {
-        let mut item = Self { whole: Some(value.clone()), ..Self::default() };
-        value.object(|key, value| item.member(key, value))?;
+        let mut item = Self::default();
+        item.fill(value)?;
         Ok(item)
+    }
+
+    /// Reads an item into this empty one, which is not moved then: there are hundreds, and half a kilobyte of members.
+    pub(super) fn fill(&mut self, value: &mut Reader<'a>) -> Result<(), Error> {
+        self.whole = Some(value.clone());
+        value.object(|key, value| self.member(key, value))
     }
 
     fn member(&mut self, key: &str, value: &mut Reader<'a>) -> Result<(), Error> {
@@ -276,19 +282,23 @@ impl<'a> Item<'a> {
         Some(Image { source: Media::Inline { mime: mime.into(), base64 }, detail: None, opaque: None })
     }
 
-    /// The blocks an item of the assistant's side stands for. `ordinal` seeds the id of a call without one.
-    pub(super) fn into_blocks(mut self, source: Source<'_>, ordinal: u32) -> Result<Vec<Block>, Error> {
-        let Some(kind) = self.kind() else { return Ok(Vec::new()) };
+    /// Adds the blocks that an item of the assistant's side stands for. `ordinal` seeds the id of a call without one.
+    pub(super) fn put(
+        &mut self,
+        source: Source<'_>,
+        ordinal: u32,
+        out: &mut Vec<Block>,
+    ) -> Result<(), Error> {
+        let Some(kind) = self.kind() else { return Ok(()) };
         if kind == "reasoning" {
-            let reasoning = self.reasoning(source);
-            let ext = std::mem::take(&mut self.ext);
-            return Ok(reasoning
-                .map(|reasoning| Block { content: Content::Reasoning(reasoning), cache: None, ext })
-                .into_iter()
-                .collect());
+            if let Some(reasoning) = self.reasoning(source) {
+                let ext = std::mem::take(&mut self.ext);
+                Block { content: Content::Reasoning(reasoning), cache: None, ext }.put(out);
+            }
+            return Ok(());
         }
         if kind == "message" {
-            let mut blocks = self.content.blocks;
+            let mut blocks = std::mem::take(&mut self.content.blocks);
             if matches!(source, Source::Answer(_)) {
                 blocks.retain(|block| match &block.content {
                     Content::Native(_) => false,
@@ -296,19 +306,23 @@ impl<'a> Item<'a> {
                     _ => true,
                 });
             }
-            return Ok(blocks);
+            out.append(&mut blocks);
+            return Ok(());
         }
         if let Some(call) = self.call(source, ordinal)? {
             let ext = if call.native.is_some() { Ext::new() } else { std::mem::take(&mut self.ext) };
-            return Ok(vec![Block { content: Content::ToolCall(call), cache: None, ext }]);
+            Block { content: Content::ToolCall(call), cache: None, ext }.put(out);
+            return Ok(());
         }
         if self.kind() == Some("image_generation_call")
             && matches!(source, Source::Answer(_))
             && let Some(image) = self.image()
         {
-            return Ok(vec![Block::new(Content::Image(image))]);
+            Block::new(Content::Image(image)).put(out);
+            return Ok(());
         }
-        Ok(vec![Block::new(self.hosted_or_native())])
+        Block::new(self.hosted_or_native()).put(out);
+        Ok(())
     }
 
     /// A hosted tool at work, or what only this format understands.
@@ -356,8 +370,9 @@ mod tests {
     use super::*;
 
     fn block(json: &str) -> Block {
-        let item = Item::read(&mut Reader::new(json)).unwrap();
-        item.into_blocks(Source::History, 0).unwrap().pop().unwrap()
+        let (mut item, mut blocks) = (Item::read(&mut Reader::new(json)).unwrap(), Vec::new());
+        item.put(Source::History, 0, &mut blocks).unwrap();
+        blocks.pop().unwrap()
     }
 
     #[test]
@@ -401,8 +416,8 @@ mod tests {
             (r#"{"type":"function_call","name":"f"}"#, "call_id"),
             (r#"{"type":"custom_tool_call","call_id":"c"}"#, "name"),
         ] {
-            let error =
-                Item::read(&mut Reader::new(json)).unwrap().into_blocks(Source::History, 0).unwrap_err();
+            let mut item = Item::read(&mut Reader::new(json)).unwrap();
+            let error = item.put(Source::History, 0, &mut Vec::new()).unwrap_err();
             assert_eq!(error.path().as_deref(), Some(path));
         }
     }

@@ -38,35 +38,35 @@ impl Conversation {
         value.array(|_, value| {
             let mut message = Message::default();
             value.object(|key, value| message.member(key, value))?;
-            conversation.add(message)
+            // Not moved: there are hundreds of messages, and half a kilobyte of members.
+            conversation.add(&mut message)
         })?;
         Ok(conversation)
     }
 
-    fn add(&mut self, message: Message<'_>) -> Result<(), Error> {
-        let Some(role) = message.role.as_deref() else { return Err(Error::missing("role")) };
-        match role {
+    fn add(&mut self, message: &mut Message<'_>) -> Result<(), Error> {
+        let Some(role) = message.role.take() else { return Err(Error::missing("role")) };
+        match &*role {
             "system" => self.instruct(InstructionRole::System, message),
             "developer" => self.instruct(InstructionRole::Developer, message),
             "user" => {
-                let blocks = with_cache(message.content, message.cache);
-                self.push(Role::User, blocks, message.name, message.ext);
+                let blocks = message.blocks();
+                self.push(Role::User, blocks, message);
                 Ok(())
             }
             "assistant" | "model" => self.assistant(message),
             "tool" => {
-                let Some(call_id) = message.tool_call_id.filter(|id| !id.is_empty()) else {
+                let Some(call_id) = message.tool_call_id.take().filter(|id| !id.is_empty()) else {
                     return Err(Error::missing("tool_call_id"));
                 };
-                self.result(&call_id, message.name, message.content, message.cache, message.ext);
+                self.result(&call_id, message);
                 Ok(())
             }
             "function" => {
                 self.is_legacy = true;
-                let Some(name) = message.name else { return Err(Error::missing("name")) };
-                let call_id =
-                    self.unanswered.get_mut(&*name).and_then(VecDeque::pop_front).unwrap_or_default();
-                self.result(&call_id, Some(name), message.content, message.cache, message.ext);
+                let Some(name) = message.name.as_deref() else { return Err(Error::missing("name")) };
+                let call_id = self.unanswered.get_mut(name).and_then(VecDeque::pop_front).unwrap_or_default();
+                self.result(&call_id, message);
                 Ok(())
             }
             other => Err(Error::malformed(format!(
@@ -76,23 +76,25 @@ impl Conversation {
         }
     }
 
-    fn push(&mut self, role: Role, blocks: Vec<Block>, name: Option<Cow<'_, str>>, ext: Ext) {
+    /// Adds a turn with what the message says of its speaker.
+    fn push(&mut self, role: Role, blocks: Vec<Block>, message: &mut Message<'_>) {
         self.is_result_turn = false;
-        let name = name.map(|name| (*name).into());
+        let name = message.name.take().map(|name| (*name).into());
+        let ext = std::mem::take(&mut message.ext);
         self.turns.push(Turn { name, ext, ..Turn::new(role, blocks) });
     }
 
-    fn instruct(&mut self, role: InstructionRole, message: Message<'_>) -> Result<(), Error> {
+    fn instruct(&mut self, role: InstructionRole, message: &mut Message<'_>) -> Result<(), Error> {
         if let Some(at) = message.content.iter().position(|block| block.as_text().is_none()) {
             return Err(Error::malformed("instructions hold text only").under_index(at).under_key("content"));
         }
-        let blocks = with_cache(message.content, message.cache);
+        let blocks = message.blocks();
         if !self.turns.is_empty() {
-            self.push(Role::Instruction(role), blocks, message.name, message.ext);
+            self.push(Role::Instruction(role), blocks, message);
             return Ok(());
         }
-        let mut ext = message.ext;
-        if let Some(name) = message.name {
+        let mut ext = std::mem::take(&mut message.ext);
+        if let Some(name) = message.name.take() {
             ext.set("name", Raw::string(&name));
         }
         for block in blocks {
@@ -108,7 +110,7 @@ impl Conversation {
         Ok(())
     }
 
-    fn assistant(&mut self, mut message: Message<'_>) -> Result<(), Error> {
+    fn assistant(&mut self, message: &mut Message<'_>) -> Result<(), Error> {
         let mut details = std::mem::take(&mut message.details).unwrap_or_default();
         let turn = self.turns.len();
         let mut calls = Vec::with_capacity(message.calls.len());
@@ -144,7 +146,7 @@ impl Conversation {
             details.blocks(message.reasoning(), &mut blocks);
         }
         blocks.reserve_exact(message.content.len() + calls.len());
-        blocks.extend(with_cache(message.content, message.cache));
+        blocks.append(&mut message.blocks());
         blocks.append(&mut message.images);
         let mut signature = message.signature.as_deref().map(google).or(text_state);
         if signature.is_some() {
@@ -162,40 +164,33 @@ impl Conversation {
                 }
             }
         }
-        if let Some(refusal) = message.refusal.filter(|refusal| !refusal.is_empty()) {
+        if let Some(refusal) = message.refusal.take().filter(|refusal| !refusal.is_empty()) {
             blocks.push(Block::new(Content::Refusal(refusal)));
         }
-        if let Some(audio) = message.audio {
+        if let Some(audio) = message.audio.take() {
             let value = Raw::object(|object| object.raw("audio", audio.as_str()));
             blocks.push(Block::new(Content::Native(Native { format: Format::Chat, value })));
         }
         blocks.extend(calls.into_iter().map(|call| Block::new(Content::ToolCall(call))));
-        self.push(Role::Assistant, blocks, message.name, message.ext);
+        self.push(Role::Assistant, blocks, message);
         Ok(())
     }
 
-    fn result(
-        &mut self,
-        call_id: &str,
-        name: Option<Cow<'_, str>>,
-        content: Vec<Block>,
-        cache: Option<CacheMark>,
-        ext: Ext,
-    ) {
+    fn result(&mut self, call_id: &str, message: &mut Message<'_>) {
         let result = Content::ToolResult(ToolResult {
             call_id: call_id.into(),
-            name: name.map(|name| (*name).into()),
+            name: message.name.take().map(|name| (*name).into()),
             kind: if self.custom.contains(call_id) { CallKind::Custom } else { CallKind::Function },
-            content,
+            content: std::mem::take(&mut message.content),
             structured: None,
             is_error: None,
             native: None,
         });
-        let block = Block { content: result, cache, ext };
+        let block = Block { content: result, cache: message.cache, ext: std::mem::take(&mut message.ext) };
         if let Some(turn) = self.turns.last_mut().filter(|_| self.is_result_turn) {
             turn.blocks.push(block);
         } else {
-            self.push(Role::User, vec![block], None, Ext::new());
+            self.push(Role::User, vec![block], message);
             self.is_result_turn = true;
         }
     }
@@ -268,6 +263,15 @@ impl<'a> Message<'a> {
             _ => self.ext.set(key, value.to_raw()?),
         }
         Ok(())
+    }
+
+    /// The content, with the message's own cache mark on the last block.
+    fn blocks(&mut self) -> Vec<Block> {
+        let mut blocks = std::mem::take(&mut self.content);
+        if let Some(block) = blocks.last_mut() {
+            block.cache = block.cache.or(self.cache);
+        }
+        blocks
     }
 
     fn reasoning(&self) -> Option<Str> {
@@ -400,12 +404,4 @@ fn text_anchor(state: &Opaque) -> Anchor {
         Anchor::This | Anchor::ToolCall(_) => Anchor::Text,
         anchor => anchor,
     }
-}
-
-/// The blocks with a message's own cache mark on the last.
-fn with_cache(mut blocks: Vec<Block>, cache: Option<CacheMark>) -> Vec<Block> {
-    if let Some(block) = blocks.last_mut() {
-        block.cache = block.cache.or(cache);
-    }
-    blocks
 }

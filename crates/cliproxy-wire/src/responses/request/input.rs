@@ -60,32 +60,40 @@ impl Conversation {
     }
 
     fn item(&mut self, value: &mut Reader<'_>) -> Result<(), Error> {
-        let mut item = Item::read(value)?;
+        let mut item = Item::default();
+        item.fill(value)?;
         let Some(kind) = item.kind() else { return Err(Error::missing("type")) };
         match kind {
-            "message" => self.message(item),
+            "message" => self.message(&mut item),
             "additional_tools" => match item.tools.take() {
                 Some(mut tools) => super::read_tools(&mut tools, &mut self.tools),
                 None => Ok(()),
             },
-            "function_call_output" => self.result(item, CallKind::Function),
-            "custom_tool_call_output" => self.result(item, CallKind::Custom),
+            "function_call_output" => self.result(&mut item, CallKind::Function),
+            "custom_tool_call_output" => self.result(&mut item, CallKind::Custom),
             _ if typed::of_output(kind).is_some() && !self.is_hosted_output(&item) => {
-                self.result(item, CallKind::Function)
+                self.result(&mut item, CallKind::Function)
             }
             _ => {
-                let blocks = item.into_blocks(Source::History, 0)?;
-                for block in blocks {
+                let was_open = self.is_assistant();
+                let turn = self.assistant();
+                let known = turn.blocks.len();
+                item.put(Source::History, 0, &mut turn.blocks)?;
+                let is_silent = turn.blocks.is_empty();
+                let Self { turns, typed, hosted: ran, .. } = self;
+                for block in turns.last().and_then(|turn| turn.blocks.get(known..)).unwrap_or_default() {
                     if let Content::ToolCall(call) = &block.content
                         && call.native.is_some()
                         && let Some(item_id) = &call.item_id
                     {
-                        self.typed.insert(Str::clone(item_id), Str::clone(&call.call_id));
+                        typed.insert(Str::clone(item_id), Str::clone(&call.call_id));
                     }
                     if let Content::Hosted(hosted) = &block.content {
-                        self.hosted.insert(Str::clone(&hosted.id));
+                        ran.insert(Str::clone(&hosted.id));
                     }
-                    block.put(&mut self.assistant().blocks);
+                }
+                if is_silent && !was_open {
+                    turns.pop();
                 }
                 Ok(())
             }
@@ -98,8 +106,10 @@ impl Conversation {
             && item.call_id.as_ref().is_some_and(|id| self.hosted.contains(id))
     }
 
-    fn message(&mut self, item: Item<'_>) -> Result<(), Error> {
+    fn message(&mut self, item: &mut Item<'_>) -> Result<(), Error> {
         let Item { role, content: Parts { blocks, .. }, id, phase, ext, .. } = item;
+        let (blocks, ext) = (std::mem::take(blocks), std::mem::take(ext));
+        let (id, phase) = (id.take(), phase.take());
         match role.as_deref() {
             Some("user") => {
                 self.turns.push(Turn { id, phase, ext, ..Turn::new(Role::User, blocks) });
@@ -159,21 +169,23 @@ impl Conversation {
         }
     }
 
-    fn result(&mut self, item: Item<'_>, kind: CallKind) -> Result<(), Error> {
+    fn result(&mut self, item: &mut Item<'_>, kind: CallKind) -> Result<(), Error> {
         let typed = item.kind().and_then(typed::of_output);
         let native: Option<Native> = typed.map(|_| item.native());
         let is_error = match item.status.as_deref() {
             Some("failed") if typed.is_some() => Some(true),
             _ => None,
         };
-        let Item { call_id, id, name, output: Parts { blocks, .. }, content, ext, .. } = item;
+        let Item { call_id, id, name, output, content, ext, .. } = item;
+        let (call_id, id, name, ext) = (call_id.take(), id.take(), name.take(), std::mem::take(ext));
         let by_item = |id: &Str| self.typed.get(id).cloned();
         let call_id = match (call_id, id) {
             (Some(call_id), _) => call_id,
             (None, Some(id)) if typed.is_some() => by_item(&id).unwrap_or(id),
             _ => return Err(Error::missing("call_id")),
         };
-        let content = if blocks.is_empty() { content.blocks } else { blocks };
+        let content = if output.blocks.is_empty() { content } else { output };
+        let content = std::mem::take(&mut content.blocks);
         let result = ToolResult { call_id, name, kind, content, structured: None, is_error, native };
         let ext = if typed.is_some() { crate::model::Ext::new() } else { ext };
         let block = Block { content: Content::ToolResult(result), cache: None, ext };

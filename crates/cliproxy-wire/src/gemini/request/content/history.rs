@@ -33,7 +33,7 @@ impl History {
         Self { ordinal, calls: 0, code: None, blocks: Vec::new(), uncarried: 0, thought: String::new() }
     }
 
-    pub(super) fn add(&mut self, mut part: Part<'_>) {
+    pub(super) fn add(&mut self, part: &mut Part<'_>) {
         let text = part.text.take().map(Words::whole);
         if part.is_thought
             && let Some(text) = &text
@@ -52,7 +52,7 @@ impl History {
         } else if let Some(blob) = part.blob.take() {
             let content = part::media(blob, part.clip, resolution);
             self.media(content, part.signature.as_deref());
-        } else if let Some(content) = self.executed(&part) {
+        } else if let Some(content) = self.executed(part) {
             self.blocks.push(Block::new(content));
         } else if let Some(text) = text {
             self.text(text, part.signature.as_deref());

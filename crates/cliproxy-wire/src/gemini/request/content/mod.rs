@@ -7,7 +7,7 @@ mod history;
 mod result;
 
 use super::super::member::members;
-use super::super::part::{self, Code, CodeResult, HostedPart, Words, each};
+use super::super::part::{self, Code, CodeResult, HostedPart, Part, Words, each};
 use crate::json::{Kind, Raw, Reader};
 use crate::model::{
     Block, Content, Ext, Hosted, HostedPhase, Instruction, InstructionRole, Native, Request, Role, Str, Turn,
@@ -43,7 +43,9 @@ fn turn(reader: &mut Reader<'_>, ordinal: usize, request: &mut Request) -> Resul
             "parts" => {
                 history = History::new(ordinal);
                 each(value, |value| {
-                    history.add(part::read(value)?);
+                    let mut part = Part::default();
+                    part::fill(value, &mut part)?;
+                    history.add(&mut part);
                     Ok(())
                 })?;
             }

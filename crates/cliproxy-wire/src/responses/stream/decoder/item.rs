@@ -177,8 +177,11 @@ impl Decoder {
     }
 
     /// Items that mean something only when they are whole.
-    fn complete_whole(&mut self, item: Item<'_>, out: &mut Vec<Event>) {
-        let Ok(blocks) = item.into_blocks(Source::Answer(&self.context), self.calls) else { return };
+    fn complete_whole(&mut self, mut item: Item<'_>, out: &mut Vec<Event>) {
+        let mut blocks = Vec::new();
+        if item.put(Source::Answer(&self.context), self.calls, &mut blocks).is_err() {
+            return;
+        }
         for block in blocks {
             let (start, delta) = match block.content {
                 Content::ToolCall(call) => {
