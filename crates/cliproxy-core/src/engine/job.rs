@@ -92,7 +92,6 @@ pub(super) struct Job {
 pub(super) struct Peeked {
     pub(super) model: Option<String>,
     pub(super) model_at: Option<Range<usize>>,
-    pub(super) has_envelope: bool,
     pub(super) is_responses_shape: bool,
     pub(super) is_form: bool,
     pub(super) is_stream: bool,

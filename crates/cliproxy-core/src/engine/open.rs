@@ -151,7 +151,6 @@ impl Engine {
             snapshot.settings.routing.session_affinity.is_some() || resolved.offers.keeps_conversations();
         let session = if is_sticky { affinity::session(&call.headers, &peek) } else { None };
         let peeked = Peeked {
-            has_envelope: peek.has_envelope,
             is_responses_shape: peek.is_responses_shape,
             is_form: parts.is_some(),
             is_stream: peek.is_stream,

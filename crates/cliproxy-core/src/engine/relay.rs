@@ -80,10 +80,11 @@ pub(super) fn request(
     let model = job.peeked.model.as_deref().filter(names_another).map(|_| &*offer.upstream);
     let envelope = envelope(job, offer, target);
     let is_enveloped = envelope != Envelope::None;
-    let is_changed = plan.is_some() || job.peeked.has_envelope || !edits.is_empty() || stream.is_some();
+    let has_envelope = lane::may_hold_envelope(&job.call.body);
+    let is_changed = plan.is_some() || has_envelope || !edits.is_empty() || stream.is_some();
     let body = match (model, &job.peeked.model_at) {
         _ if is_changed || is_enveloped => {
-            let accepts = job.peeked.has_envelope.then_some(Acceptance {
+            let accepts = has_envelope.then_some(Acceptance {
                 owner: target.profile.owner,
                 scope: target.scope,
                 needs_signatures: target.caps.needs_signatures,

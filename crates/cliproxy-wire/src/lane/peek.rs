@@ -24,8 +24,6 @@ pub struct Peek<'b> {
     /// Whether the body asks for a stream, by the rule of its route: Claude streams for anything but `false`,
     /// OpenAI for `true` alone; for Gemini the path decides.
     pub is_stream: bool,
-    /// The text may hold a gateway envelope: see [`opaque::unwrap`].
-    pub has_envelope: bool,
     /// A Responses body sent to the Chat route: no `messages`, but `input` or `instructions`.
     pub is_responses_shape: bool,
     /// Gemini: the body is a Code Assist envelope.
@@ -66,7 +64,6 @@ impl<'b> Peek<'b> {
             model: None,
             model_at: None,
             is_stream: false,
-            has_envelope: false,
             is_responses_shape: false,
             is_enveloped: false,
             includes_usage: false,
@@ -77,6 +74,11 @@ impl<'b> Peek<'b> {
             opening: None,
         }
     }
+}
+
+/// Whether a body may hold an envelope of the gateway: see [`opaque::unwrap`].
+pub fn may_hold_envelope(body: &[u8]) -> bool {
+    memmem::find(body, opaque::PREFIX.as_bytes()).is_some()
 }
 
 /// Looks at a body.
@@ -92,8 +94,7 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
     if text.trim_ascii().is_empty() {
         return Err(Error::malformed("the body is empty; send a JSON object"));
     }
-    let mut peek =
-        Peek { has_envelope: memmem::find(body, opaque::PREFIX.as_bytes()).is_some(), ..Peek::of_text(text) };
+    let mut peek = Peek::of_text(text);
     let (mut has_messages, mut has_input, mut n_models) = (false, false, 0);
     let (mut user, mut inner_model) = (None, None);
     let mut reader = Reader::new(text);
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!((enveloped.session_id.as_deref(), enveloped.model.as_deref()), (Some("s"), Some("m")));
         let counting = seen(Format::Gemini, r#"{"request":{"model":"models/m","contents":[]}}"#);
         assert_eq!((counting.model.as_deref(), counting.model_at), (Some("m"), None));
-        assert!(seen(Format::Claude, r#"{"x":"R1dTAXs"}"#).has_envelope);
+        assert!(may_hold_envelope(br#"{"x":"R1dTAXs"}"#) && !may_hold_envelope(br#"{"x":"R1d"}"#));
     }
 
     #[test]
