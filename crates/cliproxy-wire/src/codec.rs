@@ -47,7 +47,7 @@ pub struct ClientContext {
     pub declares_web_search: bool,
     /// Claude: the client declared a code execution tool of its own format.
     pub declares_code_execution: bool,
-    /// Responses: request members to echo.
+    /// Responses: request members to echo. Pieces of the request's body unless [`detached`](Self::detached).
     pub echo: Ext,
     /// Responses: `include`.
     pub include: BTreeSet<Str>,
@@ -83,12 +83,18 @@ impl ClientContext {
             reasoning_field: ReasoningField::Content,
             declares_web_search: declares(HostedKind::WebSearch),
             declares_code_execution: declares(HostedKind::CodeExecution),
-            echo: request.echo.detached(),
+            echo: request.echo.clone(),
             include: request.include.clone(),
             input: None,
             is_sse: true,
             is_enveloped: false,
         }
+    }
+
+    /// The same for a stream, which may go on for hours: keeps no body alive.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { echo: self.echo.detached(), ..self }
     }
 
     /// The model name to write, given what the upstream reported.

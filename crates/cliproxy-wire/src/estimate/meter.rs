@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
+
+use crate::format::{Format, RequestContext, decode_count_request};
 use crate::model::{Delta, Event, Request, Usage};
 
 use super::Family;
@@ -13,24 +16,57 @@ pub struct Input(Arc<Counted>);
 
 #[derive(Debug)]
 struct Counted {
-    request: Mutex<Option<Request>>,
+    asked: Mutex<Option<Asked>>,
     family: Family,
     tokens: OnceLock<u64>,
+}
+
+/// A request, and one as it was written for its upstream.
+#[derive(Debug)]
+enum Asked {
+    Request(Box<Request>),
+    Body(Format, Bytes),
 }
 
 impl Input {
     /// The input of a request for a model of the family.
     pub fn new(request: Request, family: Family) -> Self {
-        Self(Arc::new(Counted { request: Mutex::new(Some(request)), family, tokens: OnceLock::new() }))
+        Self::of(Asked::Request(Box::new(request)), family)
+    }
+
+    /// The input of a body in an upstream's format, which is read when somebody asks: most upstreams tell it, and hundreds
+    /// of blocks need not be kept until they do.
+    pub fn of_body(format: Format, body: Bytes, family: Family) -> Self {
+        Self::of(Asked::Body(format, body), family)
+    }
+
+    fn of(asked: Asked, family: Family) -> Self {
+        Self(Arc::new(Counted { asked: Mutex::new(Some(asked)), family, tokens: OnceLock::new() }))
     }
 
     /// The tokens.
     pub fn tokens(&self) -> u64 {
-        let Counted { request, family, tokens } = &*self.0;
+        let Counted { asked, family, tokens } = &*self.0;
         *tokens.get_or_init(|| {
-            let request = request.lock().unwrap_or_else(PoisonError::into_inner).take();
-            request.map_or(0, |request| super::request(&request, *family))
+            let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+            asked.map_or(0, |asked| asked.tokens(*family))
         })
+    }
+}
+
+impl Asked {
+    fn tokens(self, family: Family) -> u64 {
+        let (format, body) = match self {
+            Self::Request(request) => return super::request(&request, family),
+            Self::Body(format, body) => (format, body),
+        };
+        // Gemini's says the model in its path.
+        let context = RequestContext { model: "model", ..RequestContext::default() };
+        match decode_count_request(format, &body, context) {
+            Ok(request) => super::request(&request, family),
+            // What an owner's rules made of it may be anything.
+            Err(_) => super::text(&String::from_utf8_lossy(&body), family),
+        }
     }
 }
 
@@ -114,7 +150,6 @@ fn length(delta: &Delta) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Format;
     use crate::model::{Block, Ext, Role, Status, Turn};
 
     fn input() -> Input {
@@ -143,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_request_is_let_go_once_its_tokens_are_known() {
-        let holds = |input: &Input| input.0.request.lock().unwrap().is_some();
+        let holds = |input: &Input| input.0.asked.lock().unwrap().is_some();
         let (told, counted) = (input(), input());
         let left = Arc::downgrade(&told.0);
         let mut meter = Meter::new(Some(told));

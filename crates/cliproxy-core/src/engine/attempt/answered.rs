@@ -7,7 +7,6 @@ use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::chat::completions;
 use cliproxy_wire::codec::{Bridge, ClientContext, StreamEncoder, UpstreamContext};
-use cliproxy_wire::estimate::{Family, Input};
 use cliproxy_wire::fault::{Fault, Kind};
 use cliproxy_wire::format::{encode_response, stream_encoder};
 use cliproxy_wire::image;
@@ -65,9 +64,9 @@ impl Engine {
             Way::Relay(_) | Way::Single => Translation::plain(job, offer)?,
             Way::Translate(translation) => translation,
         };
-        let Translation { bridge, mut context, request } = *translation;
+        let Translation { bridge, context, input } = *translation;
         let decode = decode(job, offer, reply.status, bridge);
-        let input = Input::new(request, Family::of(&offer.upstream));
+        let mut context = context.detached();
         // Others are told at the end, and what they are told is estimated there.
         context.input = (job.call.format == Format::Claude).then(|| input.clone());
         let recorder = self.recorder(job, offer);
@@ -174,9 +173,8 @@ impl Engine {
         translation: Box<Translation>,
         reply: Reply,
     ) -> Result<(Bytes, Usage, Option<HeaderValue>), Failure> {
-        let Translation { bridge, context, request } = *translation;
+        let Translation { bridge, context, input } = *translation;
         let decode = decode(job, offer, reply.status, bridge);
-        let input = Input::new(request, Family::of(&offer.upstream));
         let gather = Box::new(Gather::new(decode, input, self.recorder(job, offer)));
         let answer = gathered(gather, reply, job.snapshot.limits.idle).await.and_then(|(response, usage)| {
             Ok((whole(job, &response, &context)?.into(), usage, streamed(job)))

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cliproxy_wire::Format;
 use cliproxy_wire::codec::{Bridge, ClientContext, Encoded, Target};
+use cliproxy_wire::estimate::{Family, Input};
 use cliproxy_wire::format::encode_request;
 use cliproxy_wire::lane;
-use cliproxy_wire::model::Request;
 use cliproxy_wire::profile::Dialect;
 
 use super::{Attempt, echoes};
@@ -44,7 +44,7 @@ pub(in crate::engine) struct Translation {
     /// For whom the answer is written.
     pub(in crate::engine) context: ClientContext,
     /// What the upstream reads, for estimates.
-    pub(in crate::engine) request: Request,
+    pub(in crate::engine) input: Input,
 }
 
 impl Translation {
@@ -55,7 +55,8 @@ impl Translation {
     pub(in crate::engine) fn plain(job: &mut Job, offer: &Offer) -> Result<Box<Self>, Failure> {
         let request = job.take_request()?;
         let context = job.client_context(&request, echoes(job, offer));
-        Ok(Box::new(Self { bridge: Bridge::default(), context, request }))
+        let input = Input::new(request, Family::of(&offer.upstream));
+        Ok(Box::new(Self { bridge: Bridge::default(), context, input }))
     }
 }
 
@@ -131,10 +132,19 @@ fn translated(job: &mut Job, offer: &Offer, target: &Target<'_>) -> Result<Outbo
         Failure::client(error).with_retry(retry)
     })?;
     let Encoded { request, body, betas, bridge, notes } = encoded;
+    let body = Bytes::from(body);
+    let family = Family::of(&offer.upstream);
+    // Claude's streams tell it first, before most upstreams do; others hardly ever have to ask.
+    let is_told_first = job.call.format == Format::Claude && job.call.operation == Operation::Stream;
+    let input = if is_told_first {
+        Input::new(request, family)
+    } else {
+        Input::of_body(target.profile.format, body.clone(), family)
+    };
     Ok(Outbound {
-        body: Bytes::from(body).into(),
+        body: body.into(),
         betas,
-        way: Way::Translate(Box::new(Translation { bridge, context, request })),
+        way: Way::Translate(Box::new(Translation { bridge, context, input })),
         dropped: notes.header(),
     })
 }

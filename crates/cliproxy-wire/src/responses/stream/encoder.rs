@@ -490,6 +490,8 @@ pub(in crate::responses) fn encode_body(response: &Response, context: &ClientCon
     for event in events {
         encoder.event(event, &mut out);
     }
+    // What is echoed may be all of the client's tools.
+    out.reserve(2048 + encoder.context.echo.iter().map(|(_, value)| value.as_str().len()).sum::<usize>());
     json::object(&mut out, |object| {
         encoder.head.write(object, &encoder.context, &encoder.outlet, encoder.ending.progress());
     });

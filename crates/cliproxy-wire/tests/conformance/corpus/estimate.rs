@@ -38,7 +38,7 @@ fn request(exchange: &Exchange) -> Option<Request> {
 
 /// Whether the request is all that the model read: what the service stored, compacted, ran or kept encrypted is more or
 /// less than that, and recorders replaced pictures and files.
-fn is_told(exchange: &Exchange, request: &Request) -> bool {
+pub(super) fn is_told(exchange: &Exchange, request: &Request) -> bool {
     const MORE: [&str; 6] =
         ["cached-content", "mcp", "compaction", "thinking-history", "signature-history", "audio-out"];
     if MORE.iter().any(|feature| exchange.has(feature)) {

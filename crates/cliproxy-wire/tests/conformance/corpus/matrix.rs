@@ -2,11 +2,13 @@
 //! reason to stop and usage, as a body and as a stream. Every recorded request for every upstream: each hears the same.
 
 use cliproxy_wire::codec::UpstreamContext;
+use cliproxy_wire::estimate::{self, Family, Input};
 use cliproxy_wire::format::{self, Format, RequestContext};
 use cliproxy_wire::model::{Event, Response, Status};
 use cliproxy_wire::profile::Profile;
 use serde_json::Value;
 
+use super::estimate::is_told;
 use super::passage::{self, Aim, client, upstreams};
 use super::recorded::{Exchange, exchanges};
 use crate::said::compare;
@@ -119,6 +121,13 @@ fn every_request_for_every_upstream(from: Format, least: usize) {
             let again = format::decode_request(profile.format, &encoded.body, path).unwrap();
             for line in meaning::differences(&request, &encoded, &again) {
                 wrong.push(format!("{} for {} {model}: {line}", exchange.id, profile.name));
+            }
+            // What was written counts as what was meant: estimates are made of either.
+            let family = Family::of(model);
+            let meant = estimate::request(&encoded.request, family);
+            let written = Input::of_body(profile.format, encoded.body.into(), family).tokens();
+            if is_told(exchange, &request) && meant.abs_diff(written) > 16 + meant / 5 {
+                wrong.push(format!("{} for {} {model}: {written} of {meant}", exchange.id, profile.name));
             }
             seen += 1;
         }
