@@ -198,7 +198,10 @@ pub(super) struct Recorder {
     format: Format,
     /// The upstream wants the texts of its thoughts back.
     keeps_texts: bool,
-    fold: Fold,
+    /// The upstream's format, once the answer has begun.
+    origin: Option<Format>,
+    /// Those blocks; most answers have none.
+    fold: Option<Box<Fold>>,
     /// The blocks that matter.
     blocks: Vec<u32>,
 }
@@ -207,21 +210,21 @@ impl Recorder {
     pub(super) fn new(shared: Shared, client: Format, upstream: &Profile) -> Self {
         let keeps_texts =
             upstream.format == Format::Chat && upstream.reasoning_history != ReasoningHistory::None;
-        Self { shared, format: client, keeps_texts, fold: Fold::default(), blocks: Vec::new() }
+        Self { shared, format: client, keeps_texts, origin: None, fold: None, blocks: Vec::new() }
     }
 
     /// Notes an event of the answer in the client's terms; keeps what there is at its end, good or bad: a call that
     /// was told may come back.
     pub(super) fn note(&mut self, event: &Event) {
         match event {
-            Event::Start(start) => self.fold.event(Event::Start(Box::new(Response::new(start.origin)))),
+            Event::Start(start) => self.origin = Some(start.origin),
             Event::BlockStart {
                 candidate: 0,
                 block,
                 kind: BlockKind::Reasoning { .. } | BlockKind::ToolCall { .. },
             } => {
                 self.blocks.push(*block);
-                self.fold.event(event.clone());
+                self.fold(event);
             }
             Event::Delta { block, delta: Delta::Opaque(_), .. }
             | Event::Delta {
@@ -232,11 +235,11 @@ impl Recorder {
             | Event::BlockStop { block, full: Some(_), .. }
                 if self.blocks.binary_search(block).is_ok() =>
             {
-                self.fold.event(event.clone());
+                self.fold(event);
             }
             Event::End { .. } | Event::Error(_) if !self.blocks.is_empty() => {
                 self.blocks.clear();
-                let mut fold = std::mem::take(&mut self.fold);
+                let Some(mut fold) = self.fold.take() else { return };
                 fold.event(Event::End { status: Status::Completed, ext: cliproxy_wire::model::Ext::new() });
                 if let Some(response) = fold.finish() {
                     self.shared.keep(&response, self);
@@ -244,6 +247,18 @@ impl Recorder {
             }
             _ => {}
         }
+    }
+
+    fn fold(&mut self, event: &Event) {
+        let origin = self.origin;
+        let fold = self.fold.get_or_insert_with(|| {
+            let mut fold = Box::<Fold>::default();
+            if let Some(origin) = origin {
+                fold.event(Event::Start(Box::new(Response::new(origin))));
+            }
+            fold
+        });
+        fold.event(event.clone());
     }
 }
 
