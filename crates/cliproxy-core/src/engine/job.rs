@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cliproxy_wire::codec::ClientContext;
 use cliproxy_wire::format::{RequestContext, decode_count_request, decode_request};
+use cliproxy_wire::json::Body;
 use cliproxy_wire::model::{Media, Mode, Request, Str};
 use cliproxy_wire::schema::Cleaned;
-use cliproxy_wire::{Format, chat, image, json};
+use cliproxy_wire::{Format, chat, image};
 use http::HeaderMap;
 use memchr::memmem;
 use tokio::time::Instant;
@@ -74,6 +75,8 @@ pub(super) struct Job {
     pub(super) suffix: Option<Mode>,
     /// The conversation, where it matters with whom it is.
     pub(super) session: Option<Session>,
+    /// The call's body, and what is known of it as text.
+    pub(super) body: Body,
     /// Decoded when an attempt needs it, and until one takes it to make it fit its upstream. Who is tried next decodes
     /// anew: that is rarer than what a copy for it would cost everybody.
     pub(super) request: Option<Request>,
@@ -106,7 +109,7 @@ impl fmt::Debug for Job {
 impl Job {
     /// The body as text.
     pub(super) fn text(&self) -> Result<&str, Failure> {
-        json::text(&self.call.body).map_err(Failure::client)
+        self.body.text().map_err(Failure::client)
     }
 
     /// Whether a word occurs anywhere in the body.
@@ -144,11 +147,11 @@ impl Job {
             return self.drawing();
         }
         let decoded = if self.call.operation == Operation::CountTokens {
-            decode_count_request(self.call.format, &self.call.body, context)
+            decode_count_request(self.call.format, &self.body, context)
         } else if self.call.is_legacy_completion {
             chat::completions::decode_request(&self.call.body)
         } else {
-            decode_request(self.call.format, &self.call.body, context)
+            decode_request(self.call.format, &self.body, context)
         };
         let mut request = decoded.map_err(Failure::client)?;
         request.stream = self.call.operation == Operation::Stream;

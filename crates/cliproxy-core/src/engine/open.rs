@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliproxy_wire::fault::{Fault, Kind};
+use cliproxy_wire::json::Body;
 use cliproxy_wire::lane::{self, Peek};
 use cliproxy_wire::model::Mode;
 use cliproxy_wire::schema::Cleaned;
@@ -56,11 +57,12 @@ struct Read {
     model: Arc<str>,
     suffix: Option<Mode>,
     session: Option<Session>,
+    body: Body,
 }
 
 impl Read {
     fn into_job(self, call: Call, ticket: Arc<Ticket>, schemas: Arc<Cleaned>) -> Job {
-        let Self { snapshot, peeked, requested, model, suffix, session } = self;
+        let Self { snapshot, peeked, requested, model, suffix, session, body } = self;
         let started = Instant::now();
         let images = image::Wish::default();
         Job {
@@ -73,6 +75,7 @@ impl Read {
             model,
             suffix,
             session,
+            body,
             request: None,
             read: Vec::new(),
             images,
@@ -117,9 +120,12 @@ impl Engine {
             call.body = call.body.slice(3..);
         }
         let parts = single::form_of(call)?;
+        let body = if parts.is_some() { Ok(Body::from(&call.body)) } else { Body::shared(&call.body) };
+        let body = body.map_err(Failure::client)?;
         let peek = match &parts {
             Some(parts) => Peek::of_form(parts),
-            None => lane::peek(call.format, &call.body).map_err(Failure::client)?,
+            None => lane::peek_text(call.format, body.text().map_err(Failure::client)?)
+                .map_err(Failure::client)?,
         };
         if call.operation == Operation::Generate && peek.is_stream && call.format != Format::Gemini {
             call.operation = Operation::Stream;
@@ -157,7 +163,7 @@ impl Engine {
             model: peek.model,
             model_at: peek.model_at,
         };
-        Ok(Read { snapshot, peeked, requested, model, suffix, session })
+        Ok(Read { snapshot, peeked, requested, model, suffix, session, body })
     }
 
     /// Lets a call in as far as its client key may do what it asks. Counting tokens costs nothing.

@@ -41,11 +41,45 @@ struct Piece {
 
 /// A body that was received. Given as [`Bytes`] it is shared, else copied.
 #[derive(Clone, Debug)]
-pub struct Body(Bytes);
+pub struct Body {
+    bytes: Bytes,
+    /// All of it, where that was looked at before.
+    text: Option<BodyText>,
+}
+
+impl Body {
+    /// A body that several will read. That a large one is text is found out here, once for all of them; for a small one
+    /// it is not worth the memory.
+    ///
+    /// # Errors
+    /// When the bytes of a large one are not UTF-8.
+    pub fn shared(bytes: &Bytes) -> Result<Self, Error> {
+        let mut body = Self::from(bytes);
+        if bytes.len() >= BodyText::SMALL {
+            body.text = Some(BodyText::of(&body)?);
+        }
+        Ok(body)
+    }
+
+    /// The text, without byte order mark.
+    ///
+    /// # Errors
+    /// When the bytes are not UTF-8.
+    pub fn text(&self) -> Result<&str, Error> {
+        match &self.text {
+            Some(text) => Ok(text.as_str()),
+            None => super::text(without_mark(&self.bytes)),
+        }
+    }
+}
+
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
+}
 
 impl From<&Bytes> for Body {
     fn from(bytes: &Bytes) -> Self {
-        Self(bytes.clone())
+        Self { bytes: bytes.clone(), text: None }
     }
 }
 
@@ -57,7 +91,7 @@ impl From<&Self> for Body {
 
 impl From<&[u8]> for Body {
     fn from(bytes: &[u8]) -> Self {
-        Self(Bytes::copy_from_slice(bytes))
+        Self { bytes: Bytes::copy_from_slice(bytes), text: None }
     }
 }
 
@@ -77,7 +111,7 @@ impl Deref for Body {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
@@ -94,10 +128,13 @@ impl BodyText {
     /// # Errors
     /// When the bytes are not UTF-8.
     pub fn of(body: &Body) -> Result<Self, Error> {
-        let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+        if let Some(text) = &body.text {
+            return Ok(text.clone());
+        }
+        let text = without_mark(body);
         // A small body lies in a larger buffer, which a stream that holds a piece would hold, too.
         let is_small = text.len() < Self::SMALL;
-        let bytes = if is_small { Bytes::copy_from_slice(text) } else { body.0.slice_ref(text) };
+        let bytes = if is_small { Bytes::copy_from_slice(text) } else { body.bytes.slice_ref(text) };
         Yoke::try_attach_to_cart(Arc::new(bytes), |bytes| super::text(bytes)).map(Self)
     }
 

@@ -22,7 +22,7 @@ mod x_search;
 pub use edit::{AnswerEnvelope, Changes};
 pub use history::{Acceptance, repairs};
 pub use image_tool::without_image_tool;
-pub use peek::{Peek, may_hold_envelope, peek};
+pub use peek::{Peek, may_hold_envelope, peek, peek_text};
 pub use relay::{Body, Relay, body, body_usage, is_empty};
 pub use restrict::{Purpose, Restricted, Restriction, counted, restrict, restricts};
 pub use rewrite::{Envelope, Rewrite, rename, rename_in_form, rewrite};

@@ -86,11 +86,18 @@ pub fn may_hold_envelope(body: &[u8]) -> bool {
 /// # Errors
 /// When the body is not one JSON object in UTF-8.
 pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
-    let (body, mark) = match body.strip_prefix(b"\xEF\xBB\xBF") {
-        Some(body) => (body, 3),
-        None => (body, 0),
-    };
-    let text = json::text(body)?;
+    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let mark = body.len() - text.len();
+    let mut peek = peek_text(format, json::text(text)?)?;
+    peek.model_at = peek.model_at.map(|at| mark + at.start..mark + at.end);
+    Ok(peek)
+}
+
+/// Looks at the text of a body.
+///
+/// # Errors
+/// When it is not one JSON object.
+pub fn peek_text(format: Format, text: &str) -> Result<Peek<'_>, Error> {
     if text.trim_ascii().is_empty() {
         return Err(Error::malformed("the body is empty; send a JSON object"));
     }
@@ -104,7 +111,7 @@ pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
             "model" => {
                 peek.model = string(value)?;
                 n_models += 1;
-                peek.model_at = (n_models == 1).then(|| mark + start..mark + value.position());
+                peek.model_at = (n_models == 1).then(|| start..value.position());
             }
             "stream" => {
                 let word = value.raw()?;
