@@ -136,32 +136,27 @@ impl Engine {
         let idle = job.snapshot.limits.idle;
         let is_stream = content_type(&reply.headers).starts_with("text/event-stream");
         let ends_whole = job.call.format == Format::Responses;
-        let answer = match way {
+        let plan = match way {
             // A stream in answer to a whole request is folded, unless its last event is the whole answer.
-            Way::Relay(_) if is_stream && !ends_whole => {
-                let translation = Translation::plain(job, offer)?;
-                return Box::pin(self.translated(job, offer, translation, reply)).await;
-            }
+            Way::Relay(plan) if !is_stream || ends_whole => plan,
             // What passes bytes need not make room for it.
             Way::Translate(translation) => {
                 return Box::pin(self.translated(job, offer, translation, reply)).await;
             }
-            Way::Single => {
+            Way::Relay(_) | Way::Single => {
                 let translation = Translation::plain(job, offer)?;
                 return Box::pin(self.translated(job, offer, translation, reply)).await;
             }
-            Way::Relay(plan) if is_stream => {
-                closing.set_lane(plan.lane());
-                let gathering = Box::pin(plan.gathered(job, reply.body, idle));
-                gathering.await.map(|(body, usage)| (body, usage, None))
-            }
-            Way::Relay(plan) => {
-                closing.set_lane(plan.lane());
-                let kind = reply.headers.get(CONTENT_TYPE).cloned();
-                let body = read_all(reply.body, idle, LONGEST_ANSWER).await;
-                let body = body.map_err(|error| read_fault(&error)).and_then(|body| plan.body(job, body));
-                body.map(|(body, usage)| (body, usage, kind))
-            }
+        };
+        closing.set_lane(plan.lane());
+        let answer = if is_stream {
+            let gathering = Box::pin(plan.gathered(job, reply.body, idle));
+            gathering.await.map(|(body, usage)| (body, usage, None))
+        } else {
+            let kind = reply.headers.get(CONTENT_TYPE).cloned();
+            let body = read_all(reply.body, idle, LONGEST_ANSWER).await;
+            let body = body.map_err(|error| read_fault(&error)).and_then(|body| plan.body(job, body));
+            body.map(|(body, usage)| (body, usage, kind))
         };
         answer.map_err(|fault| self.judge_inside(job, offer, fault))
     }
