@@ -7,13 +7,14 @@ use crate::model::{Block, Content, Request, Role};
 #[derive(Debug)]
 pub(super) struct Layout {
     origin: Format,
-    /// Messages that the decoder moved into the instructions.
-    leading: usize,
-    /// Of every turn, who speaks, and where in `blocks` it ends. Empty where an index alone says the place.
-    turns: Vec<(Role, usize)>,
+    /// Of every turn, where it begins in the client's list and where in `blocks` it ends. Empty where an index alone says
+    /// the place.
+    turns: Vec<(usize, usize)>,
     blocks: Vec<Laid>,
     /// Number of turns.
     count: usize,
+    /// Length of the client's list as far as it is known.
+    length: usize,
 }
 
 /// What a block is in a list of messages.
@@ -31,19 +32,26 @@ impl Layout {
     /// The layout of a request as it was decoded.
     pub(super) fn of(request: &Request) -> Self {
         let Request { origin, instructions, turns, .. } = request;
-        let leading = match origin {
+        // Messages that the decoder moved into the instructions, or joined into one turn, are counted.
+        let length = match origin {
             Format::Chat => instructions.len(),
             Format::Responses => instructions.iter().filter(|block| !block.is_top_level).count(),
             Format::Claude | Format::Gemini => 0,
         };
-        let mut layout =
-            Self { origin: *origin, leading, turns: Vec::new(), blocks: Vec::new(), count: turns.len() };
+        let count = turns.len();
+        let mut layout = Self { origin: *origin, turns: Vec::new(), blocks: Vec::new(), count, length };
         if matches!(origin, Format::Chat | Format::Responses) {
-            layout.turns.reserve_exact(turns.len());
+            layout.turns.reserve_exact(count);
             layout.blocks.reserve_exact(turns.iter().map(|turn| turn.blocks.len()).sum());
             for turn in turns {
+                let start = layout.blocks.len();
                 layout.blocks.extend(turn.blocks.iter().map(Laid::of));
-                layout.turns.push((turn.role, layout.blocks.len()));
+                layout.turns.push((layout.length, layout.blocks.len()));
+                let own = layout.blocks.get(start..).unwrap_or_default();
+                layout.length += match origin {
+                    Format::Chat => messages(turn.role, own),
+                    _ => items(own).max(1),
+                };
             }
         }
         layout
@@ -68,8 +76,7 @@ impl Layout {
         self.turn(self.count.saturating_sub(1))
     }
 
-    /// The path of a turn. Messages that the decoder moved into the instructions or joined into one turn are counted, so
-    /// that the index is that of the client's own list.
+    /// The path of a turn; the index is that of the client's own list.
     pub(super) fn turn(&self, index: usize) -> String {
         format!("{}[{}]", self.list(), self.first(index))
     }
@@ -108,12 +115,10 @@ impl Layout {
 
     /// Where a turn begins in the client's list.
     fn first(&self, index: usize) -> usize {
-        let before = 0..index.min(self.turns.len());
         match self.origin {
             Format::Claude | Format::Gemini => index,
-            Format::Chat => self.leading + before.map(|turn| self.messages(turn)).sum::<usize>(),
-            Format::Responses => {
-                self.leading + before.map(|turn| items(self.blocks(turn)).max(1)).sum::<usize>()
+            Format::Chat | Format::Responses => {
+                self.turns.get(index).map_or(self.length, |(first, _)| *first)
             }
         }
     }
@@ -122,16 +127,6 @@ impl Layout {
         let end = |turn: usize| self.turns.get(turn).map(|(_, end)| *end);
         let start = turn.checked_sub(1).and_then(end).unwrap_or(0);
         end(turn).and_then(|end| self.blocks.get(start..end)).unwrap_or_default()
-    }
-
-    /// Messages of Chat that a turn was made of.
-    fn messages(&self, turn: usize) -> usize {
-        if self.turns.get(turn).is_some_and(|(role, _)| *role != Role::User) {
-            return 1;
-        }
-        let blocks = self.blocks(turn);
-        let results = results(blocks);
-        results + usize::from(results < blocks.len() || blocks.is_empty())
     }
 }
 
@@ -152,6 +147,15 @@ impl Laid {
 
 fn results(blocks: &[Laid]) -> usize {
     blocks.iter().filter(|block| **block == Laid::Result).count()
+}
+
+/// Messages of Chat that a turn was made of.
+fn messages(role: Role, blocks: &[Laid]) -> usize {
+    if role != Role::User {
+        return 1;
+    }
+    let results = results(blocks);
+    results + usize::from(results < blocks.len() || blocks.is_empty())
 }
 
 /// Parts of one message are one item; everything else is an item of its own.
