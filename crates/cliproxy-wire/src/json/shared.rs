@@ -68,13 +68,9 @@ impl Body {
     pub fn text(&self) -> Result<&str, Error> {
         match &self.text {
             Some(text) => Ok(text.as_str()),
-            None => super::text(without_mark(&self.bytes)),
+            None => super::text(super::without_mark(&self.bytes)),
         }
     }
-}
-
-fn without_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 
 impl From<&Bytes> for Body {
@@ -131,7 +127,7 @@ impl BodyText {
         if let Some(text) = &body.text {
             return Ok(text.clone());
         }
-        let text = without_mark(body);
+        let text = super::without_mark(body);
         // A small body lies in a larger buffer, which a stream that holds a piece would hold, too.
         let is_small = text.len() < Self::SMALL;
         let bytes = if is_small { Bytes::copy_from_slice(text) } else { body.bytes.slice_ref(text) };

@@ -86,7 +86,7 @@ pub fn may_hold_envelope(body: &[u8]) -> bool {
 /// # Errors
 /// When the body is not one JSON object in UTF-8.
 pub fn peek(format: Format, body: &[u8]) -> Result<Peek<'_>, Error> {
-    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let text = json::without_mark(body);
     let mark = body.len() - text.len();
     let mut peek = peek_text(format, json::text(text)?)?;
     peek.model_at = peek.model_at.map(|at| mark + at.start..mark + at.end);

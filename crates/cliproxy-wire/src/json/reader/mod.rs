@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When the bytes are not UTF-8.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, Error> {
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let bytes = super::without_mark(bytes);
         super::text(bytes).map(Self::new)
     }
 
