@@ -200,17 +200,17 @@ pub(super) struct Recorder {
     keeps_texts: bool,
     /// The upstream's format, once the answer has begun.
     origin: Option<Format>,
-    /// Those blocks; most answers have none.
-    fold: Option<Box<Fold>>,
     /// The blocks that matter.
     blocks: Vec<u32>,
+    /// Those blocks, folded; most answers have none.
+    fold: Option<Box<Fold>>,
 }
 
 impl Recorder {
     pub(super) fn new(shared: Shared, client: Format, upstream: &Profile) -> Self {
         let keeps_texts =
             upstream.format == Format::Chat && upstream.reasoning_history != ReasoningHistory::None;
-        Self { shared, format: client, keeps_texts, origin: None, fold: None, blocks: Vec::new() }
+        Self { shared, format: client, keeps_texts, origin: None, blocks: Vec::new(), fold: None }
     }
 
     /// Notes an event of the answer in the client's terms; keeps what there is at its end, good or bad: a call that

@@ -9,8 +9,8 @@ use crate::model::{Delta, Event, Request, Usage};
 
 use super::Family;
 
-/// The estimate of what a request makes its model read. Counted when somebody asks, and once; the request, which may be
-/// large, is held until then.
+/// The estimate of what a request makes its model read. Counted when somebody asks, and once; the request or its body,
+/// which may be large, is held until then.
 #[derive(Clone, Debug)]
 pub struct Input(Arc<Counted>);
 
@@ -21,7 +21,7 @@ struct Counted {
     tokens: OnceLock<u64>,
 }
 
-/// A request, and one as it was written for its upstream.
+/// A request, or the body that was written of one.
 #[derive(Debug)]
 enum Asked {
     Request(Box<Request>),
@@ -64,7 +64,7 @@ impl Asked {
         let context = RequestContext { model: "model", ..RequestContext::default() };
         match decode_count_request(format, &body, context) {
             Ok(request) => super::request(&request, family),
-            // What an owner's rules made of it may be anything.
+            // What is written here can be read; this is for bodies of others.
             Err(_) => super::text(&String::from_utf8_lossy(&body), family),
         }
     }

@@ -1,8 +1,8 @@
 //! Pure passes over a request that make it fit a target, and the way back for answers.
 //!
 //! Each pass answers one question and leaves alone what is right already, so a well-formed request costs little more
-//! than looking at it. The request is changed in place. What a pass refuses names the
-//! path in the client's body, the upstream and the remedy.
+//! than looking at it. The request is changed in place. What a pass refuses names the path in the client's body, the
+//! upstream and the remedy.
 
 pub mod arguments;
 mod cache;

@@ -122,7 +122,8 @@ fn every_request_for_every_upstream(from: Format, least: usize) {
             for line in meaning::differences(&request, &encoded, &again) {
                 wrong.push(format!("{} for {} {model}: {line}", exchange.id, profile.name));
             }
-            // What was written counts as what was meant: estimates are made of either.
+            // What was written counts as what was meant: estimates are made of either. Files in a provider's store have no
+            // kind any more, and schemas may be written more tersely.
             let family = Family::of(model);
             let meant = estimate::request(&encoded.request, family);
             let written = Input::of_body(profile.format, encoded.body.into(), family).tokens();
