@@ -251,40 +251,26 @@ impl Table {
         &self.credentials
     }
 
-    /// Up to three names that look like `name`, of those that may be shown. Before all others those that differ by a prefix alone.
+    /// Up to three names that look like `name`, of those that may be shown: the one that looks most like it, and others that
+    /// are hardly farther from it. Before all others those that differ by a prefix alone.
     pub fn nearest(&self, name: &str, is_shown: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
-        let wanted = suffix::split(name).0.to_lowercase();
+        // A name hundreds of characters long is no misspelling of ours; bounding it bounds the work.
+        let short = |name: &str| name.chars().take(128).collect::<String>().to_lowercase();
         let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
-        let distance = |id: &str| if bare(id) == bare(&wanted) { 0 } else { distance(&wanted, id) };
+        let wanted = short(suffix::split(name).0);
+        let distance = |id: &str| {
+            let id = short(id);
+            if bare(&id) == bare(&wanted) { 0 } else { strsim::osa_distance(&wanted, &id) }
+        };
         let mut scored: Vec<(usize, &Arc<str>)> = self
             .listed
             .iter()
-            .map(|listed| (distance(&listed.id.to_lowercase()), &listed.id))
+            .map(|listed| (distance(&listed.id), &listed.id))
             .filter(|(distance, id)| *distance * 2 <= wanted.len().max(id.len()) && is_shown(id))
             .collect();
         scored.sort();
+        let least = scored.first().map_or(0, |(distance, _)| *distance);
+        scored.retain(|(distance, _)| *distance <= least * 2);
         scored.into_iter().take(3).map(|(_, id)| Arc::clone(id)).collect()
     }
-}
-
-/// Edits between two names; one row of the table at a time.
-fn distance(from: &str, to: &str) -> usize {
-    // A name hundreds of characters long is no misspelling of ours; bounding it bounds the work.
-    let from: Vec<char> = from.chars().take(128).collect();
-    let to: Vec<char> = to.chars().take(128).collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (at, left) in from.iter().enumerate() {
-        let mut diagonal = at;
-        let mut before = at + 1;
-        for (right, cell) in to.iter().zip(row.iter_mut().skip(1)) {
-            let substitution = diagonal + usize::from(left != right);
-            diagonal = *cell;
-            *cell = substitution.min(diagonal + 1).min(before + 1);
-            before = *cell;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = at + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

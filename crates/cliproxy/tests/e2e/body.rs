@@ -165,7 +165,10 @@ async fn models_that_nobody_offers_are_answered_with_the_nearest_names() {
                 let answer = support::ask_model(&gateway, format, asked, is_stream).await;
                 assert_eq!(answer.status, 404, "{asked}: {}", answer.body);
                 let message = answer.error(format).2;
-                assert!(message.contains("did you mean `gemini-2.5-pro`"), "{message}");
+                assert!(
+                    message.contains("did you mean `gemini-2.5-pro`?"),
+                    "nothing else is as near: {message}"
+                );
             }
             let answer = support::ask_model(&gateway, format, "something-else-entirely", is_stream).await;
             let message = answer.error(format).2;
