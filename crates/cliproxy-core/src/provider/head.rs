@@ -32,7 +32,10 @@ pub(super) fn base_headers(operation: Operation) -> HeaderMap {
 
 /// The content type of a body that is the client's form: images to change come as files of one.
 pub(super) fn form_type(job: &Job<'_>) -> Option<HeaderValue> {
-    let kind = job.client_headers.get(CONTENT_TYPE).filter(|_| job.operation == Operation::Redraw)?;
+    if job.operation != Operation::Redraw {
+        return None;
+    }
+    let kind = job.client_headers.get(CONTENT_TYPE)?;
     let is_form = kind.as_bytes().to_ascii_lowercase().starts_with(b"multipart/form-data");
     is_form.then(|| kind.clone())
 }

@@ -134,7 +134,8 @@ impl Engine {
         closing: &mut Closing,
     ) -> Result<(Bytes, Usage, Option<HeaderValue>), Failure> {
         let idle = job.snapshot.limits.idle;
-        let is_stream = content_type(&reply.headers).starts_with("text/event-stream");
+        let kind = reply.headers.get(CONTENT_TYPE);
+        let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let ends_whole = job.call.format == Format::Responses;
         let plan = match way {
             // A stream in answer to a whole request is folded, unless its last event is the whole answer.
@@ -153,10 +154,9 @@ impl Engine {
             let gathering = Box::pin(plan.gathered(job, reply.body, idle));
             gathering.await.map(|(body, usage)| (body, usage, None))
         } else {
-            let kind = reply.headers.get(CONTENT_TYPE).cloned();
             let body = read_all(reply.body, idle, LONGEST_ANSWER).await;
             let body = body.map_err(|error| read_fault(&error)).and_then(|body| plan.body(job, body));
-            body.map(|(body, usage)| (body, usage, kind))
+            body.map(|(body, usage)| (body, usage, kind.cloned()))
         };
         answer.map_err(|fault| self.judge_inside(job, offer, fault))
     }
@@ -266,28 +266,29 @@ pub(in crate::engine) fn content_type(headers: &HeaderMap) -> &str {
 pub(in crate::engine) fn answer_headers(upstream: &HeaderMap, job: &Job, asked: &str) -> HeaderMap {
     let passes_all = job.snapshot.settings.streaming.passthrough_headers;
     let mut headers = HeaderMap::with_capacity(8);
+    let (mut id, mut other_id) = (None, None);
     for (name, value) in upstream {
         let text = name.as_str();
+        match text {
+            // The upstream's own; the gateway's goes under the format's usual name.
+            "request-id" => id = id.or(Some(value)),
+            "x-request-id" => other_id = other_id.or(Some(value)),
+            // A client that knows the model by another name would take this for a model that it did not ask for.
+            "openai-model" if value == asked => continue,
+            _ => {}
+        }
         let is_useful = text.starts_with("openai-")
             || text.starts_with("anthropic-ratelimit-")
             || text.starts_with("x-ratelimit-")
             || matches!(text, "retry-after" | "retry-after-ms")
             // The next request of the same turn says it again.
             || (text == "x-codex-turn-state" && job.call.format == Format::Responses)
-            // The upstream's own request id; the gateway's goes under the format's usual name.
             || (passes_all && !is_hop(text));
         if is_useful {
             headers.append(name, value.clone());
         }
     }
-    // A client that knows the model by another name would take this for a model that it did not ask for.
-    let model = const { HeaderName::from_static("openai-model") };
-    if headers.get(&model).is_some_and(|model| model == asked) {
-        headers.remove(model);
-    }
-    let [id, other] =
-        [const { HeaderName::from_static("request-id") }, const { HeaderName::from_static("x-request-id") }];
-    if let Some(id) = upstream.get(id).or_else(|| upstream.get(other)) {
+    if let Some(id) = id.or(other_id) {
         headers.insert(const { HeaderName::from_static("x-upstream-request-id") }, id.clone());
     }
     headers
