@@ -136,9 +136,9 @@ impl Spooled {
         file.rewind()?;
         let mut reader: Box<dyn Read + Send> = Box::new(BufReader::new(file));
         for encoding in self.encodings.iter().rev() {
-            reader = encoding.reader(reader)?;
+            reader = Box::new(Bounded { reader: encoding.reader(reader)?, left: self.limit });
         }
-        Ok(Box::new(Bounded { reader, left: self.limit }))
+        Ok(reader)
     }
 }
 

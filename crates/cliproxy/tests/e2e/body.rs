@@ -275,6 +275,30 @@ async fn packed_bodies_are_unpacked_and_go_out_plain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_in_several_frames_are_read_to_the_end() {
+    let upstream = Upstream::start(support::answering("chat")).await;
+    let gateway = support::start(&support::config("chat", &upstream), &[]);
+    let (path, body) = support::request("chat", "up", false);
+    let text = body.to_string();
+    let (begin, end) = text.as_bytes().split_at(text.len() / 2);
+    for encoding in ["gzip", "zstd"] {
+        let headers = [("content-encoding", encoding)];
+        let mut bytes = [packed(encoding, begin), packed(encoding, end)].concat();
+        let answer = post_bytes(&gateway, &path, &headers, bytes.clone()).await;
+        assert_eq!(answer.status, 200, "{encoding}: {}", answer.body);
+        assert_eq!(upstream.received().pop().unwrap().json()["messages"], body["messages"]);
+        bytes.extend_from_slice(b"{}");
+        let answer = post_bytes(&gateway, &path, &headers, bytes).await;
+        assert_eq!(answer.status, 400, "{encoding}: {}", answer.body);
+        assert!(answer.error("chat").2.contains(encoding), "{}", answer.body);
+    }
+    // What the client has for itself alone.
+    let note = [b"\x50\x2A\x4D\x18\x04\0\0\0note", &packed("zstd", text.as_bytes())[..]].concat();
+    let answer = post_bytes(&gateway, &path, &[("content-encoding", "zstd")], note).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bombs_damage_and_unknown_encodings_are_refused() {
     let upstream = Upstream::start(support::answering("chat")).await;
     let gateway =

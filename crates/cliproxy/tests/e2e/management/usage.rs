@@ -105,9 +105,15 @@ async fn an_export_of_any_size_is_taken_in_by_way_of_the_disk() {
     };
     let skipped = json!({"added": 0, "skipped": 50, "total_requests": 2000, "failed_requests": 0});
     assert_eq!(import("gzip", packed.clone()).await.json(), skipped);
+    let text: String = export(50).collect();
+    let (begin, end) = text.as_bytes().split_at(text.len() / 3);
+    let frames = [begin, end]
+        .map(|part| ruzstd::encoding::compress_to_vec(part, ruzstd::encoding::CompressionLevel::Fastest));
+    assert_eq!(import("zstd", frames.concat()).await.json(), skipped);
     for (encoding, body, text) in [
         ("gzip", packed[..packed.len() / 2].to_vec(), "failed to read request body: "),
         ("gzip", b"no gzip".to_vec(), "failed to read request body: "),
+        ("zstd", [&frames.concat()[..], b"no zstd"].concat(), "failed to read request body: "),
         ("snappy", b"{}".to_vec(), "the content encoding `snappy` is not supported"),
     ] {
         let answer = import(encoding, body).await;
