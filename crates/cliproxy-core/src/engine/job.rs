@@ -98,6 +98,7 @@ pub(super) struct Peeked {
     pub(super) is_responses_shape: bool,
     pub(super) is_form: bool,
     pub(super) is_stream: bool,
+    pub(super) n_choices: u32,
 }
 
 impl fmt::Debug for Job {

@@ -160,6 +160,7 @@ impl Engine {
             is_responses_shape: peek.is_responses_shape,
             is_form: parts.is_some(),
             is_stream: peek.is_stream,
+            n_choices: peek.n_choices,
             model: peek.model,
             model_at: peek.model_at,
         };

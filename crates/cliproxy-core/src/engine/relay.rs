@@ -222,7 +222,7 @@ impl Plan {
     pub(super) fn pipe(self, job: &mut Job, offer: &Offer, status: http::StatusCode) -> RelayPipe {
         RelayPipe {
             lane: self.lane,
-            relay: Relay::new(job.call.format, self.changes, LONGEST_FRAME),
+            relay: Relay::new(job.call.format, self.changes, LONGEST_FRAME).awaiting(job.peeked.n_choices),
             request_id: Arc::clone(&job.call.request_id),
             whole: Some(Box::new(Unfolding {
                 decode: decode(job, offer, status, Bridge::default()),

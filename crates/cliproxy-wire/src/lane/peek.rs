@@ -30,6 +30,8 @@ pub struct Peek<'b> {
     pub is_enveloped: bool,
     /// Chat: `stream_options.include_usage` is `true`.
     pub includes_usage: bool,
+    /// Chat: how many answers are wanted (`n`).
+    pub n_choices: u32,
     /// `prompt_cache_key`.
     pub prompt_cache_key: Option<String>,
     /// `previous_response_id`.
@@ -67,6 +69,7 @@ impl<'b> Peek<'b> {
             is_responses_shape: false,
             is_enveloped: false,
             includes_usage: false,
+            n_choices: 1,
             prompt_cache_key: None,
             previous_response_id: None,
             user_id: None,
@@ -137,6 +140,7 @@ pub fn peek_text(format: Format, text: &str) -> Result<Peek<'_>, Error> {
                 }
                 Ok(())
             })?,
+            "n" if format == Format::Chat => peek.n_choices = value.raw()?.parse().unwrap_or(1),
             "prompt_cache_key" => peek.prompt_cache_key = string(value)?,
             "previous_response_id" => peek.previous_response_id = string(value)?,
             "user" => user = string(value)?,
@@ -215,6 +219,16 @@ mod tests {
             assert_eq!(seen(Format::Responses, &body).is_stream, openai, "{word}");
         }
         assert!(!seen(Format::Claude, "{}").is_stream);
+    }
+
+    #[test]
+    fn the_number_of_answers_is_that_of_a_chat_request() {
+        for (word, expected) in [("3", 3), ("1", 1), ("null", 1), ("\"3\"", 1), ("-1", 1), ("99999999999", 1)]
+        {
+            assert_eq!(seen(Format::Chat, &format!("{{\"n\": {word} }}")).n_choices, expected, "{word}");
+        }
+        assert_eq!(seen(Format::Responses, "{\"n\":3}").n_choices, 1);
+        assert_eq!(seen(Format::Chat, "{}").n_choices, 1);
     }
 
     #[test]

@@ -56,6 +56,12 @@ impl Relay {
         }
     }
 
+    /// Chat: a relay for the answer to a request for `n_choices` at once, which ends when the last of them has.
+    #[must_use]
+    pub fn awaiting(self, n_choices: u32) -> Self {
+        Self { tap: self.tap.awaiting(n_choices), ..self }
+    }
+
     /// What was read along.
     pub fn tap(&self) -> &Tap {
         &self.tap

@@ -60,6 +60,36 @@ async fn j225_a_stream_that_is_cut_never_looks_complete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_choices_the_first_that_ends_does_not_end_the_stream() {
+    let piece = |index: u8, finish: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up\",\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"x\"}},\"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let (none, stop) = ("null", "\"stop\"");
+    let begun = [piece(0, none), piece(1, none), piece(0, stop)].concat();
+    for (rest, is_whole) in [
+        (String::new(), false),
+        (piece(1, none), false),
+        (piece(0, stop), false),
+        (piece(1, stop), true),
+        ("data: [DONE]\n\n".to_owned(), true),
+    ] {
+        let stream = [begun.as_str(), rest.as_str()].concat();
+        let bytes = Bytes::from(stream.clone());
+        let upstream = Upstream::start(move |_| Script::events(vec![bytes.clone()])).await;
+        let gateway = support::start(&once("chat", &upstream.url()), &[]);
+        let (path, mut body) = support::request("chat", "up", true);
+        body["n"] = json!(2);
+        let answer = support::ask(&gateway, &path, &body).await;
+        assert_eq!(answer.status, 200, "{rest}: {}", answer.body);
+        let after = answer.body.strip_prefix(&*stream).unwrap_or_else(|| panic!("{rest}: {}", answer.body));
+        assert_eq!(after.is_empty(), is_whole, "{rest}: {}", answer.body);
+        assert_eq!(after.starts_with("data: {\"error\":{"), !is_whole, "{rest}: {}", answer.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_whole_answer_that_is_cut_is_an_error() {
     for format in FORMATS {
         for (what, script) in [

@@ -41,9 +41,9 @@ impl Tap {
                 }
                 Ok(())
             }),
-            "choices" if value.kind() == Kind::Array => value.array(|_, choice| {
+            "choices" if value.kind() == Kind::Array => value.array(|position, choice| {
                 is_announced = true;
-                self.choice(choice)
+                self.choice(position, choice)
             }),
             _ => Ok(()),
         })?;
@@ -53,16 +53,22 @@ impl Tap {
         Ok(())
     }
 
-    fn choice(&mut self, choice: &mut Reader<'_>) -> Result<(), Error> {
+    fn choice(&mut self, position: usize, choice: &mut Reader<'_>) -> Result<(), Error> {
         if choice.kind() != Kind::Object {
             return choice.skip();
         }
+        let (mut index, mut has_ended) = (position as u64, false);
         choice.object(|key, value| match key {
+            "index" if value.kind() == Kind::Number => {
+                index = value.clone().u64().unwrap_or(index);
+                value.skip()
+            }
             "finish_reason" if value.kind() == Kind::String => {
                 // Aggregators mark a choice that an `error` beside it explains.
                 let reason = value.str()?;
                 if reason != "error" {
-                    self.complete_for(&reason, "stop");
+                    has_ended = true;
+                    self.explain(&reason, "stop");
                 }
                 Ok(())
             }
@@ -74,6 +80,19 @@ impl Tap {
                 Ok(())
             }),
             _ => Ok(()),
-        })
+        })?;
+        if has_ended {
+            self.end(index);
+        }
+        Ok(())
+    }
+
+    /// One of the choices is over. Nobody gives more of them at once than there are bits; the last one stands for the
+    /// others.
+    fn end(&mut self, index: u64) {
+        self.ended |= 1 << index.min(127);
+        if self.ended.count_ones() >= self.n_choices {
+            self.complete();
+        }
     }
 }

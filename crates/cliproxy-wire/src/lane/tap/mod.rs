@@ -41,6 +41,10 @@ pub struct Tap {
     format: Format,
     progress: Progress,
     is_complete: bool,
+    /// How many answers were asked for.
+    n_choices: u32,
+    /// Those that have ended, a bit for each index.
+    ended: u128,
     /// `[DONE]`: what follows means nothing.
     is_over: bool,
     frames: u64,
@@ -60,6 +64,8 @@ impl Tap {
             format,
             progress: Progress::Nothing,
             is_complete: false,
+            n_choices: 1,
+            ended: 0,
             is_over: false,
             frames: 0,
             counts: Counts::new(format),
@@ -67,6 +73,12 @@ impl Tap {
             id: None,
             fault: None,
         }
+    }
+
+    /// Chat: a tap on the answer to a request for `n_choices` at once.
+    #[must_use]
+    pub fn awaiting(self, n_choices: u32) -> Self {
+        Self { n_choices, ..self }
     }
 
     /// How far the stream has come.
@@ -170,6 +182,10 @@ impl Tap {
     /// The end, with a reason. Only the regular one does not explain an answer without content.
     fn complete_for(&mut self, reason: &str, regular: &str) {
         self.complete();
+        self.explain(reason, regular);
+    }
+
+    fn explain(&mut self, reason: &str, regular: &str) {
         if reason != regular {
             self.reach(Progress::Started);
         }

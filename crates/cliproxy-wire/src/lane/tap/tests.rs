@@ -35,6 +35,34 @@ fn chat_is_announced_by_its_role_started_by_content_and_complete_by_a_finish_rea
 }
 
 #[test]
+fn chat_is_complete_once_as_many_choices_have_ended_as_were_asked_for() {
+    let end = |index: &str| format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"stop"{index}}}]}}"#);
+    let is_complete = |n_choices: u32, frames: &[&str]| {
+        let mut tap = Tap::new(Format::Chat).awaiting(n_choices);
+        for data in frames {
+            tap.frame(&Frame::Data { event: None, data });
+        }
+        tap.is_complete()
+    };
+    let [first, second, none] = &[r#","index":0"#, r#","index":1"#, ""].map(end);
+    for absurd in ["128", "4294967296", "18446744073709551616", "-1", "1.5", "\"1\"", "null"] {
+        let absurd = end(&format!(r#","index":{absurd}"#));
+        assert!(is_complete(1, &[&absurd]), "{absurd}");
+        assert!(!is_complete(2, &[&absurd, &absurd]), "{absurd}");
+        assert!(is_complete(2, &[&absurd, second]), "{absurd}");
+    }
+    assert!(is_complete(1, &[none]) && is_complete(0, &[none]));
+    // Some say an end twice.
+    assert!(!is_complete(2, &[first, first]));
+    assert!(is_complete(2, &[second, first]));
+    assert!(is_complete(2, &[first, "[DONE]"]));
+    let both = r#"{"choices":[{"finish_reason":"stop"},{"finish_reason":"length"}]}"#;
+    assert!(is_complete(2, &[both]));
+    let error = r#"{"error":{"message":"boom"}}"#;
+    assert!(is_complete(2, &[second, error]));
+}
+
+#[test]
 fn chat_errors_inside_chunks_are_seen() {
     let chunk = (
         "",
