@@ -1,5 +1,6 @@
 //! Streams as upstreams really send them, each through the clients of all four formats.
 
+use cliproxy_wire::fault::Kind;
 use cliproxy_wire::format::{self, Format};
 use cliproxy_wire::model::{Event, Response, StopReason, Usage};
 use cliproxy_wire::profile::Profile;
@@ -462,6 +463,20 @@ fn j233_arguments_in_pieces_by_path_are_whole_for_every_client() {
 }
 
 #[test]
+fn arguments_whose_pieces_have_no_place_are_an_error_for_every_client() {
+    for path in ["$.list[999999999]", "$.a[", &".a".repeat(1000)] {
+        let call = json!({"name": "f", "partialArgs": [{"jsonPath": path, "stringValue": "x"}]});
+        let chunks = [
+            json!({"candidates": [{"content": {"parts": [{"functionCall": call}]}}]}),
+            json!({"candidates": [{"finishReason": "STOP"}]}),
+        ];
+        let events = events(&Profile::vertex(), &frames(&chunks));
+        let Some(Event::Error(fault)) = events.last() else { panic!("{path}: {events:?}") };
+        assert_eq!((fault.kind, fault.code.as_deref()), (Kind::BadUpstream, Some("upstream_malformed")));
+    }
+}
+
+#[test]
 fn j235_a_whole_body_in_answer_to_a_stream_request_is_a_stream_for_every_client() {
     for (profile, body, stream) in [
         (compatible(), "chat/weather.json", "chat/weather.sse"),
@@ -482,7 +497,7 @@ fn j236_a_page_in_answer_to_a_stream_request_is_an_error_for_every_client() {
         {
             let all = events(&profile, page);
             assert!(
-                matches!(all.as_slice(), [Event::Error(fault)] if fault.kind == cliproxy_wire::fault::Kind::BadUpstream),
+                matches!(all.as_slice(), [Event::Error(fault)] if fault.kind == Kind::BadUpstream),
                 "{page}: {all:?}"
             );
         }

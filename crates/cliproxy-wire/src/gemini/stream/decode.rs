@@ -220,6 +220,11 @@ impl Decoder {
         if self.candidates.iter().any(Candidate::has_unnamed_call) {
             return self.fail(Fault::unnamed_call(), out);
         }
+        if self.candidates.iter().any(Candidate::has_garbled_call) {
+            let message =
+                "the arguments of the upstream's tool call came in pieces that cannot be put together";
+            return self.fail(Fault::new(Kind::BadUpstream, message).with_code("upstream_malformed"), out);
+        }
         if self.candidates.iter().all(|candidate| candidate.failure().is_some())
             && let Some(fault) = self.candidates.first().and_then(Candidate::failure)
         {

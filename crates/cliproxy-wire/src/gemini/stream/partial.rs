@@ -1,14 +1,21 @@
 //! A call whose arguments come in pieces by path (`partialArgs`): the arguments are put together and given out once.
+//!
+//! A path is a few bytes and may name much: what the pieces of a call make is bounded.
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 
 use super::super::member::members;
 use super::super::part::{Call, each};
 use crate::Error;
 use crate::json::{self, Object, Raw, Reader};
 
-/// More nesting than arguments have; deeper pieces are ignored.
+/// More nesting than arguments have.
 const MAX_DEPTH: usize = 64;
-/// More elements than a list is filled up with for an index that skips some.
-const MAX_INDEX: usize = 100_000;
+/// More members and elements than the arguments of a call have.
+const MAX_PLACES: usize = 100_000;
+/// More elements than a call leaves out: lists come in order.
+const MAX_GAPS: usize = 64;
 
 /// A call in the making.
 #[derive(Debug, Default)]
@@ -16,14 +23,34 @@ pub(super) struct Partial {
     pub(super) id: Option<String>,
     pub(super) name: String,
     pub(super) signature: Option<String>,
+    /// A piece had no place, so that the arguments are not what the model said.
+    pub(super) is_garbled: bool,
     root: Node,
+    made: Made,
+}
+
+/// What a call holds so far.
+#[derive(Debug, Default)]
+struct Made {
+    places: usize,
+    /// Elements that nothing was said of when they were made.
+    gaps: usize,
+}
+
+impl Made {
+    /// Makes room for `places` more, of which all but the last are gaps.
+    fn add(&mut self, places: usize) -> Option<()> {
+        self.places = self.places.checked_add(places).filter(|places| *places <= MAX_PLACES)?;
+        self.gaps = Some(self.gaps + places - 1).filter(|gaps| *gaps <= MAX_GAPS)?;
+        Some(())
+    }
 }
 
 #[derive(Debug, Default)]
 enum Node {
     #[default]
     Nothing,
-    Object(Vec<(String, Self)>),
+    Object(IndexMap<String, Self, RandomState>),
     Array(Vec<Self>),
     Text(String),
     Raw(Raw),
@@ -35,6 +62,9 @@ impl Partial {
     /// # Errors
     /// Pieces of wrong kinds.
     pub(super) fn add(&mut self, call: &Call<'_>, signature: Option<&str>) -> Result<(), Error> {
+        if self.is_garbled {
+            return Ok(());
+        }
         if let Some(id) = &call.id {
             self.id = Some(id.clone().into_owned());
         }
@@ -46,8 +76,9 @@ impl Partial {
         }
         if let Some(args) = &call.args {
             args.reader().object(|name, value| {
-                if let Some(slot) = self.root.member(name) {
-                    *slot = Node::Raw(value.to_raw()?);
+                match self.root.member(name, &mut self.made) {
+                    Some(slot) => *slot = Node::Raw(value.to_raw()?),
+                    None => self.is_garbled = true,
                 }
                 Ok(())
             })?;
@@ -75,7 +106,10 @@ impl Partial {
             }
             Ok(())
         })?;
-        let Some(slot) = self.root.descend(&path) else { return Ok(()) };
+        let Some(slot) = self.root.descend(&path, &mut self.made) else {
+            self.is_garbled = true;
+            return Ok(());
+        };
         match (text, value) {
             (Some(text), _) => match slot {
                 Node::Text(known) => known.push_str(&text),
@@ -99,21 +133,22 @@ impl Partial {
 }
 
 impl Node {
-    /// The node at `path`, such as `$.a.b[0]` or `$['a']`, made where there is none.
-    fn descend(&mut self, path: &str) -> Option<&mut Self> {
+    /// The node at `path`, such as `$.a.b[0]` or `$['a']`, made where there is none; `None` for what is no such path, and
+    /// for one that makes too much.
+    fn descend(&mut self, path: &str, made: &mut Made) -> Option<&mut Self> {
         let mut node = self;
         let mut rest = path.strip_prefix('$').unwrap_or(path);
-        for _ in 0..MAX_DEPTH {
+        for _ in 0..=MAX_DEPTH {
             if rest.is_empty() {
                 return Some(node);
             }
             if let Some(quoted) = rest.strip_prefix("['").or_else(|| rest.strip_prefix("[\"")) {
                 let (name, after) = quoted.split_once("']").or_else(|| quoted.split_once("\"]"))?;
-                node = node.member(name)?;
+                node = node.member(name, made)?;
                 rest = after;
             } else if let Some(bracket) = rest.strip_prefix('[') {
                 let (index, after) = bracket.split_once(']')?;
-                node = node.element(index.parse().ok()?)?;
+                node = node.element(index.parse().ok()?, made)?;
                 rest = after;
             } else {
                 let bare = rest.strip_prefix('.').unwrap_or(rest);
@@ -122,35 +157,32 @@ impl Node {
                 if name.is_empty() {
                     return None;
                 }
-                node = node.member(name)?;
+                node = node.member(name, made)?;
                 rest = after;
             }
         }
         None
     }
 
-    fn member(&mut self, name: &str) -> Option<&mut Self> {
+    fn member(&mut self, name: &str, made: &mut Made) -> Option<&mut Self> {
         if !matches!(self, Self::Object(_)) {
-            *self = Self::Object(Vec::new());
+            *self = Self::Object(IndexMap::default());
         }
         let Self::Object(members) = self else { return None };
-        let known = members.iter().position(|(known, _)| known == name);
-        let at = known.unwrap_or(members.len());
-        if known.is_none() {
-            members.push((name.to_owned(), Self::Nothing));
+        if !members.contains_key(name) {
+            made.add(1)?;
+            members.insert(name.to_owned(), Self::Nothing);
         }
-        members.get_mut(at).map(|(_, node)| node)
+        members.get_mut(name)
     }
 
-    fn element(&mut self, index: usize) -> Option<&mut Self> {
-        if index > MAX_INDEX {
-            return None;
-        }
+    fn element(&mut self, index: usize, made: &mut Made) -> Option<&mut Self> {
         if !matches!(self, Self::Array(_)) {
             *self = Self::Array(Vec::new());
         }
         let Self::Array(elements) = self else { return None };
-        if elements.len() <= index {
+        if let Some(more) = index.checked_sub(elements.len()) {
+            made.add(more.checked_add(1)?)?;
             elements.resize_with(index + 1, Self::default);
         }
         elements.get_mut(index)
@@ -202,18 +234,41 @@ mod tests {
         );
     }
 
-    #[test]
-    fn wild_paths_change_nothing() {
+    fn put_together(paths: impl IntoIterator<Item = String>) -> Partial {
         let mut partial = Partial::default();
-        for path in ["$.a[99999999999]", "$..", "$[x]", "$['open", &".a".repeat(1000)] {
+        for path in paths {
             let pieces = Raw::array(|list| {
                 list.object(|piece| {
-                    piece.str("jsonPath", path);
+                    piece.str("jsonPath", &path);
                     piece.str("stringValue", "x");
                 });
             });
             partial.add(&Call { partial: Some(pieces.as_str()), ..Call::default() }, None).unwrap();
         }
-        assert!(Raw::parse(&partial.arguments()).is_ok());
+        partial
+    }
+
+    #[test]
+    fn pieces_without_a_place_are_not_left_out_in_silence() {
+        let deep = ".a".repeat(MAX_DEPTH + 1);
+        for path in ["$.a[65]", "$.a[99999999999]", "$.a[-1]", "$..", "$[x]", "$['open", &deep] {
+            assert!(put_together([path.to_owned()]).is_garbled, "{path}");
+        }
+        for path in ["$.a[64]", "$.a[2].b[3]", "$", &".a".repeat(MAX_DEPTH)] {
+            assert!(!put_together([path.to_owned()]).is_garbled, "{path}");
+        }
+    }
+
+    #[test]
+    fn few_words_do_not_make_large_arguments() {
+        let nested = "[50]".repeat(60);
+        let partial = put_together((0..1000).map(|at| format!("$.a{at}{nested}")));
+        assert!(partial.is_garbled && partial.arguments().len() < 1000);
+        let partial = put_together((0..1000).map(|at| format!("$.a{at}{}", ".b".repeat(60))));
+        assert!(!partial.is_garbled);
+        let partial = put_together((0..3000).map(|at| format!("$.a{at}{}", ".b".repeat(60))));
+        assert!(partial.is_garbled);
+        let list = put_together((0..3000).map(|at| format!("$.list[{at}]")));
+        assert_eq!(list.arguments().matches("\"x\"").count(), 3000);
     }
 }

@@ -55,6 +55,10 @@ impl Candidate {
             self.is_unnamed = true;
             return;
         }
+        if partial.is_garbled {
+            self.is_garbled = true;
+            return;
+        }
         let arguments = partial.arguments();
         self.whole_call(
             partial.id.as_deref(),

@@ -66,6 +66,11 @@ impl Candidate {
         self.is_unnamed || self.partial.as_ref().is_some_and(|partial| partial.name.is_empty())
     }
 
+    /// Whether it calls a tool with arguments that nobody can put together.
+    pub(crate) fn has_garbled_call(&self) -> bool {
+        self.is_garbled || self.partial.as_ref().is_some_and(|partial| partial.is_garbled)
+    }
+
     /// Why there is no answer: the model tried a call, failed at it and said nothing else.
     pub(crate) fn failure(&self) -> Option<Fault> {
         let word = self.finish.as_deref().filter(|_| !self.is_heard && self.partial.is_none())?;

@@ -50,6 +50,8 @@ pub(super) struct Candidate {
     is_heard: bool,
     /// A call came without the name of its tool.
     is_unnamed: bool,
+    /// The arguments of a call came in pieces that cannot be put together.
+    is_garbled: bool,
     /// Token probabilities of the chunk at hand, until its text is said.
     logprobs: Option<Raw>,
 }
@@ -105,6 +107,7 @@ impl Candidate {
             has_search: false,
             is_heard: false,
             is_unnamed: false,
+            is_garbled: false,
             logprobs: None,
         }
     }
