@@ -2,6 +2,7 @@
 //! what holds for every request.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 
 use axum::Router;
 use axum::body::Body;
@@ -10,9 +11,9 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{any, get};
 use cliproxy_wire::fault::{Fault, Kind};
+use futures_util::FutureExt as _;
 use http::header::ORIGIN;
 use http::{Method, StatusCode};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{App, api, browser, dashboard, health, logs, management, telemetry};
 
@@ -20,7 +21,7 @@ use crate::{App, api, browser, dashboard, health, logs, management, telemetry};
 pub fn router(app: App) -> Router {
     routes()
         .layer(middleware::from_fn_with_state(app.clone(), guard))
-        .layer(CatchPanicLayer::custom(api::panicked))
+        .layer(middleware::from_fn(unbroken))
         .with_state(app)
 }
 
@@ -68,6 +69,13 @@ fn collapse(path: &str) -> String {
         clean.push_str(segment);
     }
     clean.strip_prefix("/v1/v1/").map(|rest| format!("/v1/{rest}")).unwrap_or(clean)
+}
+
+/// A handler that panics costs its own request, which hears so in the format of its path.
+async fn unbroken(request: Request, next: Next) -> Response {
+    let format = api::format_of(request.uri().path());
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answer.unwrap_or_else(|_panic| api::panicked(format))
 }
 
 /// Adds cross-origin headers, answers preflights, refuses foreign pages where no key protects.
@@ -124,4 +132,32 @@ async fn guarded(app: App, request: Request, next: Next) -> Response {
 async fn refusal(app: &App, request: Request, message: &str) -> Response {
     api::count_missed(app, request.uri().path(), Kind::Permission);
     api::refuse(request, &Fault::new(Kind::Permission, message)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_defect_outside_of_calls_is_told_in_the_format_of_the_path() {
+        let broken = || std::future::poll_fn(|_| -> Poll<()> { panic!("a test panics here") });
+        let app = Router::new().route("/{*path}", get(broken)).layer(middleware::from_fn(unbroken));
+        for (path, expected) in [
+            ("/v1/messages/batches", r#"{"type":"error","error":{"type":"api_error","#),
+            ("/v1beta/files", r#"{"error":{"code":500,"#),
+            ("/v1/files", r#"{"error":{"message":"internal error of the gateway","#),
+            ("/v0/management/usage", r#"{"error":{"message":"internal error of the gateway","#),
+        ] {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            let response = app.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert!(body.starts_with(expected.as_bytes()), "{path}: {body:?}");
+        }
+    }
 }

@@ -222,6 +222,6 @@ pub(crate) async fn refuse(request: Request, fault: &Fault) -> Response {
 }
 
 /// What is told when a handler panics that serves no call.
-pub(crate) fn panicked(_panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    call::broken(Format::Chat, &call::request_id())
+pub(crate) fn panicked(format: Format) -> Response {
+    call::broken(format, &call::request_id())
 }
