@@ -170,8 +170,8 @@ impl Relay {
     pub fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<Ending, Fault> {
         let mut elements = Vec::new();
         let tap = &mut self.tap;
-        let is_undecided = matches!(self.output, Output::Undecided(_));
-        let keeps = is_undecided || matches!(self.output, Output::Elements { .. });
+        // What looked like one body may be JSON lines, of which the output is made then.
+        let keeps = matches!(self.output, Output::Undecided(_) | Output::Elements { .. } | Output::Nothing);
         let ending = self.reader.finish(&mut |frame| {
             tap.frame(&frame);
             if keeps && let Frame::Data { data, .. } = frame {
@@ -429,6 +429,16 @@ mod tests {
         assert_eq!(relay.progress(), Progress::Nothing);
         assert_eq!(relay.finish(&mut out).unwrap(), Ending::Body(b"{\"error\":{}}".to_vec()));
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn lines_of_json_are_passed_on_as_events() {
+        let lines = "{\"model\":\"up\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n{\"model\":\"up\",\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n";
+        let events: Vec<String> = lines.lines().map(|line| format!("data: {line}\n\n")).collect();
+        let events = events.concat();
+        assert_eq!(relayed(Format::Chat, &Changes::default(), lines), events);
+        let changes = Changes { model: Some("mine".to_owned()), ..Changes::default() };
+        assert_eq!(relayed(Format::Chat, &changes, lines), events.replace("up", "mine"));
     }
 
     #[test]

@@ -419,7 +419,9 @@ proptest! {
             for piece in text.as_bytes().chunks(size) {
                 relay.push(Bytes::copy_from_slice(piece), &mut out).unwrap();
             }
-            if matches!(relay.finish(&mut out), Ok(Ending::Stream)) && !out.is_empty() {
+            // Lines of JSON are no stream that a client can read, so they become events.
+            let is_lines = text.trim_start().starts_with('{');
+            if matches!(relay.finish(&mut out), Ok(Ending::Stream)) && !out.is_empty() && !is_lines {
                 // Only a frame that was cut may be missing.
                 let passed = String::from_utf8(out.concat()).unwrap();
                 prop_assert!(text.starts_with(&passed), "{:?}", passed);
