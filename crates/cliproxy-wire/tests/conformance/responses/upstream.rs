@@ -246,6 +246,26 @@ fn items_that_only_the_last_event_has_are_delivered() {
 }
 
 #[test]
+fn an_end_that_is_called_completed_is_what_the_response_says() {
+    let delta = r#"{"type":"response.output_text.delta","item_id":"m","output_index":0,"content_index":0,"delta":"half"}"#;
+    let end = |members: &str| {
+        let last =
+            format!(r#"{{"type":"response.completed","response":{{"id":"resp_1","output":[],{members}}}}}"#);
+        folded(events(&stream(&[CREATED, delta, &last])))
+    };
+    let cut = end(r#""status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}"#);
+    assert_eq!((cut.status, cut.candidates[0].stop.reason), (Status::Incomplete, StopReason::MaxTokens));
+    for members in [
+        r#""status":"failed","error":{"code":"server_error","message":"boom"}"#,
+        r#""error":{"code":"server_error","message":"boom"}"#,
+        r#""status":"cancelled""#,
+    ] {
+        assert!(matches!(end(members).status, Status::Failed(_)), "{members}");
+    }
+    assert_eq!(end(r#""status":"in_progress","error":null"#).status, Status::Completed);
+}
+
+#[test]
 fn j217_a_surrogate_pair_split_over_two_deltas_is_one_character() {
     let delta = |text: &str| {
         format!(

@@ -146,11 +146,13 @@ impl Decoder {
     fn finished(&mut self, name: &str, response: Option<Reader<'_>>, out: &mut Vec<Event>) {
         let mut answer =
             response.and_then(|mut response| Answer::read(&mut response).ok()).unwrap_or_default();
-        // The event's own name wins: some upstreams leave `in_progress` in the object.
-        if name != "completed" || answer.status.as_deref() != Some("cancelled") {
+        // The event's own name wins, as some upstreams leave `in_progress` in the object; but others call every end
+        // completed, and then the object knows better.
+        let is_worse = matches!(answer.status.as_deref(), Some("incomplete" | "failed" | "cancelled"));
+        if name != "completed" || !is_worse {
             answer.status = Some(name.to_owned().into());
         }
-        if let Some(fault) = answer.failure() {
+        if let Some(fault) = answer.failure().or_else(|| answer.fault()) {
             self.fail(fault, out);
             return;
         }
