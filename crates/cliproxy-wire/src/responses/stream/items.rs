@@ -48,11 +48,14 @@ impl Items {
         *known = at.max(*known);
     }
 
-    /// The item that is meant by its number, else by its id, else, without a number, the last one that is open.
+    /// The item that is meant by its number, else by its id, else, without a number, the last one that is open. Where
+    /// several have one number, the id says which.
     pub(super) fn look_up(&mut self, kind: ItemKind, index: Option<u64>, id: Option<&str>) -> Option<usize> {
         let names = self.names.get_mut(&kind)?;
+        let by_id = id.and_then(|id| names.by_id.get(id));
+        let is_numbered = |at: &&usize| self.tracks.get(**at).is_some_and(|track| track.index == index);
         let by_index = index.and_then(|index| names.by_index.get(&index));
-        let known = by_index.or_else(|| id.and_then(|id| names.by_id.get(id)));
+        let known = by_id.filter(is_numbered).or(by_index).or(by_id);
         if known.is_some() || index.is_some() {
             return known.copied();
         }

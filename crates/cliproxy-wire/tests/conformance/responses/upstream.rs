@@ -407,6 +407,26 @@ fn parallel(count: usize, is_numbered: bool, is_named: bool) -> String {
 }
 
 #[test]
+fn calls_at_once_under_one_number_are_told_apart_by_their_ids() {
+    let mut frames = Vec::new();
+    for at in 1..3 {
+        frames.push(format!(
+            r#"{{"type":"response.output_item.added","output_index":0,"item":{{"type":"function_call","id":"fc_{at}","call_id":"c{at}","name":"f","arguments":""}}}}"#
+        ));
+    }
+    for piece in ["[", "7]"] {
+        for at in 1..3 {
+            frames.push(format!(
+                r#"{{"type":"response.function_call_arguments.delta","output_index":0,"item_id":"fc_{at}","delta":"{piece}"}}"#
+            ));
+        }
+    }
+    let frames: Vec<&str> = [CREATED].into_iter().chain(frames.iter().map(String::as_str)).collect();
+    let response = folded(events(&stream(&[frames, vec![COMPLETED]].concat())));
+    assert_eq!(texts(&response), ["call c1 f [7]", "call c2 f [7]"]);
+}
+
+#[test]
 fn any_number_of_calls_at_once_are_kept_apart() {
     // With a search among those before, the large ones would not end.
     const MANY: usize = 20_000;
