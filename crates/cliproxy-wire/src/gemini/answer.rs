@@ -136,7 +136,7 @@ impl Parts<'_, '_> {
                 Content::Reasoning(reasoning) => self.reasoning(reasoning, context, &mut carried),
                 Content::ToolCall(call) => {
                     let is_broken = !is_object(call.arguments.as_str());
-                    if !(is_broken && candidate.stop.reason == StopReason::MaxTokens) {
+                    if !(is_broken && stop::is_out_of_room(candidate.stop.reason)) {
                         let signature = carried.of_call(call.opaque.as_ref());
                         self.part(|part| write_call(part, call, signature.as_deref()));
                     }

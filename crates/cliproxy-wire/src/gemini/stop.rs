@@ -68,6 +68,11 @@ pub(super) fn encode(stop: &Stop) -> &'static str {
     }
 }
 
+/// True where the room was used up: a call that was being written says something else than was meant.
+pub(super) fn is_out_of_room(reason: StopReason) -> bool {
+    matches!(reason, StopReason::MaxTokens | StopReason::ContextWindow)
+}
+
 /// True for stops after which the answer is not whole.
 pub(super) fn is_cut(reason: StopReason) -> bool {
     matches!(

@@ -124,6 +124,26 @@ fn j206_without_events_the_stream_is_one_array_that_can_be_read_as_it_grows() {
 }
 
 #[test]
+fn a_call_that_was_cut_for_want_of_room_is_not_completed() {
+    let events = |reason| {
+        let mut events = golden_events();
+        events.retain(|event| !matches!(event, Event::CandidateStop { .. }));
+        // The first call loses its end.
+        let end = Delta::Arguments("\"Rome\"}".into());
+        events.retain(|event| !matches!(event, Event::Delta { delta, .. } if *delta == end));
+        let at = events.len() - 2;
+        events.insert(at, Event::CandidateStop { candidate: 0, stop: Stop::new(reason) });
+        events
+    };
+    for reason in [StopReason::MaxTokens, StopReason::ContextWindow] {
+        let stream = write(Format::Gemini, &shown(), events(reason));
+        assert!(!stream.contains("get_weather") && stream.contains("get_time"), "{stream}");
+        let body = body(&folded(events(reason)), &shown()).to_string();
+        assert!(!body.contains("get_weather") && body.contains("get_time"), "{body}");
+    }
+}
+
+#[test]
 fn j207_code_assist_clients_get_every_chunk_in_the_envelope() {
     let context = ClientContext { is_enveloped: true, ..shown() };
     let plain = frames(&write(Format::Gemini, &shown(), golden_events()));

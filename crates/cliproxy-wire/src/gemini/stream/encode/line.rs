@@ -253,8 +253,7 @@ impl Line {
         }
         self.advance(index, is_shown, head, out);
         for pending in std::mem::take(&mut self.broken) {
-            // Cut in the middle, a call says something else than was meant.
-            if stop.reason != StopReason::MaxTokens {
+            if !stop::is_out_of_room(stop.reason) {
                 self.call(index, &pending, head, out);
             }
         }
