@@ -144,6 +144,34 @@ fn a_call_that_was_cut_for_want_of_room_is_not_completed() {
 }
 
 #[test]
+fn of_thinking_that_comes_in_short_and_at_length_one_is_shown() {
+    let thought = |channel, text: &str| Event::Delta {
+        candidate: 0,
+        block: 0,
+        delta: Delta::Reasoning { channel, part: 0, text: text.into() },
+    };
+    let mut events = golden_events();
+    events.truncate(1);
+    events.extend([
+        Event::BlockStart {
+            candidate: 0,
+            block: 0,
+            kind: BlockKind::Reasoning { id: None, is_redacted: false },
+        },
+        thought(Channel::Summary, "short"),
+        thought(Channel::Raw, "at length"),
+        Event::BlockStop { candidate: 0, block: 0, full: None },
+        Event::CandidateStop { candidate: 0, stop: Stop::new(StopReason::EndTurn) },
+        Event::End { status: Status::Completed, ext: Ext::new() },
+    ]);
+    for written in
+        [write(Format::Gemini, &shown(), events.clone()), body(&folded(events), &shown()).to_string()]
+    {
+        assert!(written.contains("short") && !written.contains("at length"), "{written}");
+    }
+}
+
+#[test]
 fn j207_code_assist_clients_get_every_chunk_in_the_envelope() {
     let context = ClientContext { is_enveloped: true, ..shown() };
     let plain = frames(&write(Format::Gemini, &shown(), golden_events()));

@@ -10,8 +10,8 @@ use crate::gemini::request::write_media;
 use crate::gemini::{logprob, stop};
 use crate::json::{self, Object};
 use crate::model::{
-    Annotation, Audio, Block, BlockKind, CandidateMeta, Content, Delta, Hosted, HostedPhase, Media, Opaque,
-    Stop, StopReason, Str,
+    Annotation, Audio, Block, BlockKind, CandidateMeta, Channel, Content, Delta, Hosted, HostedPhase, Media,
+    Opaque, Stop, StopReason, Str,
 };
 use std::collections::VecDeque;
 
@@ -61,7 +61,10 @@ impl Line {
                 head.part(out, index, |part| part.str("text", &text));
             }
             Delta::Arguments(text) => pending.text.push_str(&text),
-            Delta::Reasoning { part, text, .. } => {
+            Delta::Reasoning { channel, part, text } => {
+                if *pending.channel.get_or_insert(channel) != channel {
+                    return;
+                }
                 let is_next = std::mem::replace(&mut pending.part, part) != part && !pending.text.is_empty();
                 let separator = if is_next { "\n\n" } else { "" };
                 pending.text.push_str(separator);
@@ -301,6 +304,8 @@ pub(super) struct Pending {
     pub(super) kind: BlockKind,
     /// Text, arguments or thinking so far.
     pub(super) text: String,
+    /// The channel of the thinking that is written; a second one says the same at greater length.
+    pub(super) channel: Option<Channel>,
     /// Part of the thinking that was written last.
     pub(super) part: u32,
     pub(super) opaque: Vec<Opaque>,
@@ -317,6 +322,7 @@ impl Pending {
             block,
             kind,
             text: String::new(),
+            channel: None,
             part: 0,
             opaque: Vec::new(),
             held: Vec::new(),
