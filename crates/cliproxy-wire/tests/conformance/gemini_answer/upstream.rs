@@ -10,7 +10,7 @@ use cliproxy_wire::{Format, gemini};
 use serde_json::{Value, json};
 
 use super::{body, chunk, contents, folded, last, read, shown, stream_of, upstream};
-use crate::support::{events, fixture, frames, write};
+use crate::support::{client, events, fixture, frames, translate, write};
 
 #[test]
 fn several_parts_in_one_chunk_are_several_blocks_in_order() {
@@ -24,6 +24,22 @@ fn several_parts_in_one_chunk_are_several_blocks_in_order() {
     let Content::ToolCall(call) = &blocks[2] else { panic!("{blocks:?}") };
     assert_eq!((call.arguments.as_str(), call.is_id_synthetic, call.call_id.len()), ("{}", true, 29));
     assert_eq!(response.candidates[0].stop.reason, StopReason::ToolUse);
+}
+
+#[test]
+fn pictures_of_the_thinking_are_no_pictures_of_the_answer() {
+    let picture = |data: &str| json!({"inlineData": {"mimeType": "image/png", "data": data}});
+    let mut draft = picture("AAAA");
+    draft["thought"] = json!(true);
+    let chunks = [chunk(json!([draft, picture("BBBB")])), last()];
+    let response = read(&chunks);
+    let [Content::Native(native), Content::Image(_)] = &contents(&response)[..] else {
+        panic!("{response:?}")
+    };
+    assert_eq!(native.value, Raw::from(&draft));
+    let chat = client(Format::Chat);
+    let stream = translate(&Profile::gemini(), &stream_of(&chunks), Format::Chat, &chat);
+    assert!(stream.contains("BBBB") && !stream.contains("AAAA"), "{stream}");
 }
 
 #[test]

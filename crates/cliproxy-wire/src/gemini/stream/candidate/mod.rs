@@ -189,15 +189,16 @@ impl Candidate {
             } else {
                 self.say(text, signature, context, out);
             }
+        } else if part.is_thought && part.blob.is_some() {
+            // A draft, which clients of other formats would take for the answer.
+            self.native(&part, out);
         } else if let Some(blob) = part.blob.take() {
             let content = media(blob, part.clip, part.resolution);
             self.media(content, signature, context, out);
         } else if part.code.is_some() || part.code_result.is_some() || part.hosted.is_some() {
             self.hosted(&part, context, out);
         } else if part.is_foreign {
-            self.close(out);
-            let native = Native { format: Format::Gemini, value: part.whole.raw() };
-            self.whole(BlockKind::Native(native), out);
+            self.native(&part, out);
         } else if signature.is_some() {
             self.say(Fragment::empty(), signature, context, out);
         }
@@ -219,6 +220,12 @@ impl Candidate {
     fn whole(&mut self, kind: BlockKind, out: &mut Vec<Event>) {
         let block = self.begin(kind, out);
         out.push(Event::BlockStop { candidate: self.index, block, full: None });
+    }
+
+    fn native(&mut self, part: &Part<'_>, out: &mut Vec<Event>) {
+        self.close(out);
+        let native = Native { format: Format::Gemini, value: part.whole.raw() };
+        self.whole(BlockKind::Native(native), out);
     }
 
     fn think(
