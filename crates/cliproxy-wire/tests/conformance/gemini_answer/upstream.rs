@@ -43,6 +43,21 @@ fn pictures_of_the_thinking_are_no_pictures_of_the_answer() {
 }
 
 #[test]
+fn of_several_finish_reasons_the_one_that_explains_wins() {
+    let finish = |word: &str| {
+        let mut chunk = chunk(json!([{"text": "a"}]));
+        chunk["candidates"][0]["finishReason"] = json!(word);
+        chunk
+    };
+    for (words, expected) in [
+        (["STOP", "STOP", "MAX_TOKENS"], StopReason::MaxTokens),
+        (["STOP", "SAFETY", "STOP"], StopReason::ContentFilter),
+    ] {
+        assert_eq!(read(&words.map(finish)).candidates[0].stop.reason, expected, "{words:?}");
+    }
+}
+
+#[test]
 fn a_signature_on_an_empty_text_belongs_to_the_last_text() {
     let mut end = chunk(json!([{"text": "", "thoughtSignature": "S"}]));
     end["candidates"][0]["finishReason"] = json!("STOP");

@@ -135,7 +135,10 @@ impl Candidate {
                 self.is_cited_late |= !self.said.is_empty();
             }
         }
-        self.finish = self.finish.take().or(found.finish);
+        // A regular end may be followed by the word that it was none.
+        if self.finish.as_deref().is_none_or(|known| known == "STOP") {
+            self.finish = found.finish.or_else(|| self.finish.take());
+        }
         self.finish_message = found.finish_message.or_else(|| self.finish_message.take());
         self.logprobs = found.logprobs;
         if let Some(mut content) = found.content {
