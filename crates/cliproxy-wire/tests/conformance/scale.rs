@@ -342,6 +342,17 @@ const ANSWERS: &[Answer] = &[
             ]),
         )
     }),
+    ("texts of an answer that is grounded early", |count| {
+        let chunk = |at: usize| json!({"web": {"uri": format!("https://a.example/{at}"), "title": "A"}});
+        let support = |at: usize| json!({"segment": {"startIndex": at * 4, "endIndex": at * 4 + 4, "text": format!("{at:04}")}, "groundingChunkIndices": [at]});
+        let grounding = json!({"groundingChunks": (0..count).map(chunk).collect::<Vec<_>>(), "groundingSupports": (0..count).map(support).collect::<Vec<_>>()});
+        let first = parts(&json!([]), &json!({"groundingMetadata": grounding}));
+        let text = |at: usize| {
+            parts(&json!([{"text": "t", "thought": true}, {"text": format!("{at:04}")}]), &Value::Null)
+        };
+        let end = parts(&json!([]), &json!({"finishReason": "STOP"}));
+        (Profile::gemini(), stream([first].into_iter().chain((0..count).map(text)).chain([end])))
+    }),
     ("candidates", |count| {
         let choice = |at: usize| json!({"id": "x", "choices": [{"index": at, "delta": {"content": "a"}, "finish_reason": "stop"}]});
         (Profile::compatible(), stream((0..count).map(choice)) + "data: [DONE]\n\n")

@@ -42,10 +42,12 @@ impl Candidate {
 
     /// Cites in the texts from this one on what is known to be cited there and was not yet.
     fn annotate(&mut self, from: usize, out: &mut Vec<Event>) {
-        let grounding = self.grounding.as_ref().map(Grounding::read);
+        if let (Some(raw), None) = (&self.grounding, &self.sources) {
+            self.sources = Some(Grounding::read(raw));
+        }
         for said in self.said.iter_mut().skip(from) {
             let mut found = Vec::new();
-            if let Some(grounding) = &grounding {
+            if let Some(grounding) = &self.sources {
                 grounding.annotations(&self.text, &said.bytes, &mut found);
             }
             if let Some(citations) = &self.citations {

@@ -6,6 +6,7 @@ mod found;
 
 use std::ops::Range;
 
+use super::super::grounding::Grounding;
 use super::super::member::members;
 use super::super::part::{self, Part, Words, each, media};
 use super::super::request;
@@ -44,6 +45,8 @@ pub(super) struct Candidate {
     finish: Option<String>,
     finish_message: Option<String>,
     grounding: Option<Raw>,
+    /// The same as read, once a text was cited by it.
+    sources: Option<Grounding>,
     citations: Option<Raw>,
     has_search: bool,
     /// Something besides thinking was said.
@@ -103,6 +106,7 @@ impl Candidate {
             finish: None,
             finish_message: None,
             grounding: None,
+            sources: None,
             citations: None,
             has_search: false,
             is_heard: false,
@@ -127,6 +131,9 @@ impl Candidate {
         context: &UpstreamContext,
         out: &mut Vec<Event>,
     ) -> Result<(), Error> {
+        if found.meta.grounding.is_some() {
+            self.sources = None;
+        }
         for (slot, value) in
             [(&mut self.grounding, &found.meta.grounding), (&mut self.citations, &found.meta.citations)]
         {
