@@ -1,11 +1,11 @@
-//! Lets only whole frames of an event stream pass.
+//! Lets only whole frames of an event stream pass, and only whole elements of an array.
 //!
 //! A stream may break inside a frame. What a client already has of that frame could not be taken back, and its parser
 //! would fail on it instead of reading the error that follows; so the beginning of a frame waits for its end. Chunks
 //! nearly always end with a frame, and then pass as they are.
 
 use bytes::Bytes;
-use memchr::memrchr2;
+use memchr::{memchr2, memrchr2};
 
 /// The state between chunks.
 #[derive(Debug)]
@@ -89,6 +89,80 @@ impl Gate {
     }
 }
 
+/// The same for the elements of a JSON array: what has passed ends with an element, or is nothing, so that an error may
+/// follow as the next one.
+#[derive(Debug, Default)]
+pub(super) struct ArrayGate {
+    /// What follows the last whole element.
+    held: Vec<u8>,
+    depth: u32,
+    is_string: bool,
+    is_escape: bool,
+    has_passed: bool,
+}
+
+impl ArrayGate {
+    /// Takes the next chunk and gives back what may pass.
+    pub(super) fn push(&mut self, chunk: &Bytes) -> Bytes {
+        let end = self.end(chunk);
+        if end == 0 {
+            self.held.extend_from_slice(chunk);
+            return Bytes::new();
+        }
+        self.has_passed = true;
+        let rest = chunk.get(end..).unwrap_or_default();
+        if self.held.is_empty() {
+            self.held.extend_from_slice(rest);
+            return chunk.slice(..end);
+        }
+        let mut passing = std::mem::replace(&mut self.held, rest.to_vec());
+        passing.extend_from_slice(chunk.get(..end).unwrap_or_default());
+        passing.into()
+    }
+
+    /// Whether an element has passed, and the bracket before it.
+    pub(super) fn has_passed(&self) -> bool {
+        self.has_passed
+    }
+
+    /// What waits; the stream is over.
+    pub(super) fn finish(&mut self) -> Bytes {
+        std::mem::take(&mut self.held).into()
+    }
+
+    /// Where the last element ends that ends in the chunk.
+    fn end(&mut self, chunk: &[u8]) -> usize {
+        let (mut at, mut end) = (0, 0);
+        while let Some(&byte) = chunk.get(at) {
+            if self.is_string && !self.is_escape {
+                // Nearly all bytes are those of strings.
+                let rest = chunk.get(at..).unwrap_or_default();
+                let Some(found) = memchr2(b'"', b'\\', rest) else { break };
+                at += found + 1;
+                self.is_escape = rest.get(found) == Some(&b'\\');
+                self.is_string = self.is_escape;
+                continue;
+            }
+            at += 1;
+            if std::mem::take(&mut self.is_escape) {
+                continue;
+            }
+            match byte {
+                b'"' => self.is_string = true,
+                b'{' | b'[' => self.depth = self.depth.saturating_add(1),
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 1 {
+                        end = at;
+                    }
+                }
+                _ => {}
+            }
+        }
+        end
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +194,23 @@ mod tests {
                     (whole.clone(), format!("event: a{line}")),
                     "{open:?} {size}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn whole_elements_pass_and_what_follows_waits() {
+        let whole = "\n[{\"a\":\"]}\\\"é\\\\\"},\r\n {\"b\":[1,{}]}";
+        for rest in ["", "\n]", ",", ",\n{\"c\":\"}"] {
+            let text = format!("{whole}{rest}");
+            for size in 1..=text.len() {
+                let mut gate = ArrayGate::default();
+                let mut passed = Vec::new();
+                for chunk in text.as_bytes().chunks(size) {
+                    passed.extend_from_slice(&gate.push(&Bytes::copy_from_slice(chunk)));
+                }
+                assert_eq!((&*passed, gate.has_passed()), (whole.as_bytes(), true), "{text:?} {size}");
+                assert_eq!(gate.finish(), rest.as_bytes());
             }
         }
     }

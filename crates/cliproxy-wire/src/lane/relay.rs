@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::edit::Changes;
-use super::gate::Gate;
+use super::gate::{ArrayGate, Gate};
 use super::line::{Lines, emit};
 use super::tap::{Progress, Tap};
 use crate::fault::{self, Fault};
@@ -34,7 +34,7 @@ enum Output {
     /// Lane 1, events.
     Events(Gate),
     /// Lane 1, a JSON array.
-    Array,
+    Array(ArrayGate),
     /// Lane 2, event stream in and out.
     Lines(Gate, Lines),
     /// Lane 2, element by element, written as events or as an array.
@@ -80,7 +80,7 @@ impl Relay {
 
     /// Whether what came out so far ends with a whole frame, so that a sign of life may follow.
     pub fn is_between_frames(&self) -> bool {
-        !matches!(self.output, Output::Array)
+        !matches!(self.output, Output::Array(_))
     }
 
     /// Takes the next chunk; what is to be sent comes to `out`.
@@ -95,7 +95,7 @@ impl Relay {
             match &mut self.output {
                 Output::Undecided(waiting) => waiting.push(chunk),
                 Output::Events(gate) => emit(out, gate.push(&chunk)),
-                Output::Array => emit(out, chunk),
+                Output::Array(gate) => emit(out, gate.push(&chunk)),
                 Output::Lines(gate, lines) => lines.push(&gate.push(&chunk), out),
                 Output::Elements { .. } | Output::Nothing => {}
             }
@@ -135,7 +135,7 @@ impl Relay {
             Shape::Events if wants_sse => {
                 Output::Lines(Gate::new(), Lines::new(self.format, self.changes.clone()))
             }
-            Shape::Array if !wants_sse && !self.changes.has_edits() => Output::Array,
+            Shape::Array if !wants_sse && !self.changes.has_edits() => Output::Array(ArrayGate::default()),
             Shape::Events | Shape::Array => Output::Elements { is_sse: wants_sse },
             Shape::Object | Shape::Markup => Output::Nothing,
         };
@@ -186,6 +186,7 @@ impl Relay {
         let is_complete = self.tap.is_complete();
         match &mut self.output {
             Output::Events(gate) if is_complete => emit(out, gate.finish()),
+            Output::Array(gate) if is_complete => emit(out, gate.finish()),
             Output::Lines(gate, lines) if is_complete => {
                 lines.push(&gate.finish(), out);
                 lines.finish(out);
@@ -213,17 +214,16 @@ impl Relay {
     /// The bytes that end a broken stream with an error in the client's format. `request_id` is the gateway's.
     pub fn fail(&mut self, fault: &Fault, request_id: &str) -> Bytes {
         let mut out = Vec::new();
-        let is_array = match self.output {
+        let is_array = match &self.output {
             Output::Elements { is_sse } => !is_sse,
-            Output::Array => true,
+            Output::Array(gate) => {
+                self.is_array_open = gate.has_passed();
+                true
+            }
             _ => self.changes.is_sse == Some(false),
         };
         if is_array {
-            if matches!(self.output, Output::Array) {
-                out.extend_from_slice(b",\n");
-            } else {
-                self.separate(&mut out);
-            }
+            self.separate(&mut out);
             fault::write_gemini_error(&mut out, fault);
             out.push(b']');
             return out.into();
@@ -334,6 +334,7 @@ pub fn body_usage(format: Format, bytes: &[u8]) -> Option<Usage> {
 mod tests {
     use super::super::edit::AnswerEnvelope;
     use super::*;
+    use crate::json::Raw;
 
     /// What comes out at every chunk size, checked to be the same.
     fn relayed(format: Format, changes: &Changes, text: &str) -> String {
@@ -360,7 +361,7 @@ mod tests {
         assert_eq!(relayed(Format::Chat, &Changes::default(), CHAT), CHAT);
         let odd = "\n\n: x\ndata: not json\nevent: future\ndata: {}  \n\n";
         assert_eq!(relayed(Format::Claude, &Changes::default(), odd), odd);
-        let array = " [{\"candidates\":[]},\n{}]\n";
+        let array = " [{\"candidates\":[]},\n{\"candidates\":[{\"finishReason\":\"STOP\"}]}]\n";
         assert_eq!(relayed(Format::Gemini, &Changes::default(), array), array);
     }
 
@@ -468,6 +469,23 @@ mod tests {
             let end = std::str::from_utf8(&end).unwrap();
             assert!(end.starts_with(expected), "{end}");
             assert!(end.ends_with("\n\n") || end.ends_with("}]"), "{end}");
+        }
+    }
+
+    #[test]
+    fn an_array_that_breaks_off_anywhere_stays_one() {
+        let text = "[{\"candidates\":[]},\r\n{\"candidates\":[{\"index\":0}]}\n]\n";
+        for end in 1..=text.len() {
+            let mut relay = Relay::new(Format::Gemini, Changes::default(), 1 << 20);
+            let mut out = Vec::new();
+            for chunk in text.as_bytes()[..end].chunks(7) {
+                relay.push(Bytes::copy_from_slice(chunk), &mut out).unwrap();
+            }
+            relay.finish(&mut out).unwrap();
+            out.push(relay.fail(&Fault::truncated(), "req_1"));
+            let written = String::from_utf8(out.concat()).unwrap();
+            let last = Raw::parse(&written).map(|array| array.as_str().contains("\"error\""));
+            assert_eq!(last.ok(), Some(true), "{written}");
         }
     }
 

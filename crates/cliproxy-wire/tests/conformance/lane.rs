@@ -422,11 +422,12 @@ proptest! {
             // Lines of JSON are no stream that a client can read, so they become events.
             let is_lines = text.trim_start().starts_with('{');
             if matches!(relay.finish(&mut out), Ok(Ending::Stream)) && !out.is_empty() && !is_lines {
-                // Only a frame that was cut may be missing.
+                // Only a frame that was cut may be missing, and what follows the last element of an array.
+                let is_array = text.trim_start().starts_with('[');
                 let passed = String::from_utf8(out.concat()).unwrap();
                 prop_assert!(text.starts_with(&passed), "{:?}", passed);
                 let rest = text[passed.len()..].replace("\r\n", "\n").replace('\r', "\n");
-                prop_assert!(rest.is_empty() || (relay.is_truncated() && !rest.contains("\n\n")), "{:?}", rest);
+                prop_assert!(rest.is_empty() || (relay.is_truncated() && (is_array || !rest.contains("\n\n"))), "{:?}", rest);
             }
             let changes = Changes { model: Some("m".to_owned()), hides_usage: true, envelope: AnswerEnvelope::Wrap, ..Changes::default() };
             let mut relay = Relay::new(format, changes, LIMIT);
