@@ -121,6 +121,11 @@ impl Partial {
         Ok(())
     }
 
+    /// Whether some of its arguments have come.
+    pub(super) fn has_pieces(&self) -> bool {
+        !matches!(self.root, Node::Nothing)
+    }
+
     /// The arguments.
     pub(super) fn arguments(&self) -> String {
         let mut out = Vec::new();

@@ -58,6 +58,24 @@ fn of_several_finish_reasons_the_one_that_explains_wins() {
 }
 
 #[test]
+fn a_call_in_pieces_without_an_end_mark_is_over_when_the_same_tool_is_called_again() {
+    let piece = |call: Value| chunk(json!([{"functionCall": call}]));
+    let begin = piece(json!({"name": "f", "willContinue": true}));
+    let city = |name: &str| {
+        piece(json!({"partialArgs": [{"jsonPath": "$.city", "stringValue": name}], "willContinue": true}))
+    };
+    let response = read(&[begin.clone(), city("Rome"), begin, city("Oslo"), last()]);
+    let arguments: Vec<String> = contents(&response)
+        .iter()
+        .map(|content| match content {
+            Content::ToolCall(call) => call.arguments.as_str().to_owned(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(arguments, [r#"{"city":"Rome"}"#, r#"{"city":"Oslo"}"#]);
+}
+
+#[test]
 fn a_signature_on_an_empty_text_belongs_to_the_last_text() {
     let mut end = chunk(json!([{"text": "", "thoughtSignature": "S"}]));
     end["candidates"][0]["finishReason"] = json!("STOP");

@@ -17,9 +17,12 @@ impl Candidate {
         context: &UpstreamContext,
         out: &mut Vec<Event>,
     ) -> Result<(), Error> {
+        // Only the first part of a call names the tool and has no pieces.
+        let is_beginning = call.continues && call.partial.is_none() && call.args.is_none();
         let is_new = self.partial.as_ref().is_some_and(|partial| {
-            call.name.as_deref().is_some_and(|name| !partial.name.is_empty() && name != partial.name)
-                || call.id.as_deref().is_some_and(|id| partial.id.as_deref().is_some_and(|known| known != id))
+            call.name.as_deref().is_some_and(|name| {
+                !partial.name.is_empty() && (name != partial.name || (is_beginning && partial.has_pieces()))
+            }) || call.id.as_deref().is_some_and(|id| partial.id.as_deref().is_some_and(|known| known != id))
         });
         if is_new {
             self.finish_partial(context, out);
