@@ -266,6 +266,13 @@ fn an_end_that_is_called_completed_is_what_the_response_says() {
 }
 
 #[test]
+fn the_last_event_of_a_websocket_ends_a_stream_too() {
+    let last = COMPLETED.replace("response.completed", "response.done");
+    let response = folded(events(&stream(&[CREATED, &last])));
+    assert_eq!((response.status, response.usage.unwrap().output), (Status::Completed, Some(2)));
+}
+
+#[test]
 fn j217_a_surrogate_pair_split_over_two_deltas_is_one_character() {
     let delta = |text: &str| {
         format!(

@@ -72,6 +72,8 @@ impl Decoder {
             "completed" | "incomplete" | "failed" | "cancelled" => {
                 self.finished(name, members.response, out);
             }
+            // The same over a websocket, and where somebody hands on what came over one.
+            "done" => self.finished("completed", members.response, out),
             _ => {
                 if !self.is_started {
                     self.start(None, out);
