@@ -14,8 +14,8 @@ use serde_json::Value;
 pub(crate) use account::{auth_file, bare_events, start_with, streamed, token, write};
 pub(crate) use format::{FORMATS, TEXT, answering, asks_stream, body, events, is_complete, request, text_of};
 
-/// Longest wait for what must come, even on a machine that is busy with other things; reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Longest wait for what must come; reached only when a test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary, not yet started.
 pub(crate) fn launch() -> Launch {
