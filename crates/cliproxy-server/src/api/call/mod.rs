@@ -4,11 +4,10 @@ mod recording;
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +27,7 @@ use cliproxy_wire::format::stream_encoder;
 use cliproxy_wire::json::Raw;
 use cliproxy_wire::json::patch::{Edit, Path, apply};
 use cliproxy_wire::model::{Event, Request};
+use futures_util::FutureExt as _;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -142,13 +142,10 @@ where
 async fn unbroken<F: Future<Output = Response<Egress>>>(
     format: Format,
     id: &str,
-    mut work: Pin<&mut F>,
+    work: Pin<&mut F>,
 ) -> Response<Egress> {
-    std::future::poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-        polled.unwrap_or_else(|_panic| Poll::Ready(broken(format, id).map(Egress::from)))
-    })
-    .await
+    let answer = AssertUnwindSafe(work).catch_unwind().await;
+    answer.unwrap_or_else(|_panic| broken(format, id).map(Egress::from))
 }
 
 /// A defect of ours costs one request, not the process.
