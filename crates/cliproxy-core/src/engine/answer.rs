@@ -266,8 +266,9 @@ impl AnswerStream {
             upstream: Some(upstream),
             pipe,
             format,
-            ready: std::collections::VecDeque::new(),
-            out: Vec::new(),
+            // A read nearly always makes one piece.
+            ready: std::collections::VecDeque::with_capacity(1),
+            out: Vec::with_capacity(1),
             idle,
             heartbeat,
             timer: None,

@@ -23,7 +23,8 @@ pub(super) struct Decode {
     context: UpstreamContext,
     reader: StreamReader,
     decoder: Box<dyn StreamDecoder>,
-    restore: Option<Restore>,
+    /// Apart, because most clients and upstreams call everything the same.
+    restore: Option<Box<Restore>>,
     events: Vec<Event>,
     is_over: bool,
 }
@@ -36,7 +37,7 @@ impl Decode {
             reader: StreamReader::new(LONGEST_FRAME),
             decoder: format::stream_decoder(format, context.clone()),
             context,
-            restore: (!restore.is_identity()).then_some(restore),
+            restore: (!restore.is_identity()).then(|| Box::new(restore)),
             events: Vec::new(),
             is_over: false,
         }
@@ -123,7 +124,7 @@ pub(super) struct Progress {
     /// Content, an end or an error after content has come.
     pub(super) has_begun: bool,
     /// The error that came instead of content, or ended it.
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<Box<Fault>>,
     /// What it cost so far.
     meter: Meter,
     recorder: Option<Recorder>,
@@ -145,7 +146,7 @@ impl Progress {
         }
         match &event {
             Event::Error(fault) => {
-                self.fault = Some((**fault).clone());
+                self.fault = Some(fault.clone());
                 if !self.has_begun {
                     return;
                 }
@@ -159,7 +160,7 @@ impl Progress {
             Event::CandidateStop { stop, .. } if stop.reason == StopReason::EndTurn => {}
             Event::End { status: Status::Completed, .. } if !self.has_begun => {
                 if self.meter.usage().output.unwrap_or_default() == 0 {
-                    self.fault = Some(Fault::empty());
+                    self.fault = Some(Box::new(Fault::empty()));
                     return;
                 }
                 self.has_begun = true;
@@ -231,7 +232,7 @@ impl Gather {
     /// The answer, and what it cost.
     pub(super) fn into_response(self) -> Result<(Response, Usage), Fault> {
         if let Some(fault) = self.progress.fault {
-            return Err(fault);
+            return Err(*fault);
         }
         match self.fold.finish() {
             Some(response) => Ok((response, self.progress.meter.usage().clone())),
@@ -314,7 +315,7 @@ impl Pipe {
     pub(super) fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Relay(relay) => relay.fault(),
-            Self::Translate(translate) => translate.progress.fault.as_ref(),
+            Self::Translate(translate) => translate.progress.fault.as_deref(),
             Self::Passing(passing) => passing.fault(),
         }
     }

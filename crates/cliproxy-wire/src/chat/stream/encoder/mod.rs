@@ -188,6 +188,9 @@ impl Encoder {
         let Some(choice) = self.choices.get_mut(at) else { return };
         let is_text = matches!(kind, Kind::Text);
         choice.is_after_text &= is_text;
+        if choice.blocks.is_empty() {
+            choice.blocks.reserve_exact(1);
+        }
         choice.blocks.push(Open { block, kind, is_said: false, start, end: start });
         if let Some(text) = told {
             self.text(at, block, &text, out);
