@@ -22,10 +22,15 @@ use tokio::task::JoinSet;
 type Upstream = Client<HttpConnector, Incoming>;
 type Body = Either<Incoming, Empty<Bytes>>;
 
-/// Forwards what arrives at `listen` to `upstream` until the process ends.
+/// Forwards what arrives at `listen` to `upstream` until the process is told to end.
 pub(crate) fn run(listen: SocketAddr, upstream: SocketAddr) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(listen, upstream))
+    runtime.block_on(async {
+        tokio::select! {
+            result = serve(listen, upstream) => result,
+            told = tokio::signal::ctrl_c() => Ok(told?),
+        }
+    })
 }
 
 async fn serve(listen: SocketAddr, upstream: SocketAddr) -> anyhow::Result<()> {

@@ -22,7 +22,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use cliproxy_bench::sample;
 
-use experiment::{Bench, Both, account, cancel, chunk, latency, memory, recorded, request, start};
+use experiment::{Bench, Both, account, cancel, chunk, encrypted, latency, memory, recorded, request, start};
 use process::Programs;
 use report::{print, progress};
 use upstream::Lanes;
@@ -47,7 +47,7 @@ struct Arguments {
     gateway: Option<PathBuf>,
 
     /// Only the experiments whose name contains this: start, request, agentic, translate, chunk, latency, cancel, recorded,
-    /// memory, accounts
+    /// encrypted, memory, accounts
     #[arg(long, value_name = "NAME", default_value = "")]
     only: String,
 
@@ -106,9 +106,9 @@ fn build() -> anyhow::Result<PathBuf> {
 async fn run(arguments: &Arguments, gateway: PathBuf) -> anyhow::Result<()> {
     let began = Instant::now();
     let lanes = Lanes::default();
-    let (address, _server) = upstream::start(lanes.clone()).await?;
+    let (address, _server) = upstream::start(lanes.clone(), None).await?;
     let bench = Bench {
-        programs: Programs::new(gateway, address, &sample::config(address))?,
+        programs: Programs::new(gateway, address, &sample::config(&format!("http://{address}")))?,
         lanes,
         upstream: address,
         rounds: arguments.rounds.unwrap_or(if arguments.quick { 3 } else { 7 }),
@@ -141,6 +141,9 @@ async fn run(arguments: &Arguments, gateway: PathBuf) -> anyhow::Result<()> {
     drop(both);
     if wants("recorded") {
         print("recorded, beside a gateway that records nothing", &recorded::all(&bench).await?);
+    }
+    if wants("encrypted") {
+        print("over TLS, beside a gateway whose upstream is plain", &encrypted::all(&bench).await?);
     }
     if wants("memory") {
         print("memory", &memory::all(&bench).await?);

@@ -15,6 +15,8 @@ pub(crate) struct Programs {
     gateway: PathBuf,
     upstream: SocketAddr,
     directory: tempfile::TempDir,
+    /// What the gateway trusts beside the system's authorities.
+    trusted: Option<PathBuf>,
 }
 
 /// Which side of the comparison.
@@ -28,7 +30,15 @@ impl Programs {
     pub(crate) fn new(gateway: PathBuf, upstream: SocketAddr, config: &str) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         fs::File::create(directory.path().join("config.yaml"))?.write_all(config.as_bytes())?;
-        Ok(Self { gateway, upstream, directory })
+        Ok(Self { gateway, upstream, directory, trusted: None })
+    }
+
+    /// Has the gateway trust a certificate, given as PEM.
+    pub(crate) fn trusting(mut self, pem: &str) -> anyhow::Result<Self> {
+        let path = self.directory.path().join("trusted.pem");
+        fs::File::create(&path)?.write_all(pem.as_bytes())?;
+        self.trusted = Some(path);
+        Ok(self)
     }
 
     /// Starts one side and waits until it answers.
@@ -60,6 +70,9 @@ impl Programs {
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
             command.env_remove(name);
         }
+        if let Some(trusted) = &self.trusted {
+            command.env("SSL_CERT_FILE", trusted);
+        }
         command
     }
 
@@ -78,7 +91,10 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// A running side; killed when dropped.
+/// How long a program that was told to end may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A running side; told to end when dropped, so that one that was built to count what it does writes its counts down.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -121,10 +137,35 @@ impl Server {
 }
 
 impl Drop for Server {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing tells when another process has ended within a time"
+    )]
     fn drop(&mut self) {
+        interrupt(&mut self.child);
+        let told = Instant::now();
+        while told.elapsed() < PATIENCE {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Does what Ctrl-C does.
+#[cfg(unix)]
+fn interrupt(child: &mut Child) {
+    use rustix::process::{Pid, Signal, kill_process};
+    // One that is gone already needs no telling.
+    kill_process(Pid::from_child(child), Signal::INT).ok();
+}
+
+#[cfg(not(unix))]
+fn interrupt(child: &mut Child) {
+    child.kill().ok();
 }
 
 /// Nanoseconds on a processor of one thread. The tick counters of `stat` are too coarse for short slices.

@@ -18,12 +18,14 @@ use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use cliproxy_bench::sample::Dialect;
 
@@ -94,8 +96,11 @@ impl Drop for Scripted {
     }
 }
 
-/// Starts the upstream in the calling runtime.
-pub(crate) async fn start(lanes: Lanes) -> anyhow::Result<(SocketAddr, JoinSet<()>)> {
+/// Starts the upstream in the calling runtime; over TLS it speaks the one protocol that its acceptor offers.
+pub(crate) async fn start(
+    lanes: Lanes,
+    tls: Option<TlsAcceptor>,
+) -> anyhow::Result<(SocketAddr, JoinSet<()>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen")?;
     let address = listener.local_addr()?;
     let mut server = JoinSet::new();
@@ -103,13 +108,32 @@ pub(crate) async fn start(lanes: Lanes) -> anyhow::Result<(SocketAddr, JoinSet<(
         let mut connections = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
             stream.set_nodelay(true).ok();
-            let lanes = lanes.clone();
-            let service = service_fn(move |request| answer(lanes.clone(), request));
-            connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            let (lanes, tls) = (lanes.clone(), tls.clone());
+            connections.spawn(async move {
+                match tls {
+                    None => serve(TokioIo::new(stream), lanes, false).await,
+                    Some(tls) => {
+                        let Ok(stream) = tls.accept(stream).await else { return };
+                        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                        serve(TokioIo::new(stream), lanes, is_http2).await;
+                    }
+                }
+            });
             while connections.try_join_next().is_some() {}
         }
     });
     Ok((address, server))
+}
+
+/// Serves a connection to its end.
+async fn serve(stream: impl Read + Write + Unpin + Send + 'static, lanes: Lanes, is_http2: bool) {
+    let service = service_fn(move |request| answer(lanes.clone(), request));
+    // How a connection ends says nothing: the load notices whatever does not arrive.
+    if is_http2 {
+        http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await.ok();
+    } else {
+        http1::Builder::new().serve_connection(stream, service).await.ok();
+    }
 }
 
 async fn answer(

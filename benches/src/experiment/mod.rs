@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod cancel;
 pub(crate) mod chunk;
+pub(crate) mod encrypted;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod recorded;

@@ -8,7 +8,7 @@ use cliproxy_bench::sample::{self, Dialect, Lane};
 /// A small request, and a piece of a stream. Gemini's pieces have counts in each of them.
 pub(crate) async fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     progress("what recording costs");
-    let config = sample::config(bench.upstream) + "usage-statistics-enabled: true\n";
+    let config = sample::config(&format!("http://{}", bench.upstream)) + "usage-statistics-enabled: true\n";
     let recording = Programs::new(bench.programs.gateway().to_owned(), bench.upstream, &config)?;
     let both = Both { gateway: recording.start(Side::Gateway)?, bare: bench.programs.start(Side::Gateway)? };
 

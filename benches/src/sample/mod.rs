@@ -232,7 +232,7 @@ fn events(values: &[Value]) -> Bytes {
 
 /// The gateway's configuration: one upstream of every format, each with a plain and a renamed model, and no account of
 /// whoever runs this.
-pub fn config(upstream: std::net::SocketAddr) -> String {
+pub fn config(upstream: &str) -> String {
     let models = |format: Dialect| {
         let name = format.name();
         format!(
@@ -241,10 +241,10 @@ pub fn config(upstream: std::net::SocketAddr) -> String {
     };
     format!(
         "auth-dir: ./accounts\n\
-         openai-compatibility:\n  - name: bench\n    base-url: http://{upstream}/v1\n    api-key-entries: [{{api-key: upstream-key-0001}}]\n    {}\n\
-         codex-api-key:\n  - api-key: upstream-key-0002\n    base-url: http://{upstream}/v1\n    {}\n\
-         claude-api-key:\n  - api-key: upstream-key-0003\n    base-url: http://{upstream}\n    {}\n\
-         gemini-api-key:\n  - api-key: upstream-key-0004\n    base-url: http://{upstream}\n    {}\n",
+         openai-compatibility:\n  - name: bench\n    base-url: {upstream}/v1\n    api-key-entries: [{{api-key: upstream-key-0001}}]\n    {}\n\
+         codex-api-key:\n  - api-key: upstream-key-0002\n    base-url: {upstream}/v1\n    {}\n\
+         claude-api-key:\n  - api-key: upstream-key-0003\n    base-url: {upstream}\n    {}\n\
+         gemini-api-key:\n  - api-key: upstream-key-0004\n    base-url: {upstream}\n    {}\n",
         models(Dialect::Chat),
         models(Dialect::Responses),
         models(Dialect::Claude),
