@@ -2,12 +2,13 @@
 //!
 //! `docs` writes the generated documents, `tidy` checks the rules of the house that no compiler knows; both only read the
 //! sources and the package graph. `crash` runs the crash test at full length, `billing` the one of
-//! the usage ledger.
+//! the usage ledger. `pgo` builds the release that is compiled by what it does.
 
 mod billing;
 mod conformance;
 mod crash;
 mod errors;
+mod pgo;
 mod tidy;
 mod tree;
 
@@ -17,7 +18,7 @@ use anyhow::Context as _;
 
 use tree::Tree;
 
-const USAGE: &str = "usage: cargo run -p xtask -- docs | tidy | crash [ROUNDS] | billing [REQUESTS]";
+const USAGE: &str = "usage: cargo run -p xtask -- docs | tidy | crash [ROUNDS] | billing [REQUESTS] | pgo";
 
 fn main() -> anyhow::Result<()> {
     let tree = Tree::read()?;
@@ -25,6 +26,7 @@ fn main() -> anyhow::Result<()> {
         Some("docs") => write_documents(&tree),
         Some("tidy") => tidy::print(&tree),
         Some("billing") => billing::run(&tree, std::env::args().nth(2).as_deref()),
+        Some("pgo") => pgo::run(&tree),
         Some("crash") => crash::run(&tree, std::env::args().nth(2).as_deref()),
         _ => anyhow::bail!(USAGE),
     }
